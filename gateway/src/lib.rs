@@ -1,0 +1,1 @@
+//! An embedded SIP/RTP media gateway.

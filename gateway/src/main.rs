@@ -1,0 +1,2 @@
+//! The `media-gateway` binary.
+fn main() {}

@@ -1,0 +1,228 @@
+//! What an [`Endpoint`](super) tells its owner.
+//!
+//! Per session the order is fixed: one opening (`Incoming`, or the owner's own Invite command), any
+//! number of steps, and exactly one closing event ([`Event::closes`]). Knows nothing of calls or trunks.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::command::{Flow, SessionKey};
+use crate::message::{Request, Response};
+
+/// An INVITE that passed the guard, the overload gate and the transaction layer.
+///
+/// The endpoint has sent 100 already. The owner answers with Progress, Answer or Reject.
+#[derive(Clone, Debug)]
+pub struct IncomingInvite {
+    /// The new session.
+    pub session: SessionKey,
+    /// Where it came from; `flow.remote` is the packet's true source.
+    pub flow: Flow,
+    /// The whole request, validated; bodies are opaque here.
+    pub request: Box<Request>,
+    /// The SDP offer; none: the peer wants ours (late offer).
+    pub offer: Option<Bytes>,
+}
+
+/// Why an outbound INVITE had no final response of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Timer B ran out: nobody answered at all. Counts as 408 (RFC 3261 §8.1.3.1).
+    Timeout,
+    /// The transport failed. Counts as 503.
+    Transport,
+}
+
+/// A happening on one session.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A new inbound INVITE.
+    Incoming(IncomingInvite),
+    /// The peer cancelled its INVITE; 200 and 487 are sent. Closes the session.
+    PeerCancelled {
+        /// Which session.
+        session: SessionKey,
+        /// The CANCEL, for its Reason.
+        request: Box<Request>,
+    },
+    /// Our 2xx was acknowledged; with the peer's answer when the offer was in our 2xx.
+    Acknowledged {
+        /// Which session.
+        session: SessionKey,
+        /// The answer of a late-offer call.
+        sdp: Option<Bytes>,
+    },
+    /// Our 2xx was never acknowledged in 64·T1: BYE is sent (RFC 3261 §13.3.1.4). Closes the session.
+    AckMissing {
+        /// Which session.
+        session: SessionKey,
+    },
+    /// A provisional response above 100 to our INVITE.
+    Progress {
+        /// Which session.
+        session: SessionKey,
+        /// The early dialog's remote tag; forks have several.
+        remote_tag: String,
+        /// The response.
+        response: Box<Response>,
+        /// Its SDP answer.
+        sdp: Option<Bytes>,
+    },
+    /// The first 2xx to our INVITE; ACK is sent. Later forks got ACK and BYE here.
+    Answered {
+        /// Which session.
+        session: SessionKey,
+        /// The confirmed dialog's remote tag.
+        remote_tag: String,
+        /// The response.
+        response: Box<Response>,
+        /// Its SDP; `None` when the answer came in a reliable provisional, or never.
+        sdp: Option<Bytes>,
+    },
+    /// A final failure of our INVITE. Closes the session.
+    Refused {
+        /// Which session.
+        session: SessionKey,
+        /// The response.
+        response: Box<Response>,
+    },
+    /// No final response at all. Closes the session.
+    Unanswered {
+        /// Which session.
+        session: SessionKey,
+        /// Timer or transport.
+        why: Unanswered,
+    },
+    /// Our Cancel took effect: 487, a crossing 2xx that got ACK and BYE, or the wait of 64·T1 after
+    /// the CANCEL ran out (RFC 3261 §9.1). Closes the session.
+    Cancelled {
+        /// Which session.
+        session: SessionKey,
+    },
+    /// The peer sent a re-INVITE; the owner answers with AcceptReinvite or RejectReinvite.
+    Reinvite {
+        /// Which session.
+        session: SessionKey,
+        /// The request.
+        request: Box<Request>,
+        /// The offer; none: it wants ours.
+        offer: Option<Bytes>,
+    },
+    /// Our re-INVITE was accepted.
+    ReinviteAccepted {
+        /// Which session.
+        session: SessionKey,
+        /// The answer.
+        sdp: Option<Bytes>,
+    },
+    /// Our re-INVITE was refused; the session stays as it was. (408 and 481 end it: `Lost` follows.)
+    ReinviteRefused {
+        /// Which session.
+        session: SessionKey,
+        /// The status.
+        status: u16,
+    },
+    /// The peer hung up; 200 is sent. Closes the session.
+    Bye {
+        /// Which session.
+        session: SessionKey,
+        /// The request, for its Reason.
+        request: Box<Request>,
+    },
+    /// Our BYE was answered or given up. Closes the session.
+    ByeDone {
+        /// Which session.
+        session: SessionKey,
+    },
+    /// The dialog is gone (481 or 408 to a request inside it, RFC 5057). Closes the session.
+    Lost {
+        /// Which session.
+        session: SessionKey,
+    },
+    /// INFO inside the session; 200 is sent already.
+    Info {
+        /// Which session.
+        session: SessionKey,
+        /// The request, with content type and body.
+        request: Box<Request>,
+    },
+}
+
+impl Event {
+    /// The session it is about.
+    pub fn session(&self) -> SessionKey {
+        match self {
+            Event::Incoming(invite) => invite.session,
+            Event::PeerCancelled { session, .. }
+            | Event::Acknowledged { session, .. }
+            | Event::AckMissing { session }
+            | Event::Progress { session, .. }
+            | Event::Answered { session, .. }
+            | Event::Refused { session, .. }
+            | Event::Unanswered { session, .. }
+            | Event::Cancelled { session }
+            | Event::Reinvite { session, .. }
+            | Event::ReinviteAccepted { session, .. }
+            | Event::ReinviteRefused { session, .. }
+            | Event::Bye { session, .. }
+            | Event::ByeDone { session }
+            | Event::Lost { session }
+            | Event::Info { session, .. } => *session,
+        }
+    }
+
+    /// True for the last event of a session.
+    pub fn closes(&self) -> bool {
+        match self {
+            Event::PeerCancelled { .. }
+            | Event::AckMissing { .. }
+            | Event::Refused { .. }
+            | Event::Unanswered { .. }
+            | Event::Cancelled { .. }
+            | Event::Bye { .. }
+            | Event::ByeDone { .. }
+            | Event::Lost { .. } => true,
+            Event::Incoming(_)
+            | Event::Acknowledged { .. }
+            | Event::Progress { .. }
+            | Event::Answered { .. }
+            | Event::Reinvite { .. }
+            | Event::ReinviteAccepted { .. }
+            | Event::ReinviteRefused { .. }
+            | Event::Info { .. } => false,
+        }
+    }
+}
+
+/// What the shell must do for the endpoint.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send these bytes on this flow (TCP: on its open connection).
+    Send {
+        /// Where.
+        flow: Flow,
+        /// One whole message.
+        bytes: Bytes,
+    },
+    /// Open a TCP connection from `local`'s address to `remote`; report `handle_connected` or
+    /// `handle_disconnected`.
+    Connect {
+        /// Which flow.
+        flow: Flow,
+    },
+    /// Close a TCP connection: framing was lost, or it was idle.
+    Disconnect {
+        /// Which flow.
+        flow: Flow,
+    },
+    /// Tell the owner.
+    Event(Event),
+    /// Count and forget: a datagram or message was dropped.
+    Dropped {
+        /// From where.
+        remote: SocketAddr,
+        /// Stable word for the metric's label.
+        why: &'static str,
+    },
+}
