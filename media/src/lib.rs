@@ -1,1 +1,14 @@
-//! The RTP media plane.
+//! The RTP media plane: pure pieces (RTP, jitter, codecs, mixing, tones, recording) and the shards that
+//! run them on pinned threads. Knows nothing of SIP, SDP text, calls or files.
+
+pub mod codec;
+pub mod command;
+pub mod event;
+pub mod frame;
+pub mod gain;
+pub mod recorder;
+pub mod sound;
+pub mod stream;
+
+pub use command::*;
+pub use event::Event;

@@ -1,0 +1,53 @@
+//! A prompt or piece of music, decoded and encoded once for everyone who will ever hear it.
+//!
+//! Made at load, shared behind `Arc`, never changed. Knows nothing of file names or listeners.
+
+use crate::codec::{Codec, g711};
+use crate::frame::ms_of_samples;
+
+/// 8000 Hz mono audio with its G.711 payloads.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sound {
+    pcm: Box<[i16]>,
+    pcmu: Box<[u8]>,
+    pcma: Box<[u8]>,
+}
+
+impl Sound {
+    /// From 8000 Hz mono samples.
+    pub fn from_pcm(samples: Vec<i16>) -> Sound {
+        let mut pcmu = vec![0; samples.len()].into_boxed_slice();
+        let mut pcma = vec![0; samples.len()].into_boxed_slice();
+        g711::encode_ulaw(&samples, &mut pcmu);
+        g711::encode_alaw(&samples, &mut pcma);
+        Sound {
+            pcm: samples.into_boxed_slice(),
+            pcmu,
+            pcma,
+        }
+    }
+
+    /// The samples.
+    pub fn pcm(&self) -> &[i16] {
+        &self.pcm
+    }
+
+    /// The payload bytes in a codec; one byte a sample.
+    pub fn encoded(&self, codec: Codec) -> &[u8] {
+        match codec {
+            Codec::Pcmu => &self.pcmu,
+            Codec::Pcma => &self.pcma,
+        }
+    }
+
+    /// Length in milliseconds, rounded down.
+    pub fn len_ms(&self) -> u64 {
+        ms_of_samples(self.pcm.len() as u64)
+    }
+}
+
+impl std::fmt::Debug for Sound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sound").field("samples", &self.pcm.len()).finish()
+    }
+}
