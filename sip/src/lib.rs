@@ -1,1 +1,4 @@
 //! A sans-IO SIP stack.
+#![forbid(unsafe_code)]
+
+pub mod sdp;
