@@ -7,6 +7,7 @@ pub mod event;
 pub mod frame;
 pub mod gain;
 pub mod recorder;
+pub mod rtp;
 pub mod sound;
 pub mod stream;
 
