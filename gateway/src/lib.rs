@@ -1,1 +1,5 @@
 //! An embedded SIP/RTP media gateway.
+
+#![forbid(unsafe_code)]
+
+pub mod config;

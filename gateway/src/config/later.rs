@@ -1,0 +1,78 @@
+//! Keys and values that the full design has and this version has not: refused by name, never ignored.
+
+/// Keys, with list indices left out.
+pub(super) const KEYS: &[&str] = &[
+    "sip.tls",
+    "http.tokens",
+    "http.tls",
+    "http.origins",
+    "number.instance",
+    "number.trunk",
+    "number.unclaimed.music",
+    "number.unclaimed.prompt",
+    "number.unclaimed.to",
+    "recordings.key",
+    "recordings.keys",
+    "recordings.sink",
+    "recordings.sinks",
+    "recordings.retention_days",
+    "trunk.fallback",
+    "trunk.challenge",
+    "trunk.register",
+    "trunk.register_expires_s",
+    "trunk.gin",
+    "trunk.options_down_after",
+    "trunk.options_up_after",
+    "trunk.tls",
+    "trunk.session_expires_s",
+    "trunk.min_se_s",
+    "trunk.refresher",
+    "trunk.refresh_by",
+    "trunk.emergency",
+    "trunk.srtp_suites",
+    "trunk.srtp_offer",
+    "trunk.srtp_without_tls",
+    "trunk.replaces_out",
+    "trunk.accept_register",
+    "trunk.stir_in",
+    "trunk.stir_out",
+    "trunk.stir_anchors",
+    "trunk.stir_attest",
+];
+
+/// Words of keys that exist, by key.
+pub(super) const WORDS: &[(&str, &[&str])] = &[
+    ("number.unclaimed.action", &["play", "music", "forward"]),
+    ("app.*.on_controller_lost.action", &["fallback"]),
+    (
+        "trunk.preset",
+        &["twilio", "telnyx", "bandwidth", "chime", "teams", "japan"],
+    ),
+    ("trunk.rel100", &["supported", "required"]),
+    ("trunk.session_timer", &["supported", "required"]),
+    ("trunk.t38", &["pass"]),
+    ("trunk.codecs", &["G722", "opus"]),
+    ("trunk.srtp", &["optional", "required"]),
+    ("trunk.media_source", &["address"]),
+    ("trunk.refer_in", &["ask"]),
+    ("trunk.refer_out", &["send"]),
+    ("trunk.redirect", &["ask"]),
+    ("trunk.uri", &["tel"]),
+    ("trunk.diversion_out", &["diversion", "history_info"]),
+];
+
+/// Whether a key, or any table it lies in, comes later.
+pub(super) fn is_key(pattern: &str) -> bool {
+    KEYS.contains(&pattern)
+}
+
+/// Whether a word of a known key comes later. An app's name stands as `*` in the list.
+pub(super) fn is_word(pattern: &str, word: &str) -> bool {
+    let pattern = match pattern.strip_prefix("app.").and_then(|rest| rest.split_once('.')) {
+        Some((_, rest)) => format!("app.*.{rest}"),
+        None => pattern.to_owned(),
+    };
+    WORDS
+        .iter()
+        .any(|(key, words)| *key == pattern && words.iter().any(|later| later.eq_ignore_ascii_case(word)))
+}

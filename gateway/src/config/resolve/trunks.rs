@@ -1,0 +1,519 @@
+//! The trunks: peers, networks, and what one trunk must not take from another.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::trunk::{Auth, Host, Network, NumberIn, NumberOut, Transport, Trunk};
+use super::super::{
+    Limits, Listen, Media, Number, NumberPattern, Sip, file, listener_for, network_from_text,
+};
+use super::{Faults, KeyPath, Problem, UNKNOWN, address, host, listener, name, pattern, region, seconds};
+
+/// Port of SIP over UDP and TCP (RFC 3261 §19.1.2).
+const SIP_PORT: u16 = 5060;
+/// Longest password file, bytes.
+const PASSWORD_FILE_BYTES_MAX: usize = 4096;
+/// Answers after which a next peer may be tried (TRUNKS: the others would be the same anywhere).
+const ROUTE_ON_ALLOWED: [u16; 8] = [403, 408, 480, 488, 500, 502, 503, 504];
+/// Headers the stack writes and reads itself; the engine may not.
+const RESERVED_HEADERS: [&str; 26] = [
+    "accept",
+    "allow",
+    "authorization",
+    "call-id",
+    "contact",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cseq",
+    "from",
+    "max-forwards",
+    "min-expires",
+    "p-asserted-identity",
+    "p-preferred-identity",
+    "privacy",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "rack",
+    "record-route",
+    "require",
+    "route",
+    "rseq",
+    "supported",
+    "to",
+    "via",
+    "www-authenticate",
+];
+
+/// What all trunks draw on.
+pub(super) struct Shared<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) sip: &'a Sip,
+    pub(super) media: &'a Media,
+    pub(super) limits: &'a Limits,
+    pub(super) numbers: &'a [Number],
+}
+
+pub(super) fn trunks(entries: &[file::trunk::Trunk], shared: &Shared<'_>, faults: &mut Faults) -> Vec<Trunk> {
+    let mut trunks: Vec<Trunk> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let path = KeyPath::default().key("trunk").index(index);
+        let trunk = trunk(entry, shared, &path, faults);
+        if let Some(other) = trunks.iter().position(|other| other.name == trunk.name) {
+            let other = KeyPath::default().key("trunk").index(other).to_string();
+            let value = trunk.name.clone();
+            faults.add(
+                path.key("name"),
+                Problem::Duplicate {
+                    value,
+                    other,
+                    remedy: "give each trunk its own name",
+                },
+            );
+        }
+        for (position, network) in trunk.allow.iter().enumerate() {
+            let Some(other) = trunks.iter().find(|other| other.allow.contains(network)) else {
+                continue;
+            };
+            let problem = Problem::SharedAllow {
+                network: format!("{}/{}", network.address, network.prefix),
+                this: trunk.name.clone(),
+                other: other.name.clone(),
+            };
+            faults.add(path.key("allow").index(position), problem);
+        }
+        trunks.push(trunk);
+    }
+    trunks
+}
+
+/// One table of keys to one value of fields; long because the list is.
+fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults: &mut Faults) -> Trunk {
+    let calls = entry.calls.unwrap_or(shared.limits.calls);
+    let listen = listen(entry, shared, path, faults);
+    let allow = networks(&entry.allow, &path.key("allow"), faults);
+    let advertise = advertise(entry, shared, listen, path, faults);
+    let media_address = media_address(entry, shared, path, faults);
+    refuse_later(entry, path, faults);
+    check_choices(entry, path, faults);
+    Trunk {
+        name: name(&entry.name, &path.key("name"), faults),
+        hosts: hosts(&entry.hosts, shared, listen, &path.key("hosts"), faults),
+        media_allow: match &entry.media_allow {
+            Some(texts) => networks(texts, &path.key("media_allow"), faults),
+            None => allow.clone(),
+        },
+        allow,
+        calls,
+        calls_in: entry.calls_in.unwrap_or(calls),
+        calls_out: entry.calls_out.unwrap_or(calls),
+        calls_per_second: entry.calls_per_second.unwrap_or(shared.limits.calls_per_second),
+        burst: entry.burst,
+        limit_status: entry.limit_status,
+        retry_after_s: entry.retry_after_s,
+        route_on: entry.route_on.iter().copied().collect(),
+        attempts_max: usize::from(entry.attempts_max),
+        timer_b: Duration::from_millis(u64::from(entry.timer_b_ms)),
+        auth: entry
+            .auth
+            .as_ref()
+            .and_then(|auth| self::auth(auth, shared.folder, &path.key("auth"), faults)),
+        listen,
+        contact_host: entry
+            .contact_host
+            .as_ref()
+            .map(|text| host(text, &path.key("contact_host"), faults)),
+        from_host: match &entry.from_host {
+            Some(text) => host(text, &path.key("from_host"), faults),
+            None => advertise.clone(),
+        },
+        media_advertise: advertised_media(entry, shared, media_address),
+        media_address,
+        advertise,
+        early_media: entry.early_media,
+        dtmf: entry.dtmf,
+        codecs: entry.codecs.clone(),
+        ptime_ms: entry.ptime_ms,
+        answer_codecs: entry.answer_codecs,
+        media_source: entry.media_source,
+        media_timeout: seconds(entry.media_timeout_s),
+        hold: entry.hold,
+        home_country: entry
+            .home_country
+            .as_ref()
+            .map(|text| region(text, &path.key("home_country"), faults)),
+        number_in: entry.number_in,
+        number_out: entry.number_out,
+        prefix_out: entry.prefix_out.clone(),
+        user_phone: entry.user_phone,
+        agents: entry.agents,
+        extensions: entry.extensions,
+        identity_trusted: entry.identity_trusted,
+        identity_out: entry.identity_out,
+        caller_ids: caller_ids(entry, shared.numbers, path, faults),
+        reason_out: entry.reason_out,
+        headers_in: headers(&entry.headers_in, &path.key("headers_in"), faults),
+        headers_out: headers(&entry.headers_out, &path.key("headers_out"), faults),
+    }
+}
+
+fn refuse_later(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
+    if entry.options_interval_s != 0 {
+        let instead = "set it to 0 (off)".to_owned();
+        let value = entry.options_interval_s.to_string();
+        faults.add(
+            path.key("options_interval_s"),
+            Problem::LaterValue { value, instead },
+        );
+    }
+}
+
+/// Values whose bounds the schema cannot tell.
+fn check_choices(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
+    let mut one_of = |key: &KeyPath, actual: u16, allowed: &[u16]| {
+        if !allowed.contains(&actual) {
+            let allowed = allowed.iter().map(u16::to_string).collect();
+            faults.add(
+                key.clone(),
+                Problem::NotOneOf {
+                    allowed,
+                    actual: actual.to_string(),
+                },
+            );
+        }
+    };
+    one_of(&path.key("limit_status"), entry.limit_status, &[503, 486]);
+    one_of(
+        &path.key("ptime_ms"),
+        u16::from(entry.ptime_ms),
+        &[10, 20, 30, 40, 60],
+    );
+    for (index, status) in entry.route_on.iter().enumerate() {
+        one_of(&path.key("route_on").index(index), *status, &ROUTE_ON_ALLOWED);
+    }
+    if (1..5).contains(&entry.media_timeout_s) {
+        let actual = entry.media_timeout_s.to_string();
+        faults.add(
+            path.key("media_timeout_s"),
+            Problem::OutOfRange {
+                min: 5,
+                max: 3600,
+                actual,
+            },
+        );
+    }
+    for (index, codec) in entry.codecs.iter().enumerate() {
+        let first = entry
+            .codecs
+            .iter()
+            .position(|other| other == codec)
+            .unwrap_or(index);
+        if first != index {
+            let other = path.key("codecs").index(first).to_string();
+            let value = codec.word().to_owned();
+            faults.add(
+                path.key("codecs").index(index),
+                Problem::Duplicate {
+                    value,
+                    other,
+                    remedy: "remove one",
+                },
+            );
+        }
+    }
+    let is_national = [
+        ("number_in", entry.number_in == NumberIn::National),
+        ("number_out", entry.number_out == NumberOut::National),
+    ];
+    for (key, is_national) in is_national {
+        if is_national && entry.home_country.is_none() {
+            faults.add(
+                path.key(key),
+                Problem::Needs {
+                    value: "national".to_owned(),
+                    key: "home_country",
+                },
+            );
+        }
+    }
+    if !entry.prefix_out.bytes().all(|byte| byte.is_ascii_digit()) {
+        faults.malformed(
+            path.key("prefix_out"),
+            &entry.prefix_out,
+            "a prefix; write digits only",
+        );
+    }
+}
+
+fn listen(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults: &mut Faults) -> Listen {
+    let nothing = Listen {
+        transport: Transport::Udp,
+        addr: SocketAddr::new(UNKNOWN, 0),
+    };
+    let first = shared.sip.listen.first().copied().unwrap_or(nothing);
+    let Some(text) = &entry.listen else { return first };
+    let Some(wanted) = listener(text, &path.key("listen"), faults) else {
+        return first;
+    };
+    if !shared.sip.listen.contains(&wanted) {
+        let url = |listen: &Listen| format!("`{}://{}`", listen.transport.word(), listen.addr);
+        let allowed = shared.sip.listen.iter().map(url).collect();
+        faults.add(
+            path.key("listen"),
+            Problem::NotListed {
+                actual: text.clone(),
+                list: "sip.listen",
+                allowed,
+            },
+        );
+    }
+    wanted
+}
+
+/// Host in Via and Contact: the trunk's, the instance's, the listener's.
+fn advertise(
+    entry: &file::trunk::Trunk,
+    shared: &Shared<'_>,
+    listen: Listen,
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> String {
+    match (&entry.advertise, &shared.sip.advertise, listen.addr.ip()) {
+        (Some(text), _, _) => host(text, &path.key("advertise"), faults),
+        (None, Some(instance), _) => instance.clone(),
+        (None, None, IpAddr::V4(v4)) => v4.to_string(),
+        (None, None, IpAddr::V6(v6)) => format!("[{v6}]"),
+    }
+}
+
+fn media_address(
+    entry: &file::trunk::Trunk,
+    shared: &Shared<'_>,
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> IpAddr {
+    let first = shared.media.addresses.first().copied().unwrap_or(UNKNOWN);
+    let Some(text) = &entry.media_address else {
+        return first;
+    };
+    let Some(wanted) = address(text, &path.key("media_address"), faults) else {
+        return first;
+    };
+    if !shared.media.addresses.contains(&wanted) {
+        let allowed = shared
+            .media
+            .addresses
+            .iter()
+            .map(|address| format!("`{address}`"))
+            .collect();
+        let problem = Problem::NotListed {
+            actual: text.clone(),
+            list: "media.address",
+            allowed,
+        };
+        faults.add(path.key("media_address"), problem);
+    }
+    wanted
+}
+
+/// The address in SDP: the trunk's `advertise` if it is one, else the instance's, else the bound one.
+fn advertised_media(entry: &file::trunk::Trunk, shared: &Shared<'_>, bound: IpAddr) -> IpAddr {
+    let of_trunk = entry
+        .advertise
+        .as_ref()
+        .and_then(|text| text.trim_matches(['[', ']']).parse().ok());
+    of_trunk.or(shared.media.advertise).unwrap_or(bound)
+}
+
+fn networks(texts: &[String], path: &KeyPath, faults: &mut Faults) -> Vec<Network> {
+    let mut networks = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        match network_from_text(text) {
+            Some(network) => networks.push(network),
+            None => {
+                let expected = "a network; write one like `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.1`";
+                faults.malformed(path.index(index), text, expected);
+            }
+        }
+    }
+    networks
+}
+
+fn hosts(
+    texts: &[String],
+    shared: &Shared<'_>,
+    listen: Listen,
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> Vec<Host> {
+    let mut hosts = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let here = path.index(index);
+        let Some(peer) = peer(text, &here, faults) else {
+            continue;
+        };
+        if listener_for(&shared.sip.listen, listen, peer.transport, peer.addr.ip()).is_none() {
+            let transport = peer.transport.word();
+            faults.add(
+                here,
+                Problem::NoListener {
+                    transport,
+                    address: peer.addr.to_string(),
+                },
+            );
+        }
+        hosts.push(peer);
+    }
+    hosts
+}
+
+const HOST_SHAPE: &str = "a peer; write one like `192.0.2.1:5060;transport=udp;priority=1;weight=1`";
+
+/// `ADDRESS[:PORT][;transport=…][;priority=…][;weight=…]`.
+fn peer(text: &str, path: &KeyPath, faults: &mut Faults) -> Option<Host> {
+    let mut parts = text.split(';');
+    let addr = peer_address(parts.next().unwrap_or_default(), text, path, faults)?;
+    let mut host = Host {
+        addr,
+        transport: Transport::Udp,
+        priority: 1,
+        weight: 1,
+    };
+    for part in parts {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        let read = match (key, value) {
+            ("transport", "udp") => Some(Host {
+                transport: Transport::Udp,
+                ..host
+            }),
+            ("transport", "tcp") => Some(Host {
+                transport: Transport::Tcp,
+                ..host
+            }),
+            ("transport", "tls" | "ws" | "wss") => {
+                let instead = "use `transport=udp` or `transport=tcp`".to_owned();
+                faults.add(
+                    path.clone(),
+                    Problem::LaterValue {
+                        value: part.to_owned(),
+                        instead,
+                    },
+                );
+                return None;
+            }
+            ("priority", number) => number.parse().ok().map(|priority| Host { priority, ..host }),
+            ("weight", number) => number.parse().ok().map(|weight| Host { weight, ..host }),
+            _ => None,
+        };
+        let Some(read) = read else {
+            faults.malformed(path.clone(), text, HOST_SHAPE);
+            return None;
+        };
+        host = read;
+    }
+    Some(host)
+}
+
+fn peer_address(place: &str, whole: &str, path: &KeyPath, faults: &mut Faults) -> Option<SocketAddr> {
+    if let Ok(addr) = place.parse::<SocketAddr>() {
+        if addr.port() != 0 && !addr.ip().is_unspecified() {
+            return Some(addr);
+        }
+        faults.malformed(path.clone(), whole, HOST_SHAPE);
+        return None;
+    }
+    if let Ok(ip) = place.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Some(SocketAddr::new(ip, SIP_PORT));
+    }
+    let domain = place.split(':').next().unwrap_or_default();
+    let looks_like_a_name = domain.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if looks_like_a_name
+        && domain
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    {
+        let instead = "names need DNS; write the peer's IP address".to_owned();
+        faults.add(
+            path.clone(),
+            Problem::LaterValue {
+                value: domain.to_owned(),
+                instead,
+            },
+        );
+    } else {
+        faults.malformed(path.clone(), whole, HOST_SHAPE);
+    }
+    None
+}
+
+fn auth(auth: &file::trunk::Auth, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Auth> {
+    let file = folder.join(&auth.password_file);
+    let mut bad = |why: String| {
+        faults.add(
+            path.key("password_file"),
+            Problem::BadFile {
+                path: file.display().to_string(),
+                why,
+            },
+        );
+    };
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) => {
+            bad(format!("cannot be read: {error}"));
+            return None;
+        }
+    };
+    let password = text.lines().next().unwrap_or_default();
+    if password.is_empty() || text.len() > PASSWORD_FILE_BYTES_MAX {
+        bad(format!(
+            "must hold the password in its first line, in at most {PASSWORD_FILE_BYTES_MAX} bytes"
+        ));
+        return None;
+    }
+    Some(Auth {
+        username: auth.username.clone(),
+        password: password.to_owned(),
+        realm: auth.realm.clone(),
+    })
+}
+
+/// What the file lists; else every whole number of the number map. A pattern of the map grants nothing.
+fn caller_ids(
+    entry: &file::trunk::Trunk,
+    numbers: &[Number],
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> Vec<NumberPattern> {
+    let Some(texts) = &entry.caller_ids else {
+        return numbers
+            .iter()
+            .map(|number| number.pattern.clone())
+            .filter(|own| own.exact().is_some())
+            .collect();
+    };
+    let entries = texts.iter().enumerate();
+    entries
+        .filter_map(|(index, text)| pattern(text, &path.key("caller_ids").index(index), faults))
+        .collect()
+}
+
+fn headers(texts: &[String], path: &KeyPath, faults: &mut Faults) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (index, text) in texts.iter().enumerate() {
+        let lower = text.to_ascii_lowercase();
+        let is_token = !lower.is_empty()
+            && lower
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_token || RESERVED_HEADERS.contains(&lower.as_str()) {
+            let expected =
+                "a header that may cross; write a name like `X-Tenant`, not one the gateway handles itself";
+            faults.malformed(path.index(index), text, expected);
+        }
+        names.insert(lower);
+    }
+    names
+}

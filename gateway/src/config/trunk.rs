@@ -1,0 +1,159 @@
+//! One carrier relation as the gateway uses it: peers and policy.
+//!
+//! A value. Knows nothing of calls, sockets or counters.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+pub use super::file::trunk::{
+    AnswerCodecs, Codec, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
+    NumberOut, Transport,
+};
+use super::{Listen, NumberPattern};
+
+pub use super::network::Network;
+
+/// A trunk with every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk {
+    /// Its name, unique.
+    pub name: String,
+    /// Peers it is dialled at, in the file's order; may be empty for one that only takes calls.
+    pub hosts: Vec<Host>,
+    /// Signalling sources that are this trunk, and where a `leg.dial` to a `sip:` URI may go.
+    pub allow: Vec<Network>,
+    /// Where RTP may come from and go to.
+    pub media_allow: Vec<Network>,
+    /// Legs at once.
+    pub calls: u32,
+    /// Legs at once from the peer.
+    pub calls_in: u32,
+    /// Legs at once to the peer.
+    pub calls_out: u32,
+    /// New INVITEs a second.
+    pub calls_per_second: u32,
+    /// Depth of the calls-per-second bucket.
+    pub burst: u32,
+    /// The answer over a limit: 503 or 486.
+    pub limit_status: u16,
+    /// `Retry-After` with it, seconds.
+    pub retry_after_s: u32,
+    /// Statuses of a peer after which the next one is tried.
+    pub route_on: BTreeSet<u16>,
+    /// Peers tried for one leg.
+    pub attempts_max: usize,
+    /// How long an INVITE waits for any answer (RFC 3261 timer B).
+    pub timer_b: Duration,
+    /// Answers challenges.
+    pub auth: Option<Auth>,
+    /// The listener its messages leave by, where transport and family fit ([`super::Config::listener_for`]).
+    pub listen: Listen,
+    /// Host in Via and Contact: the trunk's `advertise`, else the instance's, else the listener's address.
+    pub advertise: String,
+    /// Host in Contact where it differs from `advertise`.
+    pub contact_host: Option<String>,
+    /// Host in From: `advertise` unless set.
+    pub from_host: String,
+    /// Which of our media addresses its streams are bound to.
+    pub media_address: IpAddr,
+    /// What SDP says in its place.
+    pub media_advertise: IpAddr,
+    /// Default of `leg.dial`.
+    pub early_media: EarlyMedia,
+    /// How digits are sent.
+    pub dtmf: DtmfMethod,
+    /// In order of preference; at least one.
+    pub codecs: Vec<Codec>,
+    /// Packet length, milliseconds.
+    pub ptime_ms: u8,
+    /// How many codecs our answer lists.
+    pub answer_codecs: AnswerCodecs,
+    /// Which source of RTP is believed.
+    pub media_source: MediaSource,
+    /// A leg without RTP for so long is ended; none: never.
+    pub media_timeout: Option<Duration>,
+    /// Direction of our hold towards the peer.
+    pub hold: HoldDirection,
+    /// Region that numbers without `+` are read in; none: only `+` numbers parse.
+    pub home_country: Option<String>,
+    /// How numbers come in.
+    pub number_in: NumberIn,
+    /// How numbers go out.
+    pub number_out: NumberOut,
+    /// Digits put before every number that goes out.
+    pub prefix_out: String,
+    /// `;user=phone` on numbers that go out.
+    pub user_phone: bool,
+    /// Agent phones: their legs count as missed, not failed.
+    pub agents: bool,
+    /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
+    pub extensions: u8,
+    /// P-Asserted-Identity is taken from the peer and given to it.
+    pub identity_trusted: bool,
+    /// Where our caller id is shown.
+    pub identity_out: IdentityOut,
+    /// Numbers that may be shown; the first exact one is the default.
+    pub caller_ids: Vec<NumberPattern>,
+    /// `Reason` with a Q.850 cause is sent.
+    pub reason_out: bool,
+    /// Further headers handed to the engine, lower case.
+    pub headers_in: BTreeSet<String>,
+    /// Further headers the engine may send, lower case.
+    pub headers_out: BTreeSet<String>,
+}
+
+/// One peer of a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Where.
+    pub addr: SocketAddr,
+    /// How.
+    pub transport: Transport,
+    /// Lower is tried first.
+    pub priority: u16,
+    /// Share of the draw inside one priority.
+    pub weight: u16,
+}
+
+/// Answers to digest challenges.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// User.
+    pub username: String,
+    /// Secret, read from its file.
+    pub password: String,
+    /// Challenges of this realm only; none: of any realm of the trunk's own addresses.
+    pub realm: Option<String>,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Auth")
+            .field("username", &self.username)
+            .field("realm", &self.realm)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Trunk {
+    /// Whether a signalling source, or the target of a `sip:` dial, is inside `allow`.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.allow.iter().any(|net| net.contains(address))
+    }
+
+    /// Whether RTP may come from there and go there.
+    pub fn allows_media(&self, address: IpAddr) -> bool {
+        self.media_allow.iter().any(|net| net.contains(address))
+    }
+
+    /// Whether that number may be shown as caller.
+    pub fn may_show(&self, e164: &str) -> bool {
+        self.caller_ids.iter().any(|pattern| pattern.matches(Some(e164)))
+    }
+
+    /// The caller id when a dial names none.
+    pub fn default_caller_id(&self) -> Option<&str> {
+        self.caller_ids.iter().find_map(NumberPattern::exact)
+    }
+}
