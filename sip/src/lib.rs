@@ -1,4 +1,5 @@
 //! A sans-IO SIP stack.
 #![forbid(unsafe_code)]
 
+pub mod message;
 pub mod sdp;

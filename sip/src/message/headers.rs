@@ -1,0 +1,514 @@
+//! The header fields of a message, with the five that every message must have read once.
+//!
+//! Valid by construction: Via, From, To, Call-ID and CSeq are there and well-formed, and whatever is
+//! added later passes the same checks. Knows nothing of dialogs, transactions or transports.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use super::grammar::{digits, is_free_of_control, is_token, split_list, trim};
+use super::guard_error::{FieldError, GuardError};
+use super::header_name::{canonical, known};
+use super::lines::{HEADERS_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
+use super::{CSeq, CallId, MediaType, Method, NameAddr, Part, Reason, Via};
+
+/// Ordered header fields: raw text, and typed values on demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Headers {
+    /// In order; one Via value per field.
+    fields: Vec<Field>,
+    vias: Vec<Via>,
+    from: NameAddr,
+    to: NameAddr,
+    call_id: CallId,
+    cseq: CSeq,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    name: Cow<'static, str>,
+    value: String,
+}
+
+/// The headers that have their own setters.
+const FIXED: [&str; 6] = ["Via", "From", "To", "Call-ID", "CSeq", "Content-Length"];
+
+/// Headers that may occur once: smuggled doubles are read differently by different elements.
+const SINGLE: [&str; 15] = [
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Content-Length",
+    "Content-Type",
+    "Content-Disposition",
+    "Max-Forwards",
+    "Expires",
+    "Min-SE",
+    "RAck",
+    "Refer-To",
+    "Replaces",
+    "RSeq",
+    "Session-Expires",
+];
+
+impl Headers {
+    /// The five mandatory headers of a message of ours.
+    pub fn new(via: Via, from: NameAddr, to: NameAddr, call_id: CallId, cseq: CSeq) -> Headers {
+        let field = |name, value| Field {
+            name: Cow::Borrowed(name),
+            value,
+        };
+        let fields = vec![
+            field("Via", via.to_string()),
+            field("From", from.to_string()),
+            field("To", to.to_string()),
+            field("Call-ID", call_id.to_string()),
+            field("CSeq", cseq.to_string()),
+        ];
+        Headers {
+            fields,
+            vias: vec![via],
+            from,
+            to,
+            call_id,
+            cseq,
+        }
+    }
+
+    /// Takes the fields of a received head, checking every one the stack reads.
+    pub(crate) fn assemble(raw: Vec<(&str, String)>) -> Result<Headers, GuardError> {
+        let mut core = Core::default();
+        let mut fields: Vec<Field> = Vec::with_capacity(raw.len() + 2);
+        for (name, value) in raw {
+            let name = canonical(name);
+            let is_single = SINGLE.into_iter().find(|single| *single == name);
+            if let Some(single) = is_single.filter(|_| fields.iter().any(|field| field.name == name)) {
+                return Err(GuardError::Repeated(single));
+            }
+            core.read(&name, &value)?;
+            if name == "Via" {
+                fields.extend(split_list(&value).map(|via| Field {
+                    name: name.clone(),
+                    value: via.to_owned(),
+                }));
+            } else {
+                fields.push(Field { name, value });
+            }
+        }
+        core.finish(fields)
+    }
+
+    /// The five mandatory headers of a message that is refused, the first readable one of each.
+    pub(crate) fn salvage(raw: Vec<(&str, String)>) -> Option<Headers> {
+        let mut core = Core::default();
+        let mut fields: Vec<Field> = Vec::new();
+        for (name, value) in raw {
+            let Some(name) = known(name).filter(|name| *name != "Content-Length" && FIXED.contains(name))
+            else {
+                continue;
+            };
+            let is_new = name == "Via" || fields.iter().all(|field| field.name != name);
+            if name == "Via" && split_list(&value).any(|via| Via::parse(via).is_err()) {
+                return None;
+            }
+            if is_new && core.read(name, &value).is_ok() {
+                let values = if name == "Via" {
+                    split_list(&value).collect()
+                } else {
+                    vec![value.as_str()]
+                };
+                let field = |value: &str| Field {
+                    name: Cow::Borrowed(name),
+                    value: value.to_owned(),
+                };
+                fields.extend(values.into_iter().map(field));
+            }
+        }
+        core.finish(fields).ok()
+    }
+
+    /// Adds a header at the end. Refuses control bytes, what does not fit the header's grammar, what
+    /// would repeat a single header, and the headers with setters of their own.
+    pub fn push(&mut self, name: &str, value: &str) -> Result<(), GuardError> {
+        let name = canonical(name);
+        if let Some(fixed) = FIXED.into_iter().find(|fixed| *fixed == name) {
+            return Err(GuardError::Fixed(fixed));
+        }
+        if let Some(single) = SINGLE
+            .into_iter()
+            .find(|single| *single == name && self.has(single))
+        {
+            return Err(GuardError::Repeated(single));
+        }
+        if !is_token(&name) {
+            return Err(GuardError::HeaderLine);
+        }
+        let value = trim(value);
+        if value.contains(['\r', '\n']) || !is_free_of_control(value) {
+            return Err(GuardError::Control);
+        }
+        let length = name.len() + 2 + value.len();
+        if length > LINE_BYTES_MAX {
+            return Err(GuardError::TooLong {
+                part: Part::Line,
+                limit: LINE_BYTES_MAX,
+                actual: length,
+            });
+        }
+        if self.fields.len() == HEADERS_MAX {
+            return Err(GuardError::TooLong {
+                part: Part::Headers,
+                limit: HEADERS_MAX,
+                actual: HEADERS_MAX + 1,
+            });
+        }
+        check_optional(&name, value)?;
+        self.fields.push(Field {
+            name,
+            value: value.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Replaces every header of that name by this one.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), GuardError> {
+        let mut changed = self.clone();
+        changed.remove(name);
+        changed.push(name, value)?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// Removes every header of that name; the headers with setters of their own stay.
+    pub fn remove(&mut self, name: &str) {
+        let name = canonical(name);
+        if !FIXED.contains(&&*name) {
+            self.fields
+                .retain(|field| !field.name.eq_ignore_ascii_case(&name));
+        }
+    }
+
+    /// Adds a header whose value the type has checked.
+    fn push_typed(&mut self, name: &'static str, value: String) {
+        debug_assert!(is_free_of_control(&value));
+        self.fields.push(Field {
+            name: Cow::Borrowed(name),
+            value,
+        });
+    }
+
+    /// Adds a Contact.
+    pub fn push_contact(&mut self, contact: &NameAddr) {
+        self.push_typed("Contact", contact.to_string());
+    }
+
+    /// Adds a Route at the end of the set.
+    pub fn push_route(&mut self, route: &NameAddr) {
+        self.push_typed("Route", route.to_string());
+    }
+
+    /// Sets Max-Forwards.
+    pub fn set_max_forwards(&mut self, hops: u8) {
+        self.remove("Max-Forwards");
+        self.push_typed("Max-Forwards", hops.to_string());
+    }
+
+    /// Replaces the top Via, as a new attempt of the same request needs it.
+    pub fn set_top_via(&mut self, via: Via) {
+        self.rewrite("Via", via.to_string());
+        if let Some(top) = self.vias.first_mut() {
+            *top = via;
+        }
+    }
+
+    /// Notes in the top Via where the request really came from (RFC 3261 §18.2.1, RFC 3581 §4).
+    pub fn stamp_source(&mut self, source: SocketAddr) {
+        let mut via = self.via().clone();
+        via.stamp(source);
+        self.set_top_via(via);
+    }
+
+    /// Replaces From.
+    pub fn set_from(&mut self, from: NameAddr) {
+        self.rewrite("From", from.to_string());
+        self.from = from;
+    }
+
+    /// Replaces To.
+    pub fn set_to(&mut self, to: NameAddr) {
+        self.rewrite("To", to.to_string());
+        self.to = to;
+    }
+
+    /// Gives To a tag when it has none, leaving the rest of its text as received.
+    pub fn tag_to(&mut self, tag: &str) {
+        if self.to.tag().is_some() {
+            return;
+        }
+        let to = std::mem::replace(&mut self.to, self.from.clone()).with_tag(tag);
+        let text = format!(
+            "{};tag={}",
+            self.get("To").unwrap_or_default(),
+            to.tag().unwrap_or_default()
+        );
+        self.rewrite("To", text);
+        self.to = to;
+    }
+
+    /// Replaces CSeq.
+    pub fn set_cseq(&mut self, cseq: CSeq) {
+        self.rewrite("CSeq", cseq.to_string());
+        self.cseq = cseq;
+    }
+
+    fn rewrite(&mut self, name: &str, value: String) {
+        if let Some(field) = self.fields.iter_mut().find(|field| field.name == name) {
+            field.value = value;
+        }
+    }
+
+    /// The first value of that name, unfolded and otherwise as received.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.get_all(name).next()
+    }
+
+    /// Every field value of that name, in order; lists are not cut.
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let name = canonical(name);
+        let of_name = move |field: &&Field| field.name.eq_ignore_ascii_case(&name);
+        self.fields
+            .iter()
+            .filter(of_name)
+            .map(|field| field.value.as_str())
+    }
+
+    /// Every element of the comma lists of that name, without empty ones.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.get_all(name)
+            .flat_map(split_list)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// True when a header of that name is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields
+            .iter()
+            .map(|field| (&*field.name, field.value.as_str()))
+    }
+
+    /// The top Via.
+    #[expect(
+        clippy::expect_used,
+        reason = "both constructors put a Via in, and nothing takes the first one out"
+    )]
+    pub fn via(&self) -> &Via {
+        self.vias.first().expect("a message has a Via")
+    }
+
+    /// All Vias, top first.
+    pub fn vias(&self) -> &[Via] {
+        &self.vias
+    }
+
+    /// From.
+    pub fn from(&self) -> &NameAddr {
+        &self.from
+    }
+
+    /// To.
+    pub fn to(&self) -> &NameAddr {
+        &self.to
+    }
+
+    /// Call-ID.
+    pub fn call_id(&self) -> &CallId {
+        &self.call_id
+    }
+
+    /// CSeq.
+    pub fn cseq(&self) -> &CSeq {
+        &self.cseq
+    }
+
+    /// The first Contact; none for `*`.
+    pub fn contact(&self) -> Option<NameAddr> {
+        self.addresses("Contact").next()
+    }
+
+    /// All Contacts; none for `*`.
+    pub fn contacts(&self) -> Vec<NameAddr> {
+        self.addresses("Contact").collect()
+    }
+
+    /// The Route set, top first.
+    pub fn routes(&self) -> Vec<NameAddr> {
+        self.addresses("Route").collect()
+    }
+
+    /// The Record-Route set, top first.
+    pub fn record_routes(&self) -> Vec<NameAddr> {
+        self.addresses("Record-Route").collect()
+    }
+
+    /// Every element of a header made of addresses that can be read as one.
+    pub fn addresses(&self, name: &str) -> impl Iterator<Item = NameAddr> {
+        self.values(name).filter_map(|value| NameAddr::parse(value).ok())
+    }
+
+    /// Hops left; absent in messages of RFC 2543 elements.
+    pub fn max_forwards(&self) -> Option<u8> {
+        self.get("Max-Forwards").and_then(digits)
+    }
+
+    /// Option tags the request cannot do without.
+    pub fn require(&self) -> Vec<&str> {
+        self.values("Require").collect()
+    }
+
+    /// Option tags the sender understands.
+    pub fn supported(&self) -> Vec<&str> {
+        self.values("Supported").collect()
+    }
+
+    /// True when an option tag stands in Supported or Require.
+    pub fn offers_option(&self, tag: &str) -> bool {
+        let mut tags = self.values("Supported").chain(self.values("Require"));
+        tags.any(|offered| offered.eq_ignore_ascii_case(tag))
+    }
+
+    /// Methods the sender takes; what is no method is skipped.
+    pub fn allow(&self) -> Vec<Method> {
+        self.values("Allow")
+            .filter_map(|method| Method::parse(method).ok())
+            .collect()
+    }
+
+    /// What the body is.
+    pub fn content_type(&self) -> Option<MediaType> {
+        self.get("Content-Type")
+            .and_then(|value| MediaType::parse(value).ok())
+    }
+
+    /// Content-Length as received.
+    pub fn content_length(&self) -> Option<usize> {
+        self.get("Content-Length").and_then(digits)
+    }
+
+    /// Seconds after which to try again (RFC 3261 §20.33).
+    pub fn retry_after(&self) -> Option<u32> {
+        let value = self.get("Retry-After")?;
+        let end = value
+            .bytes()
+            .position(|byte| !byte.is_ascii_digit())
+            .unwrap_or(value.len());
+        digits(value.get(..end)?)
+    }
+
+    /// The Reasons given (RFC 3326); what cannot be read is skipped.
+    pub fn reason(&self) -> Vec<Reason> {
+        self.values("Reason").filter_map(Reason::parse).collect()
+    }
+
+    /// Adds the headers another message has under that name, unchanged.
+    pub(crate) fn copy_from(&mut self, other: &Headers, name: &str) {
+        let copied = other
+            .fields
+            .iter()
+            .filter(|field| field.name == name && !FIXED.contains(&name));
+        self.fields.extend(copied.cloned());
+    }
+
+    /// The five mandatory headers of this message alone, texts unchanged.
+    pub(crate) fn core_only(&self) -> Headers {
+        let is_core = |field: &&Field| FIXED.contains(&&*field.name) && field.name != "Content-Length";
+        Headers {
+            fields: self.fields.iter().filter(is_core).cloned().collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Leaves only the top Via, as ACK and CANCEL need it (RFC 3261 §9.1, §17.1.1.3).
+    pub(crate) fn keep_top_via(&mut self) {
+        self.vias.truncate(1);
+        let mut seen = 0;
+        self.fields.retain(|field| {
+            seen += usize::from(field.name == "Via");
+            field.name != "Via" || seen == 1
+        });
+    }
+}
+
+/// The mandatory headers while they are collected.
+#[derive(Default)]
+struct Core {
+    vias: Vec<Via>,
+    from: Option<NameAddr>,
+    to: Option<NameAddr>,
+    call_id: Option<CallId>,
+    cseq: Option<CSeq>,
+}
+
+impl Core {
+    fn read(&mut self, name: &str, value: &str) -> Result<(), GuardError> {
+        match name {
+            "Via" => {
+                for via in split_list(value) {
+                    self.vias.push(Via::parse(via).map_err(in_field("Via"))?);
+                }
+            }
+            "From" => self.from = Some(NameAddr::parse(value).map_err(in_field("From"))?),
+            "To" => self.to = Some(NameAddr::parse(value).map_err(in_field("To"))?),
+            "Call-ID" => self.call_id = Some(CallId::parse(value).map_err(in_field("Call-ID"))?),
+            "CSeq" => self.cseq = Some(CSeq::parse(value).map_err(in_field("CSeq"))?),
+            _ => check_optional(name, value)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self, fields: Vec<Field>) -> Result<Headers, GuardError> {
+        if self.vias.is_empty() {
+            return Err(GuardError::Missing("Via"));
+        }
+        Ok(Headers {
+            fields,
+            vias: self.vias,
+            from: self.from.ok_or(GuardError::Missing("From"))?,
+            to: self.to.ok_or(GuardError::Missing("To"))?,
+            call_id: self.call_id.ok_or(GuardError::Missing("Call-ID"))?,
+            cseq: self.cseq.ok_or(GuardError::Missing("CSeq"))?,
+        })
+    }
+}
+
+fn in_field(name: &'static str) -> impl Fn(FieldError) -> GuardError {
+    move |error| GuardError::Field { name, error }
+}
+
+/// Checks the headers beyond the five whose values the stack acts on; others are opaque.
+fn check_optional(name: &str, value: &str) -> Result<(), GuardError> {
+    let Some(name) = known(name) else { return Ok(()) };
+    let checked = match name {
+        "Contact" if value == "*" => Ok(()),
+        "Contact" | "Route" | "Record-Route" => {
+            split_list(value).try_for_each(|one| NameAddr::parse(one).map(drop))
+        }
+        "Max-Forwards" => digits::<u8>(value).map(drop).ok_or(FieldError::Number),
+        "Content-Length" => {
+            let fits = digits::<usize>(value).is_some_and(|length| length <= MESSAGE_BYTES_MAX);
+            fits.then_some(()).ok_or(FieldError::Number)
+        }
+        "Content-Type" => MediaType::parse(value).map(drop),
+        "Require" | "Proxy-Require" | "Supported" => {
+            let all = value.is_empty() || split_list(value).all(is_token);
+            all.then_some(()).ok_or(FieldError::Token)
+        }
+        _ => Ok(()),
+    };
+    checked.map_err(in_field(name))
+}
