@@ -3,3 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod observe;
+pub mod shell;
+pub mod utc;

@@ -1,0 +1,38 @@
+//! The clocks and the randomness of the system: the only place of this crate that reads either.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Monotonic time, for deadlines.
+pub fn mono() -> Instant {
+    Instant::now()
+}
+
+/// Microseconds since the Unix epoch, UTC; 0 on a machine whose clock stands before it.
+pub fn wall_us() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// 32 bytes of the kernel's randomness: the seed of everything drawn later.
+pub fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_seeds_differ() {
+        assert_ne!(seed().unwrap(), seed().unwrap());
+    }
+
+    #[test]
+    fn the_wall_clock_is_past_2020() {
+        assert!(wall_us() > 1_577_836_800_000_000);
+    }
+}
