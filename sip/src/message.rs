@@ -11,6 +11,7 @@
 
 mod call_id;
 mod cseq;
+pub(crate) mod framing;
 mod grammar;
 mod guard_error;
 mod header_name;
@@ -49,6 +50,8 @@ pub use salvage::refusal;
 pub use status_code::StatusCode;
 pub use uri::{Scheme, Uri};
 pub use via::{BRANCH_BYTES_MAX, MAGIC_COOKIE, Via, ViaTransport};
+
+pub(crate) use grammar::{quote, split_list};
 
 use bytes::Bytes;
 
