@@ -16,6 +16,8 @@ mod profile;
 mod reference;
 mod resolve;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod trunk;
 
 use std::collections::BTreeMap;

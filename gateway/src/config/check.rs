@@ -89,7 +89,7 @@ fn check_value(schema: &Value, value: &DeValue<'_>, path: &KeyPath, out: &mut Ve
     let expected = type_name(schema).unwrap_or("string");
     match value {
         DeValue::Integer(integer) if expected == "integer" => {
-            let number = i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok();
+            let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
             check_bounds(schema, number, integer.as_str(), path, out);
         }
         DeValue::String(text) if expected == "string" => {

@@ -60,7 +60,6 @@ pub struct Trunk {
     /// Answers the peer's digest challenges.
     pub auth: Option<Auth>,
     /// Health checks of the peers, seconds between OPTIONS; only 0 (off) in this version.
-    #[schemars(range(max = 0))]
     pub options_interval_s: u32,
     /// Which of `sip.listen` its messages leave by. Default: the first whose transport and address family fit.
     pub listen: Option<String>,
