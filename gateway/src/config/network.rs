@@ -2,23 +2,7 @@
 
 use std::net::IpAddr;
 
-/// An address block, for example 127.0.0.0/8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network {
-    /// Any address inside it.
-    pub address: IpAddr,
-    /// Leading bits that count.
-    pub prefix: u8,
-}
-
-impl Network {
-    /// Whether `address` lies inside; IPv4-mapped IPv6 counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4()
-            && masked(address, self.prefix) == masked(self.address, self.prefix)
-    }
-}
+pub use media::Network;
 
 /// Reads `ADDRESS/PREFIX` or a bare address, and clears the bits that do not count.
 pub fn network_from_text(text: &str) -> Option<Network> {

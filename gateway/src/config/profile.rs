@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::trunk::{Host, Network, Trunk};
+use super::trunk::{Codec, Host, Network, Trunk};
 
 impl Trunk {
     /// One `key = value` a line, in the order of the documentation; secrets left out.
@@ -76,7 +76,7 @@ impl Trunk {
             "  media_timeout_s = {}",
             self.media_timeout.map_or(0, |limit| limit.as_secs())
         )?;
-        let codecs = list(self.codecs.iter().map(|codec| codec.word()));
+        let codecs = list(self.codecs.iter().map(|codec| codec_word(*codec)));
         writeln!(
             out,
             "  codecs = {codecs}, ptime_ms = {}, answer {}",
@@ -129,6 +129,13 @@ impl Trunk {
             out,
             "  rel100 = off, session_timer = off, refer_in = reject, refer_out = bridge, redirect = refuse"
         )
+    }
+}
+
+fn codec_word(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Pcmu => "PCMU",
+        Codec::Pcma => "PCMA",
     }
 }
 

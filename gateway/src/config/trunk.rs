@@ -7,12 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use super::file::trunk::{
-    AnswerCodecs, Codec, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
-    NumberOut, Transport,
+    AnswerCodecs, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn, NumberOut,
+    Transport,
 };
 use super::{Listen, NumberPattern};
 
 pub use super::network::Network;
+pub use media::Codec;
 
 /// A trunk with every default filled in.
 #[derive(Clone, Debug, PartialEq)]

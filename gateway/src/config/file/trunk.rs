@@ -274,6 +274,16 @@ words! {
         Pcma = "PCMA",
     }
 }
+impl Codec {
+    /// The codec as the packet path knows it.
+    pub fn resolved(self) -> media::Codec {
+        match self {
+            Codec::Pcmu => media::Codec::Pcmu,
+            Codec::Pcma => media::Codec::Pcma,
+        }
+    }
+}
+
 words! {
     /// How many codecs an answer lists.
     AnswerCodecs {

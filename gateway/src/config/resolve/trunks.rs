@@ -134,7 +134,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         advertise,
         early_media: entry.early_media,
         dtmf: entry.dtmf,
-        codecs: entry.codecs.clone(),
+        codecs: entry.codecs.iter().map(|codec| codec.resolved()).collect(),
         ptime_ms: entry.ptime_ms,
         answer_codecs: entry.answer_codecs,
         media_source: entry.media_source,
