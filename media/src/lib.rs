@@ -3,9 +3,11 @@
 
 pub mod codec;
 pub mod command;
+pub mod conceal;
 pub mod event;
 pub mod frame;
 pub mod gain;
+pub mod jitter;
 pub mod recorder;
 pub mod rtp;
 pub mod sound;
