@@ -1,0 +1,3 @@
+//! The call logic: pure, driven by values. Knows nothing of sockets, files or clocks.
+
+pub mod number_policy;
