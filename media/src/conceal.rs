@@ -57,6 +57,7 @@ impl Conceal {
     pub fn missing(&mut self, samples: &mut [i16]) {
         self.skipped();
         let State::Missing(repetition) = &mut self.state else {
+            samples.fill(0);
             return;
         };
         for sample in samples.iter_mut() {
