@@ -8,8 +8,10 @@ pub mod event;
 pub mod frame;
 pub mod gain;
 pub mod jitter;
+pub mod packet;
 pub mod recorder;
 pub mod rtp;
+pub mod shard;
 pub mod sound;
 pub mod stream;
 

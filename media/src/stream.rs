@@ -1,28 +1,235 @@
 //! One RTP session of one leg.
 //!
-//! Knows nothing of SIP, SDP text or files.
+//! Owns: what is agreed, the receiving and sending halves, who it hears, what plays towards it, the digits
+//! on their way, its reports and its numbers. Knows nothing of SIP, SDP text, files, or other streams but
+//! by their slot.
 
-/// What a stream counted since it was opened.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stats {
-    /// RTP packets taken in.
-    pub packets_received: u64,
-    /// RTP payload bytes taken in.
-    pub bytes_received: u64,
-    /// Packets the far side sent that never came (RFC 3550 §6.4.1).
-    pub packets_lost: u64,
-    /// Packets that came and were thrown away: wrong source, malformed, late, twice.
-    pub packets_discarded: u64,
-    /// Interarrival jitter of what we receive, milliseconds (RFC 3550 §6.4.1).
-    pub jitter_ms: f32,
-    /// RTP packets sent.
-    pub packets_sent: u64,
-    /// RTP payload bytes sent.
-    pub bytes_sent: u64,
-    /// Packets of ours the far side says it misses.
-    pub remote_packets_lost: u64,
-    /// Jitter the far side says it sees, milliseconds.
-    pub remote_jitter_ms: f32,
-    /// Round trip from RTCP, milliseconds; none before the first report.
-    pub rtt_ms: Option<f32>,
+mod inbound;
+mod latch;
+mod outbound;
+mod packer;
+mod reporter;
+mod sink;
+mod speaker;
+mod stats;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::command::{StreamConfig, StreamKey};
+use crate::jitter::Playout;
+use crate::rtp::{ClockRate, RtpTime, SeqNo, Ssrc};
+use crate::shard::ports::RtpPort;
+use crate::shard::rng::Rng;
+
+pub use inbound::{Arrived, Content, Inbound, PAYLOAD_BYTES_MAX};
+pub use latch::{Latch, SOURCE_SILENCE, STEADY_PACKETS};
+pub use outbound::{Outbound, Relayed, Stamp};
+pub use packer::{Packer, silence};
+pub use reporter::{REPORT_BYTES_MAX, REPORT_INTERVAL, Reporter};
+pub use sink::{Ear, Format, Playing, Sink, Situation, Voice};
+pub use speaker::{Belief, NEW_SSRC_PACKETS, NEW_SSRC_SILENCE, OLD_SSRC_SILENCE, Speaker};
+pub use stats::{Discard, Discarded, Stats, mos};
+
+/// A stream in its shard. The parts are the shard's to drive; each keeps its own rules.
+pub struct Stream {
+    key: StreamKey,
+    local: SocketAddr,
+    port: RtpPort,
+    config: Option<StreamConfig>,
+    /// The receiving half.
+    pub(crate) inbound: Inbound,
+    /// The sending half.
+    pub(crate) outbound: Outbound,
+    /// RTCP.
+    pub(crate) reporter: Reporter,
+    /// Whom it hears.
+    pub(crate) row: Vec<Ear>,
+    /// Slots that have it in their row.
+    pub(crate) heard_by: Vec<u32>,
+    /// Of these, the ones that are sent its packets as they are.
+    pub(crate) relay_to: Vec<u32>,
+    /// Its audio on the 20 ms grid, while anyone needs it decoded.
+    pub(crate) playout: Option<Box<Playout>>,
+    /// Frames on their way to packets.
+    pub(crate) packer: Packer,
+    /// What feeds it.
+    pub(crate) sink: Sink,
+    /// Whether its digits pass to whoever hears it.
+    pub(crate) pass_dtmf: bool,
+    /// Silence as its listener on the engine's side knows it.
+    pub(crate) watch: Watch,
+    send_failed: u64,
+}
+
+/// What was told of a stream's coming and going packets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    /// `Receiving` was told since the last `Configure`.
+    pub receiving_told: bool,
+    /// `Sending` was told since the last `Configure`.
+    pub sending_told: bool,
+    /// `Silent` was told, and not yet `Heard`.
+    pub is_silent: bool,
+    /// When the last configuration was applied: silence counts from here at the earliest.
+    pub configured_at: Option<Instant>,
+}
+
+impl Stream {
+    /// A stream with its ports and its own random numbers, hearing nobody.
+    pub fn new(key: StreamKey, local: SocketAddr, port: RtpPort, rng: &mut Rng) -> Self {
+        let outbound =
+            Outbound::new(Ssrc(rng.next_u32()), SeqNo(rng.next_u32() as u16), RtpTime(rng.next_u32()));
+        Self {
+            key,
+            local,
+            port,
+            config: None,
+            inbound: Inbound::new(),
+            outbound,
+            reporter: Reporter::new(rng.next_u64()),
+            row: Vec::new(),
+            heard_by: Vec::new(),
+            relay_to: Vec::new(),
+            playout: None,
+            packer: Packer::new(),
+            sink: Sink::Off,
+            pass_dtmf: true,
+            watch: Watch {
+                receiving_told: false,
+                sending_told: false,
+                is_silent: false,
+                configured_at: None,
+            },
+            send_failed: 0,
+        }
+    }
+
+    /// Applies what was agreed. SSRC, sequence and timestamp sent go on unbroken.
+    pub fn configure(&mut self, mut config: StreamConfig, now: Instant) {
+        config.ptime_ms = sane_ptime_ms(config.ptime_ms);
+        self.inbound.configure(self.config.as_ref(), &config);
+        self.config = Some(config);
+        self.watch.receiving_told = false;
+        self.watch.sending_told = false;
+        self.watch.configured_at = Some(now);
+    }
+
+    /// Its number.
+    pub fn key(&self) -> StreamKey {
+        self.key
+    }
+
+    /// Where it takes RTP.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Its pair of ports.
+    pub fn port(&self) -> RtpPort {
+        self.port
+    }
+
+    /// What is agreed.
+    pub fn config(&self) -> Option<&StreamConfig> {
+        self.config.as_ref()
+    }
+
+    /// What it is sent, and where to; none: nothing may be.
+    pub fn sendable(&self) -> Option<(Format, SocketAddr)> {
+        let config = self.config.as_ref().filter(|config| config.may_send)?;
+        Some((Format { codec: config.codec, ptime_ms: config.ptime_ms }, self.inbound.destination()?))
+    }
+
+    /// What its party sends; none while nothing may be received.
+    pub fn voice(&self) -> Option<Format> {
+        let config = self.config.as_ref().filter(|config| config.may_receive)?;
+        Some(Format { codec: self.inbound.codec()?, ptime_ms: config.ptime_ms })
+    }
+
+    /// Takes note of a packet that was handed to the kernel, or refused by it.
+    pub fn count_sent(&mut self, payload_bytes: usize, is_sent: bool) {
+        if is_sent {
+            self.outbound.count(payload_bytes);
+        } else {
+            self.send_failed += 1;
+        }
+    }
+
+    /// How long nothing was heard at `now`, counted from the last configuration at the earliest.
+    pub fn silence(&self, now: Instant) -> Option<Duration> {
+        let since = self.inbound.heard_at().max(self.watch.configured_at)?;
+        Some(now.saturating_duration_since(since))
+    }
+
+    /// stub
+    pub fn playing(&self) -> Playing { Playing::default() }
+    /// stub
+    pub fn has_digits(&self) -> bool { false }
+    /// stub
+    pub fn has_tracks(&self) -> bool { false }
+    /// Begins or ends the decoding of what its party says.
+    pub fn set_decoding(&mut self, wanted: bool) {
+        self.playout = wanted.then(|| Box::new(Playout::new()));
+    }
+
+    /// Another sink begins: half a packet of the old one is not sent with the new one's.
+    pub fn begin_sink(&mut self) {
+        self.packer.clear();
+        if self.sink == Sink::Off {
+            self.outbound.interrupt();
+        }
+    }
+
+    /// Its numbers.
+    pub fn stats(&self) -> Stats {
+        let (packets_received, bytes_received) = self.inbound.counts();
+        let (packets_sent, bytes_sent) = self.outbound.counts();
+        let reception = self.inbound.reception();
+        let rtt = self.reporter.rtt();
+        let one_way = rtt.map_or(ASSUMED_ONE_WAY, |rtt| rtt / 2 + ASSUMED_ONE_WAY);
+        let expected = reception.expected();
+        let loss_percent = reception.lost() as f32 * 100.0 / expected.max(1) as f32;
+        let remote = self.reporter.remote();
+        let discarded = self.inbound.discarded();
+        Stats {
+            packets_received,
+            bytes_received,
+            packets_lost: reception.lost(),
+            packets_discarded: discarded.total(),
+            discarded,
+            jitter_ms: reception.jitter_ms(ClockRate::NARROWBAND),
+            mos: (expected > 0).then(|| mos(loss_percent, one_way)),
+            packets_sent,
+            bytes_sent,
+            send_failed: self.send_failed,
+            remote_packets_lost: remote.map_or(0, |block| block.cumulative_lost.max(0) as u64),
+            remote_jitter_ms: self.reporter.remote_jitter_ms(),
+            remote_mos: remote.map(|block| mos(f32::from(block.fraction_lost) / 2.56, one_way)),
+            rtt_ms: rtt.map(|rtt| rtt.as_secs_f32() * 1000.0),
+        }
+    }
+}
+
+/// Packetisation and playout beside the network's own delay: one packet of 20 ms and two in the jitter
+/// buffer.
+const ASSUMED_ONE_WAY: Duration = Duration::from_millis(60);
+
+/// Default packet length (RFC 3551 §4.2).
+const PTIME_MS_DEFAULT: u8 = 20;
+
+/// SAFETY A11: 10 to 60 ms in steps of ten, or the default.
+fn sane_ptime_ms(ptime_ms: u8) -> u8 {
+    if (10..=60).contains(&ptime_ms) && ptime_ms.is_multiple_of(10) { ptime_ms } else { PTIME_MS_DEFAULT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_packet_lengths_become_the_default() {
+        let sane: Vec<_> = [0, 1, 10, 15, 20, 30, 60, 61, 255].map(sane_ptime_ms).to_vec();
+        assert_eq!(sane, [20, 20, 10, 20, 20, 30, 60, 20, 20]);
+    }
 }

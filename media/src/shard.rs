@@ -1,0 +1,178 @@
+//! One thread's share of all media: streams and everything they need, owned by one and locked by nobody.
+//!
+//! ```text
+//!  Command ─► apply ─► graph (who hears whom → sinks)
+//!                        │
+//!  sockets ─► receive ───┴─► relay (same buffer, header rewritten) ─► sockets
+//!                 └─► jitter buffers ─┐
+//!  20 ms grid ─► tick: decode ─► mix, play, digits, silence ─► sockets;  tracks ─► blocks
+//!                 └─► deadlines (reports, silence)                         Events ─► engine
+//! ```
+//! A conductor: ports, sockets, timers, rows, streams and mixing have files of their own. `turn` does all
+//! that is due at one moment; time and randomness are given. Knows nothing of SIP, calls or files.
+
+mod apply;
+mod config;
+mod deadlines;
+pub mod epoll;
+mod events;
+mod graph;
+pub mod grid;
+pub mod io;
+mod metrics;
+pub mod ports;
+mod receive;
+pub mod rng;
+#[doc(hidden)]
+pub mod sim_io;
+mod send;
+mod slots;
+mod stub;
+mod thread;
+mod tick;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+use std::time::Instant;
+
+use crate::command::Command;
+use crate::event::Event;
+use crate::packet::Pool;
+use crate::rtp::{ClockRate, NtpTime, RtpTime};
+
+use events::Events;
+use graph::Lists;
+use grid::Grid;
+use io::{Io, Socket};
+use ports::Ports;
+use rng::Rng;
+use slots::Slots;
+use wheel::Wheel;
+
+pub use config::*;
+pub use metrics::{Counts, Metrics, MetricsReader, Shared};
+pub use thread::{COMMANDS_MAX, EVENTS_MAX, ShardBusy, ShardHandle, spawn};
+
+/// Streams of one thread, and all they need.
+pub struct Shard {
+    start: Instant,
+    grid: Grid,
+    rng: Rng,
+    slots: Slots,
+    lists: Lists,
+    ports: Ports,
+    pool: Pool,
+    wheel: Wheel,
+    ready: Vec<Socket>,
+    /// What each decoded speaker said in this tick, by slot.
+    frames: Vec<tick::Frame>,
+    /// Listeners whose sink must be decided anew after this tick.
+    changed: Vec<u32>,
+    events: Events,
+    metrics: Metrics,
+}
+
+impl Shard {
+    /// A shard without streams whose grid starts at `now`. The reader shows its numbers to anyone.
+    pub fn new(config: &ShardConfig, now: Instant) -> (Self, MetricsReader) {
+        let streams_max = config.streams_max as usize;
+        let (metrics, reader) = metrics::metrics();
+        let shard = Self {
+            start: now,
+            grid: Grid::new(now),
+            rng: Rng::new(config.seed),
+            slots: Slots::new(streams_max),
+            lists: Lists::new(streams_max),
+            ports: Ports::new(config.port_first, config.port_last),
+            pool: Pool::new(POOL_SLOTS),
+            wheel: Wheel::new(streams_max),
+            ready: Vec::with_capacity(READY_MAX.min(streams_max * 2)),
+            frames: vec![[0; crate::frame::FRAME_SAMPLES]; streams_max],
+            changed: Vec::with_capacity(streams_max),
+            events: Events::new(),
+            metrics,
+        };
+        (shard, reader)
+    }
+
+    /// Applies all changes of a command; no packet and no tick comes between two of them.
+    pub fn handle_command(&mut self, command: Command, io: &mut impl Io, now: Instant) {
+        if self.is_idle() {
+            self.grid.skip_to(now);
+        }
+        for change in command {
+            self.apply(change, io, now);
+        }
+    }
+
+    /// Does all that is due: takes what has arrived, passes it on, and ticks if the grid says so.
+    pub fn turn(&mut self, io: &mut impl Io, now: Instant) {
+        if self.is_idle() {
+            return self.grid.skip_to(now);
+        }
+        self.receive(io, now);
+        while let Some((tick, late)) = self.grid.take_due(now) {
+            self.handle_tick(io, now);
+            self.handle_deadlines(io, tick, now);
+            self.measure();
+            self.metrics.tick(late);
+        }
+    }
+
+    /// The next event, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// When `turn` must run again at the latest, whatever arrives; none while there is no stream.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        (!self.slots.is_empty()).then(|| self.grid.next_deadline())
+    }
+
+    /// Whether nothing happens until the next command.
+    pub fn is_idle(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether events wait in such number that no command should be given.
+    pub fn is_congested(&self) -> bool {
+        self.events.is_congested()
+    }
+
+    /// Closes every stream.
+    pub fn close_all(&mut self, io: &mut impl Io, now: Instant) {
+        let keys: Vec<_> = self.slots.iter().map(|(_, stream)| stream.key()).collect();
+        for key in keys {
+            self.close(key, io, now);
+        }
+        self.publish();
+    }
+
+    /// Publishes the numbers outside a tick.
+    pub fn publish(&mut self) {
+        self.measure();
+        self.metrics.publish();
+    }
+
+    fn measure(&mut self) {
+        let counts = &mut self.metrics.counts;
+        counts.streams = self.slots.len() as u64;
+        counts.ports_used = self.ports.used() as u64;
+        counts.pool_level = self.pool.level() as u64;
+        counts.pool_size = self.pool.size() as u64;
+        counts.event_queue_level = self.events.len() as u64;
+        counts.events_dropped = self.events.dropped();
+    }
+
+    /// The media clock of this shard, for arrival times.
+    fn arrival(&self, now: Instant) -> RtpTime {
+        RtpTime(ClockRate::NARROWBAND.units(now.saturating_duration_since(self.start)))
+    }
+
+    /// The clock reports are written with: it counts from the shard's start, as RFC 3550 §6.4.1 allows to
+    /// one without a wall clock.
+    fn wall(&self, now: Instant) -> NtpTime {
+        NtpTime::from_unix(now.saturating_duration_since(self.start))
+    }
+}

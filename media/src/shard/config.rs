@@ -1,0 +1,73 @@
+//! What a shard is given when it is made, and the sizes that follow from it.
+
+use std::time::Duration;
+
+/// What one shard works with. Addresses come with each `Open`.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Its number: names the thread.
+    pub index: u32,
+    /// First port of its range.
+    pub port_first: u16,
+    /// Last port of its range, inclusive. Ranges of shards on the same address do not overlap.
+    pub port_last: u16,
+    /// Most streams at a time; more are refused with `OpenFailed`.
+    pub streams_max: u32,
+    /// The pause between two turns (docs/decisions/0005-turn-length.md).
+    pub turn: Duration,
+    /// The core its thread stays on.
+    pub cpu: Option<usize>,
+    /// Start of its random numbers: from the operating system in service, fixed in a simulation.
+    pub seed: u64,
+}
+
+/// The pause between two turns, chosen by measurement: docs/decisions/0005-turn-length.md.
+pub const TURN: Duration = Duration::from_millis(1);
+
+/// Streams a shard has room for unless told otherwise: 2,000 two-party calls on one core.
+pub const STREAMS_MAX: u32 = 4096;
+
+/// Packet slots of one shard. Each line is one holder; the sum is all there ever is.
+pub const POOL_SLOTS: usize = RECEIVING + SENDING;
+
+/// The datagram being read and passed on: one socket is read at a time, and a relayed packet leaves from
+/// the buffer it came in before the next is read.
+const RECEIVING: usize = 1;
+
+/// The packet being written: digits, mixed frames and reports are made one at a time.
+const SENDING: usize = 1;
+
+/// Sockets read in one turn; the rest stays ready for the next.
+pub const READY_MAX: usize = super::epoll::READY_MAX;
+
+/// Events kept for an engine that does not read; beyond it nothing new is taken from the command queue,
+/// and what packets cause is dropped and counted.
+pub const EVENTS_BACKLOG_MAX: usize = 4096;
+
+/// Speakers in one row, plays towards one listener, tracks of one party.
+pub const ROW_MAX: usize = 32;
+/// Plays kept for one listener; the oldest of all would not be heard again soon anyway.
+pub const PLAYS_MAX: usize = 16;
+/// Tracks of one party at a time: a call and its bridge and two to spare.
+pub const TRACKS_MAX: usize = 4;
+
+/// Nothing heard for so long is told as `Silent`.
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A digit without a packet for so long is over although its end was lost: five packets of 20 ms and
+/// their worst delay (RFC 4733 §2.5.2.3 leaves the value open).
+pub const DIGIT_SILENCE: Duration = Duration::from_millis(200);
+
+impl Default for ShardConfig {
+    fn default() -> Self {
+        Self {
+            index: 0,
+            port_first: 20_000,
+            port_last: 29_999,
+            streams_max: STREAMS_MAX,
+            turn: TURN,
+            cpu: None,
+            seed: 0,
+        }
+    }
+}

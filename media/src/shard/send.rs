@@ -1,0 +1,97 @@
+//! A packet made here, on its way out.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Shard;
+use super::events::Events;
+use super::io::{Channel, Io, Socket};
+use super::metrics::Counts;
+use crate::event::Event;
+use crate::rtp::Header;
+use crate::stream::{Stamp, Stream};
+
+/// Everything sending needs besides the stream.
+pub(super) struct Way<'a, I> {
+    pub io: &'a mut I,
+    pub events: &'a mut Events,
+    pub counts: &'a mut Counts,
+    pub slot: u32,
+    pub now: Instant,
+}
+
+impl<I: Io> Way<'_, I> {
+    /// Sends one frame of 20 ms, or what it completes. A frame that is a packet is sent from where it lies.
+    pub fn send_frame(&mut self, stream: &mut Stream, frame: &[u8]) {
+        let Some((format, to)) = stream.sendable() else { return };
+        if stream.packer.passes(format.ptime_ms) {
+            self.send_payload(stream, frame, to);
+            return;
+        }
+        self.counts.payload_copies += 1;
+        stream.packer.push(frame);
+        let packer = std::mem::take(&mut stream.packer);
+        let mut index = 0;
+        while let Some(payload) = packer.packet(index, format.ptime_ms) {
+            self.send_payload(stream, payload, to);
+            index += 1;
+        }
+        stream.packer = packer;
+        stream.packer.drop_full(format.ptime_ms);
+    }
+
+    fn send_payload(&mut self, stream: &mut Stream, payload: &[u8], to: SocketAddr) {
+        let Some(payload_type) = stream.config().map(|config| config.payload_type) else { return };
+        let stamp = stream.outbound.stamp_made(payload.len() as u32, self.now);
+        self.send(stream, payload_type, stamp, payload, to);
+    }
+
+    /// Sends one packet.
+    pub fn send(
+        &mut self,
+        stream: &mut Stream,
+        payload_type: u8,
+        stamp: Stamp,
+        payload: &[u8],
+        to: SocketAddr,
+    ) {
+        let header = Header {
+            marker: stamp.marker,
+            payload_type,
+            seq: stamp.sequence,
+            time: stamp.time,
+            ssrc: stamp.ssrc,
+        };
+        let from = Socket { slot: self.slot, channel: Channel::Rtp };
+        let is_sent = self.io.send(from, &header.to_bytes(), payload, to);
+        self.note_sent(stream, payload.len(), is_sent);
+    }
+
+    /// Counts a packet, and tells of the first since the last configuration.
+    pub fn note_sent(&mut self, stream: &mut Stream, payload_bytes: usize, is_sent: bool) {
+        stream.count_sent(payload_bytes, is_sent);
+        if !is_sent {
+            self.counts.send_failed += 1;
+            return;
+        }
+        self.counts.packets_out += 1;
+        if !stream.watch.sending_told {
+            stream.watch.sending_told = true;
+            self.events.tell(Event::Sending { stream: stream.key() });
+        }
+    }
+}
+
+impl Shard {
+    /// A stream with the way its packets take.
+    pub(super) fn way<'a, I: Io>(
+        &'a mut self,
+        io: &'a mut I,
+        slot: u32,
+        now: Instant,
+    ) -> Option<(&'a mut Stream, Way<'a, I>)> {
+        let stream = self.slots.get_mut(slot)?;
+        let way = Way { io, events: &mut self.events, counts: &mut self.metrics.counts, slot, now };
+        Some((stream, way))
+    }
+}

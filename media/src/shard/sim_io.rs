@@ -1,0 +1,232 @@
+//! A network in memory and in virtual time, for tests that run real shards: several shards and any
+//! number of test parties share one [`Network`], which loses, delays, doubles and reorders as told.
+//!
+//! Knows nothing of RTP. Everything random comes from its seed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::io::{Channel, Io, Socket};
+use super::ports::RtpPort;
+use super::rng::Rng;
+
+/// Packets waiting at one address; more are lost, as in a full socket buffer.
+const QUEUE_MAX: usize = 256;
+
+/// Longest packet carried.
+const PACKET_BYTES_MAX: usize = 2048;
+
+/// How the network treats packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// Packets lost, of a thousand.
+    pub loss_permille: u64,
+    /// Packets delivered twice, of a thousand.
+    pub duplicate_permille: u64,
+    /// Delay of every packet.
+    pub delay: Duration,
+    /// Further delay, evenly from nothing to this; packets overtake one another.
+    pub jitter: Duration,
+}
+
+struct Packet {
+    at: Instant,
+    from: SocketAddr,
+    len: usize,
+    bytes: [u8; PACKET_BYTES_MAX],
+}
+
+struct State {
+    now: Instant,
+    rng: Rng,
+    weather: Weather,
+    queues: BTreeMap<SocketAddr, VecDeque<Packet>>,
+    sent: u64,
+    lost: u64,
+}
+
+/// The network; clones are the same one.
+#[derive(Clone)]
+pub struct Network(Arc<Mutex<State>>);
+
+impl Network {
+    /// A perfect network whose clock stands at `now`.
+    pub fn new(seed: u64, now: Instant) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            now,
+            rng: Rng::new(seed),
+            weather: Weather::default(),
+            queues: BTreeMap::new(),
+            sent: 0,
+            lost: 0,
+        })))
+    }
+
+    /// Moves its clock.
+    pub fn set_now(&self, now: Instant) {
+        self.state().now = now;
+    }
+
+    /// Changes how packets sent from here on are treated.
+    pub fn set_weather(&self, weather: Weather) {
+        self.state().weather = weather;
+    }
+
+    /// Listens at `address`; false: taken.
+    pub fn bind(&self, address: SocketAddr) -> bool {
+        let mut state = self.state();
+        let free = !state.queues.contains_key(&address);
+        if free {
+            state.queues.insert(address, VecDeque::with_capacity(QUEUE_MAX));
+        }
+        free
+    }
+
+    /// Stops listening.
+    pub fn unbind(&self, address: SocketAddr) {
+        self.state().queues.remove(&address);
+    }
+
+    /// Sends one packet in two parts.
+    pub fn send(&self, from: SocketAddr, head: &[u8], tail: &[u8], to: SocketAddr) {
+        let mut state = self.state();
+        state.sent += 1;
+        let weather = state.weather;
+        if state.rng.below(1000) < weather.loss_permille {
+            state.lost += 1;
+            return;
+        }
+        let copies = 1 + u32::from(state.rng.below(1000) < weather.duplicate_permille);
+        for _ in 0..copies {
+            let jitter_us = state.rng.below(weather.jitter.as_micros() as u64 + 1);
+            let at = state.now + weather.delay + Duration::from_micros(jitter_us);
+            state.deliver(Packet::new(at, from, head, tail), to);
+        }
+    }
+
+    /// Takes the next packet that has arrived at `address`.
+    pub fn receive(&self, address: SocketAddr, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let mut state = self.state();
+        let now = state.now;
+        let queue = state.queues.get_mut(&address)?;
+        if queue.front()?.at > now {
+            return None;
+        }
+        let packet = queue.pop_front()?;
+        let len = packet.len.min(into.len());
+        into.get_mut(..len)?.copy_from_slice(packet.bytes.get(..len)?);
+        Some((len, packet.from))
+    }
+
+    /// When the next packet under way arrives anywhere.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.state().queues.values().filter_map(|queue| queue.front().map(|packet| packet.at)).min()
+    }
+
+    /// Packets sent, and of these lost.
+    pub fn counts(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.sent, state.lost)
+    }
+
+    fn has_arrived(&self, address: SocketAddr) -> bool {
+        let state = self.state();
+        let front = state.queues.get(&address).and_then(VecDeque::front);
+        front.is_some_and(|packet| packet.at <= state.now)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn deliver(&mut self, packet: Packet, to: SocketAddr) {
+        let Some(queue) = self.queues.get_mut(&to).filter(|queue| queue.len() < QUEUE_MAX) else {
+            self.lost += 1;
+            return;
+        };
+        let place = queue.partition_point(|waiting| waiting.at <= packet.at);
+        queue.insert(place, packet);
+    }
+}
+
+impl Packet {
+    fn new(at: Instant, from: SocketAddr, head: &[u8], tail: &[u8]) -> Self {
+        let mut packet = Packet { at, from, len: 0, bytes: [0; PACKET_BYTES_MAX] };
+        for (place, byte) in packet.bytes.iter_mut().zip(head.iter().chain(tail)) {
+            *place = *byte;
+            packet.len += 1;
+        }
+        packet
+    }
+}
+
+/// The sockets of one shard on a [`Network`].
+pub struct SimIo {
+    network: Network,
+    pairs: Vec<Option<(SocketAddr, SocketAddr)>>,
+}
+
+impl SimIo {
+    /// Sockets for up to `slots` streams.
+    pub fn new(network: Network, slots: usize) -> Self {
+        Self { network, pairs: vec![None; slots] }
+    }
+
+    fn address(&self, socket: Socket) -> Option<SocketAddr> {
+        let (rtp, rtcp) = self.pairs.get(socket.slot as usize).copied().flatten()?;
+        Some(match socket.channel {
+            Channel::Rtp => rtp,
+            Channel::Rtcp => rtcp,
+        })
+    }
+}
+
+impl Io for SimIo {
+    fn open(&mut self, slot: u32, address: IpAddr, port: RtpPort) -> io::Result<()> {
+        let place = self.pairs.get_mut(slot as usize).ok_or(io::ErrorKind::OutOfMemory)?;
+        let pair = (SocketAddr::new(address, port.0), SocketAddr::new(address, port.0 + 1));
+        if !self.network.bind(pair.0) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        if !self.network.bind(pair.1) {
+            self.network.unbind(pair.0);
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        *place = Some(pair);
+        Ok(())
+    }
+
+    fn close(&mut self, slot: u32) {
+        if let Some((rtp, rtcp)) = self.pairs.get_mut(slot as usize).and_then(Option::take) {
+            self.network.unbind(rtp);
+            self.network.unbind(rtcp);
+        }
+    }
+
+    fn ready(&mut self, ready: &mut Vec<Socket>) {
+        ready.clear();
+        for (slot, pair) in self.pairs.iter().enumerate() {
+            let Some((rtp, rtcp)) = pair else { continue };
+            for (address, channel) in [(rtp, Channel::Rtp), (rtcp, Channel::Rtcp)] {
+                if ready.len() < ready.capacity() && self.network.has_arrived(*address) {
+                    ready.push(Socket { slot: slot as u32, channel });
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, socket: Socket, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        self.network.receive(self.address(socket)?, into)
+    }
+
+    fn send(&mut self, from: Socket, head: &[u8], tail: &[u8], to: SocketAddr) -> bool {
+        let Some(address) = self.address(from) else { return false };
+        self.network.send(address, head, tail, to);
+        true
+    }
+}

@@ -1,0 +1,4 @@
+//! Whole shards in virtual time: real shards, test parties, a simulated network.
+
+mod party;
+mod relay;

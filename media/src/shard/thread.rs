@@ -1,0 +1,184 @@
+//! A shard on its own thread: the only place in this crate that reads a clock or sleeps.
+//!
+//! Owns the thread, the two bounded queues and the wake-up. Knows nothing of what is in a command.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::unistd::Pid;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::epoll::EpollIo;
+use super::metrics::MetricsReader;
+use super::{Shard, ShardConfig};
+use crate::command::Command;
+use crate::event::Event;
+
+
+/// Commands waiting for a shard. The engine makes a few per call step; a full queue means the shard hangs.
+pub const COMMANDS_MAX: usize = 4096;
+
+/// Events waiting for the engine.
+pub const EVENTS_MAX: usize = 8192;
+
+/// Longest sleep of a shard without streams. Any command ends it at once.
+const IDLE_SLEEP: Duration = Duration::from_secs(1);
+
+/// A shard's queue is full; the command comes back.
+#[derive(Debug, thiserror::Error)]
+#[error("the shard does not take commands")]
+pub struct ShardBusy(pub Command);
+
+/// The engine's end of a running shard.
+pub struct ShardHandle {
+    commands: Producer<Command>,
+    events: Consumer<Event>,
+    metrics: MetricsReader,
+    wake: Arc<EventFd>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ShardHandle {
+    /// Hands over changes that take effect together, within one turn.
+    pub fn send(&mut self, command: Command) -> Result<(), ShardBusy> {
+        self.commands.push(command).map_err(|rtrb::PushError::Full(command)| ShardBusy(command))?;
+        self.wake();
+        Ok(())
+    }
+
+    /// The next event; call until `None` whenever the wake function given to [`spawn`] was called.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop().ok()
+    }
+
+    /// Commands the shard has not taken yet.
+    pub fn command_queue_level(&self) -> usize {
+        self.commands.buffer().capacity() - self.commands.slots()
+    }
+
+    /// Counters and lateness.
+    pub fn metrics(&mut self) -> &mut MetricsReader {
+        &mut self.metrics
+    }
+
+    /// Ends the thread and waits for it. Open streams say goodbye first.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // A shard that panicked is already ended.
+            let _ = thread.join();
+        }
+    }
+
+    fn wake(&self) {
+        // A full counter means that a wake-up is already waiting.
+        let _ = self.wake.write(1);
+    }
+}
+
+impl Drop for ShardHandle {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Starts a shard. `wake` is called from its thread after events were queued; the consumer gets the blocks
+/// of all tracks.
+pub fn spawn(
+    config: ShardConfig,
+    wake: Box<dyn Fn() + Send>,
+) -> io::Result<ShardHandle> {
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    let wake_shard = Arc::new(EventFd::from_value_and_flags(0, flags)?);
+    let (commands, commands_in) = RingBuffer::new(COMMANDS_MAX);
+    let (events_out, events) = RingBuffer::new(EVENTS_MAX);
+    let stop = Arc::new(AtomicBool::new(false));
+    let io = EpollIo::new(config.streams_max as usize, Arc::clone(&wake_shard))?;
+    let (cpu, turn, name) = (config.cpu, config.turn, format!("shard-{}", config.index));
+    let (shard, metrics) = Shard::new(&config, Instant::now());
+    let worker = Worker {
+        shard,
+        io,
+        commands: commands_in,
+        events: events_out,
+        unsent: None,
+        wake,
+        stop: Arc::clone(&stop),
+        turn,
+    };
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        if let Some(cpu) = cpu {
+            pin(cpu);
+        }
+        worker.run();
+    })?;
+    let handle = ShardHandle { commands, events, metrics, wake: wake_shard, stop, thread: Some(thread) };
+    Ok(handle)
+}
+
+struct Worker {
+    shard: Shard,
+    io: EpollIo,
+    commands: Consumer<Command>,
+    events: Producer<Event>,
+    /// An event for which the queue had no room.
+    unsent: Option<Event>,
+    wake: Box<dyn Fn() + Send>,
+    stop: Arc<AtomicBool>,
+    turn: Duration,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while !self.stop.load(Ordering::Acquire) {
+            let now = Instant::now();
+            while self.unsent.is_none() && !self.shard.is_congested() {
+                let Ok(command) = self.commands.pop() else { break };
+                self.shard.handle_command(command, &mut self.io, now);
+            }
+            self.shard.turn(&mut self.io, now);
+            self.hand_out_events();
+            if self.shard.is_idle() && self.commands.is_empty() {
+                self.shard.publish();
+                self.io.sleep(IDLE_SLEEP);
+            } else {
+                std::thread::sleep(self.turn);
+            }
+        }
+        self.shard.close_all(&mut self.io, Instant::now());
+        self.hand_out_events();
+    }
+
+    fn hand_out_events(&mut self) {
+        let mut any = false;
+        while let Some(event) = self.unsent.take().or_else(|| self.shard.poll_event()) {
+            if let Err(rtrb::PushError::Full(event)) = self.events.push(event) {
+                self.unsent = Some(event);
+                break;
+            }
+            any = true;
+        }
+        if any {
+            (self.wake)();
+        }
+    }
+}
+
+/// Keeps the thread on one core. A host that forbids it still carries calls.
+fn pin(cpu: usize) {
+    let mut set = CpuSet::new();
+    if set.set(cpu).is_ok() {
+        let _ = sched_setaffinity(Pid::from_raw(0), &set);
+    }
+}

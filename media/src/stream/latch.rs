@@ -1,0 +1,212 @@
+//! Whose packets a stream takes, and where it sends (SAFETY rows A1, A2, F3).
+//!
+//! Strict: only the agreed address and port. NAT: the agreed one at once, else the first steady source
+//! inside the networks; then only that one, until signalled anew or until it is silent and another is
+//! steady. Knows nothing of payloads or codecs.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::command::{Network, SourceRule};
+use crate::rtp::{SeqNo, Ssrc};
+
+/// In-sequence packets of one SSRC that make a source steady. SAFETY F3.
+pub const STEADY_PACKETS: u32 = 5;
+
+/// Silence of the locked source before another may take its place: five packets of 20 ms.
+pub const SOURCE_SILENCE: Duration = Duration::from_millis(100);
+
+/// The rule of one stream and what it has learned.
+#[derive(Debug)]
+pub struct Latch {
+    remote: Option<SocketAddr>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Only `remote`.
+    Strict,
+    /// No source yet.
+    Open { networks: Vec<Network>, candidate: Option<Candidate> },
+    /// One source.
+    Locked { networks: Vec<Network>, source: SocketAddr, heard_at: Instant, candidate: Option<Candidate> },
+}
+
+/// A source that is on its way to be steady.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    source: SocketAddr,
+    ssrc: Ssrc,
+    last: SeqNo,
+    packets: u32,
+}
+
+impl Latch {
+    /// Forgets what was learned; the rule holds from here.
+    pub fn new(rule: &SourceRule, remote: Option<SocketAddr>) -> Self {
+        let state = match rule {
+            SourceRule::Strict => State::Strict,
+            SourceRule::Nat(networks) => State::Open { networks: networks.clone(), candidate: None },
+        };
+        Self { remote: remote.map(canonical), state }
+    }
+
+    /// Whether this packet is taken.
+    pub fn admits(&mut self, from: SocketAddr, ssrc: Ssrc, sequence: SeqNo, now: Instant) -> bool {
+        let from = canonical(from);
+        match &mut self.state {
+            State::Strict => self.remote == Some(from),
+            State::Open { networks, candidate } => {
+                if !is_inside(networks, from) {
+                    return false;
+                }
+                let steady = Candidate::count(candidate, from, ssrc, sequence) >= STEADY_PACKETS;
+                if self.remote != Some(from) && !steady {
+                    return false;
+                }
+                self.lock(from, now);
+                true
+            }
+            State::Locked { networks, source, heard_at, candidate } => {
+                if *source == from {
+                    (*heard_at, *candidate) = (now, None);
+                    return true;
+                }
+                if !is_inside(networks, from) {
+                    return false;
+                }
+                let steady = Candidate::count(candidate, from, ssrc, sequence) >= STEADY_PACKETS;
+                let silent = now.saturating_duration_since(*heard_at) >= SOURCE_SILENCE;
+                if !steady || !silent {
+                    return false;
+                }
+                self.lock(from, now);
+                true
+            }
+        }
+    }
+
+    /// Whether an RTCP packet of this source may be read: the agreed one, or in NAT mode the host of the
+    /// locked source. RTCP never moves the lock.
+    pub fn admits_rtcp(&self, from: SocketAddr, remote_rtcp: Option<SocketAddr>) -> bool {
+        let from = canonical(from);
+        match &self.state {
+            State::Strict => remote_rtcp.map(canonical) == Some(from),
+            State::Open { .. } => false,
+            State::Locked { source, .. } => source.ip() == from.ip(),
+        }
+    }
+
+    /// Where RTP is sent: the learned source, or the agreed address.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        match &self.state {
+            State::Strict | State::Open { .. } => self.remote,
+            State::Locked { source, .. } => Some(*source),
+        }
+    }
+
+    fn lock(&mut self, source: SocketAddr, now: Instant) {
+        let networks = match &mut self.state {
+            State::Strict => return,
+            State::Open { networks, .. } | State::Locked { networks, .. } => std::mem::take(networks),
+        };
+        self.state = State::Locked { networks, source, heard_at: now, candidate: None };
+    }
+}
+
+impl Candidate {
+    fn count(candidate: &mut Option<Candidate>, source: SocketAddr, ssrc: Ssrc, sequence: SeqNo) -> u32 {
+        let packets = match candidate {
+            Some(known)
+                if known.source == source && known.ssrc == ssrc && known.last.next() == sequence =>
+            {
+                known.packets + 1
+            }
+            Some(_) | None => 1,
+        };
+        *candidate = Some(Candidate { source, ssrc, last: sequence, packets });
+        packets
+    }
+}
+
+fn is_inside(networks: &[Network], source: SocketAddr) -> bool {
+    networks.iter().any(|network| network.contains(source.ip()))
+}
+
+/// IPv4 in IPv6 clothes is the same source.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REMOTE: &str = "127.0.0.2:4000";
+    const OTHER: &str = "127.0.0.66:4000";
+    const OUTSIDE: &str = "10.0.0.1:4000";
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn nat() -> Latch {
+        let networks = vec![Network { address: "127.0.0.0".parse().unwrap(), prefix: 8 }];
+        Latch::new(&SourceRule::Nat(networks), Some(at(REMOTE)))
+    }
+
+    fn feed(latch: &mut Latch, from: &str, first: u16, count: u16, start: Instant) -> Vec<bool> {
+        let ms = |index: u16| Duration::from_millis(20 * u64::from(index));
+        (0..count).map(|index| latch.admits(at(from), Ssrc(7), SeqNo(first + index), start + ms(index))).collect()
+    }
+
+    #[test]
+    fn strict_takes_the_agreed_address_and_port_only() {
+        let now = Instant::now();
+        let mut latch = Latch::new(&SourceRule::Strict, Some(at(REMOTE)));
+        assert!(latch.admits(at(REMOTE), Ssrc(1), SeqNo(1), now));
+        assert!(latch.admits(at("[::ffff:127.0.0.2]:4000"), Ssrc(1), SeqNo(2), now));
+        assert!(!latch.admits(at("127.0.0.2:4002"), Ssrc(1), SeqNo(3), now));
+        assert_eq!(feed(&mut latch, OTHER, 0, 20, now), [false; 20]);
+        assert_eq!(latch.destination(), Some(at(REMOTE)));
+    }
+
+    #[test]
+    fn nat_takes_the_agreed_source_at_once() {
+        let now = Instant::now();
+        let mut latch = nat();
+        assert_eq!(feed(&mut latch, REMOTE, 0, 2, now), [true; 2]);
+        assert_eq!(latch.destination(), Some(at(REMOTE)));
+    }
+
+    #[test]
+    fn nat_takes_another_source_once_it_is_steady_and_sends_there() {
+        let now = Instant::now();
+        let mut latch = nat();
+        assert_eq!(feed(&mut latch, OTHER, 65_533, 0, now), []);
+        assert_eq!(feed(&mut latch, OTHER, 10, 6, now), [false, false, false, false, true, true]);
+        assert_eq!(latch.destination(), Some(at(OTHER)));
+        assert_eq!(feed(&mut latch, OUTSIDE, 0, 20, now + Duration::from_secs(9)), [false; 20]);
+    }
+
+    #[test]
+    fn a_locked_source_is_not_moved_while_it_speaks() {
+        let now = Instant::now();
+        let mut latch = nat();
+        for index in 0..50u16 {
+            let at_ms = now + Duration::from_millis(20 * u64::from(index));
+            assert!(latch.admits(at(REMOTE), Ssrc(1), SeqNo(index), at_ms));
+            assert!(!latch.admits(at(OTHER), Ssrc(2), SeqNo(index), at_ms));
+        }
+    }
+
+    #[test]
+    fn a_silent_source_gives_way_within_200_ms() {
+        let now = Instant::now();
+        let mut latch = nat();
+        assert!(latch.admits(at(REMOTE), Ssrc(1), SeqNo(0), now));
+        let taken = feed(&mut latch, OTHER, 100, 7, now + Duration::from_millis(20));
+        assert_eq!(taken, [false, false, false, false, true, true, true]);
+    }
+}

@@ -1,0 +1,107 @@
+//! Frames of 20 ms into packets of the agreed length.
+//!
+//! At 20 ms nothing is kept: a frame is a packet, sent from where it lies.
+
+use crate::command::Codec;
+use crate::frame::FRAME_SAMPLES;
+
+/// Most payload kept: less than a packet of 60 ms, and one frame.
+const KEPT_BYTES_MAX: usize = 640;
+
+/// Payload on its way to a full packet.
+#[derive(Debug)]
+pub struct Packer {
+    kept: [u8; KEPT_BYTES_MAX],
+    len: usize,
+}
+
+impl Packer {
+    /// Nothing kept.
+    pub const fn new() -> Self {
+        Self { kept: [0; KEPT_BYTES_MAX], len: 0 }
+    }
+
+    /// Forgets what is kept: what comes next does not follow it.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Whether a frame goes out as it is.
+    pub fn passes(&self, ptime_ms: u8) -> bool {
+        self.len == 0 && packet_bytes(ptime_ms) == FRAME_SAMPLES
+    }
+
+    /// Keeps a frame.
+    pub fn push(&mut self, frame: &[u8]) {
+        let Some(place) = self.kept.get_mut(self.len..self.len + frame.len()) else {
+            debug_assert!(false, "full packets are taken before the next frame comes");
+            return;
+        };
+        place.copy_from_slice(frame);
+        self.len += frame.len();
+    }
+
+    /// The `index`th full packet of what is kept.
+    pub fn packet(&self, index: usize, ptime_ms: u8) -> Option<&[u8]> {
+        let bytes = packet_bytes(ptime_ms);
+        let end = (index + 1) * bytes;
+        if end > self.len { None } else { self.kept.get(index * bytes..end) }
+    }
+
+    /// Forgets the full packets; what is left begins the next.
+    pub fn drop_full(&mut self, ptime_ms: u8) {
+        let full = self.len - self.len % packet_bytes(ptime_ms);
+        self.kept.copy_within(full..self.len, 0);
+        self.len -= full;
+    }
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Payload bytes of a packet of G.711.
+fn packet_bytes(ptime_ms: u8) -> usize {
+    usize::from(ptime_ms.max(10)) * 8
+}
+
+/// 20 ms of silence, ready to send.
+pub fn silence(codec: Codec) -> &'static [u8; FRAME_SAMPLES] {
+    match codec {
+        Codec::Pcmu => &[Codec::Pcmu.silence_byte(); FRAME_SAMPLES],
+        Codec::Pcma => &[Codec::Pcma.silence_byte(); FRAME_SAMPLES],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_goes_out_once_and_in_order_at_any_packet_length() {
+        for ptime_ms in [10, 20, 30, 40, 50, 60] {
+            let mut packer = Packer::new();
+            let mut out = Vec::new();
+            for frame in 0..60u8 {
+                packer.push(&[frame; FRAME_SAMPLES]);
+                let mut index = 0;
+                while let Some(packet) = packer.packet(index, ptime_ms) {
+                    assert_eq!(packet.len(), usize::from(ptime_ms) * 8);
+                    out.extend_from_slice(packet);
+                    index += 1;
+                }
+                packer.drop_full(ptime_ms);
+            }
+            let expected: Vec<_> = (0..60u8).flat_map(|frame| [frame; FRAME_SAMPLES]).collect();
+            assert_eq!(out, expected, "{ptime_ms} ms");
+        }
+    }
+
+    #[test]
+    fn at_20_ms_a_frame_is_a_packet() {
+        assert!(Packer::new().passes(20));
+        assert!(!Packer::new().passes(10));
+    }
+}
