@@ -23,15 +23,15 @@ mod metrics;
 pub mod ports;
 mod receive;
 pub mod rng;
+mod send;
 #[doc(hidden)]
 pub mod sim_io;
-mod send;
 mod slots;
 mod stub;
-mod thread;
-mod tick;
 #[cfg(test)]
 mod tests;
+mod thread;
+mod tick;
 mod wheel;
 
 use std::time::Instant;

@@ -78,8 +78,11 @@ pub(crate) struct Watch {
 impl Stream {
     /// A stream with its ports and its own random numbers, hearing nobody.
     pub fn new(key: StreamKey, local: SocketAddr, port: RtpPort, rng: &mut Rng) -> Self {
-        let outbound =
-            Outbound::new(Ssrc(rng.next_u32()), SeqNo(rng.next_u32() as u16), RtpTime(rng.next_u32()));
+        let outbound = Outbound::new(
+            Ssrc(rng.next_u32()),
+            SeqNo(rng.next_u32() as u16),
+            RtpTime(rng.next_u32()),
+        );
         Self {
             key,
             local,
@@ -138,13 +141,22 @@ impl Stream {
     /// What it is sent, and where to; none: nothing may be.
     pub fn sendable(&self) -> Option<(Format, SocketAddr)> {
         let config = self.config.as_ref().filter(|config| config.may_send)?;
-        Some((Format { codec: config.codec, ptime_ms: config.ptime_ms }, self.inbound.destination()?))
+        Some((
+            Format {
+                codec: config.codec,
+                ptime_ms: config.ptime_ms,
+            },
+            self.inbound.destination()?,
+        ))
     }
 
     /// What its party sends; none while nothing may be received.
     pub fn voice(&self) -> Option<Format> {
         let config = self.config.as_ref().filter(|config| config.may_receive)?;
-        Some(Format { codec: self.inbound.codec()?, ptime_ms: config.ptime_ms })
+        Some(Format {
+            codec: self.inbound.codec()?,
+            ptime_ms: config.ptime_ms,
+        })
     }
 
     /// Takes note of a packet that was handed to the kernel, or refused by it.
@@ -163,11 +175,17 @@ impl Stream {
     }
 
     /// stub
-    pub fn playing(&self) -> Playing { Playing::default() }
+    pub fn playing(&self) -> Playing {
+        Playing::default()
+    }
     /// stub
-    pub fn has_digits(&self) -> bool { false }
+    pub fn has_digits(&self) -> bool {
+        false
+    }
     /// stub
-    pub fn has_tracks(&self) -> bool { false }
+    pub fn has_tracks(&self) -> bool {
+        false
+    }
     /// Begins or ends the decoding of what its party says.
     pub fn set_decoding(&mut self, wanted: bool) {
         self.playout = wanted.then(|| Box::new(Playout::new()));
@@ -220,7 +238,11 @@ const PTIME_MS_DEFAULT: u8 = 20;
 
 /// SAFETY A11: 10 to 60 ms in steps of ten, or the default.
 fn sane_ptime_ms(ptime_ms: u8) -> u8 {
-    if (10..=60).contains(&ptime_ms) && ptime_ms.is_multiple_of(10) { ptime_ms } else { PTIME_MS_DEFAULT }
+    if (10..=60).contains(&ptime_ms) && ptime_ms.is_multiple_of(10) {
+        ptime_ms
+    } else {
+        PTIME_MS_DEFAULT
+    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,11 @@ impl Pool {
             self.empty += 1;
             return None;
         };
-        Some(Buf { slot, start: HEADROOM_BYTES as u32, end: HEADROOM_BYTES as u32 })
+        Some(Buf {
+            slot,
+            start: HEADROOM_BYTES as u32,
+            end: HEADROOM_BYTES as u32,
+        })
     }
 
     /// Gives a slot back.
@@ -72,7 +76,9 @@ impl Pool {
 
     /// The packet.
     pub fn packet(&self, buf: &Buf) -> &[u8] {
-        self.slot(buf).get(buf.start as usize..buf.end as usize).unwrap_or_default()
+        self.slot(buf)
+            .get(buf.start as usize..buf.end as usize)
+            .unwrap_or_default()
     }
 
     /// The packet, to change it in place.

@@ -27,7 +27,9 @@ impl Shard {
                 let ignored = graph::set_row(&mut shard.slots, &mut shard.lists, slot, &speakers);
                 shard.metrics.counts.changes_ignored += ignored;
             }),
-            Change::Play { .. } | Change::StopPlay { .. } | Change::PausePlay { .. } => self.apply_play(change),
+            Change::Play { .. } | Change::StopPlay { .. } | Change::PausePlay { .. } => {
+                self.apply_play(change)
+            }
             Change::SendDtmf { .. } | Change::PassDtmf { .. } => self.apply_dtmf(change),
             Change::StartTrack { .. } | Change::GateTrack { .. } | Change::StopTrack { .. } => {
                 self.apply_track(change, now)
@@ -35,7 +37,11 @@ impl Shard {
             Change::Stats { stream, request } => self.with_slot(stream, |shard, slot| {
                 if let Some(found) = shard.slots.get(slot) {
                     let stats = Box::new(found.stats());
-                    shard.events.answer(Event::Stats { stream, request, stats });
+                    shard.events.answer(Event::Stats {
+                        stream,
+                        request,
+                        stats,
+                    });
                 }
             }),
         };
@@ -46,7 +52,9 @@ impl Shard {
 
     /// Runs `then` on an open stream; whether there is one.
     pub(super) fn with_slot(&mut self, stream: StreamKey, then: impl FnOnce(&mut Shard, u32)) -> bool {
-        let Some(slot) = self.slots.slot(stream) else { return false };
+        let Some(slot) = self.slots.slot(stream) else {
+            return false;
+        };
         then(self, slot);
         true
     }
@@ -74,19 +82,25 @@ impl Shard {
                 continue;
             }
             let local = SocketAddr::new(address, port.0);
-            self.slots.insert(Box::new(Stream::new(key, local, port, &mut self.rng)));
+            self.slots
+                .insert(Box::new(Stream::new(key, local, port, &mut self.rng)));
             return Some(local);
         }
         None
     }
 
     fn configure(&mut self, stream: StreamKey, config: StreamConfig, now: Instant) -> bool {
-        let Some(slot) = self.slots.slot(stream) else { return false };
-        let Some(found) = self.slots.get_mut(slot) else { return false };
+        let Some(slot) = self.slots.slot(stream) else {
+            return false;
+        };
+        let Some(found) = self.slots.get_mut(slot) else {
+            return false;
+        };
         found.configure(config, now);
         graph::resolve(&mut self.slots, &mut self.lists, slot);
         graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
-        self.wheel.arm(slot, Kind::Silence, self.grid.after(now, SILENCE_LIMIT));
+        self.wheel
+            .arm(slot, Kind::Silence, self.grid.after(now, SILENCE_LIMIT));
         if !self.wheel.is_armed(slot, Kind::Rtcp) {
             // RFC 3550 §6.2: the first report comes after half the interval, spread over it.
             let wait = self.random_interval() / 2;
@@ -96,7 +110,9 @@ impl Shard {
     }
 
     pub(super) fn close(&mut self, stream: StreamKey, io: &mut impl Io, now: Instant) -> bool {
-        let Some(slot) = self.slots.slot(stream) else { return false };
+        let Some(slot) = self.slots.slot(stream) else {
+            return false;
+        };
         self.send_report(io, slot, true, now);
         self.end_plays(slot, PlayEnd::ListenerClosed);
         self.end_tracks(slot);
@@ -105,7 +121,10 @@ impl Shard {
         io.close(slot);
         if let Some(closed) = self.slots.remove(slot) {
             self.ports.give(closed.port(), now);
-            self.events.answer(Event::Closed { stream, stats: Box::new(closed.stats()) });
+            self.events.answer(Event::Closed {
+                stream,
+                stats: Box::new(closed.stats()),
+            });
         }
         true
     }

@@ -28,13 +28,29 @@ impl Shard {
     /// Sends a report to where RTCP was agreed to go; with `leaves` the last one.
     pub(super) fn send_report(&mut self, io: &mut impl Io, slot: u32, leaves: bool, now: Instant) {
         let wall = self.wall(now);
-        let Some(stream) = self.slots.get_mut(slot) else { return };
-        let Some(to) = stream.config().and_then(|config| config.remote_rtcp) else { return };
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let Some(to) = stream.config().and_then(|config| config.remote_rtcp) else {
+            return;
+        };
         let mut buffer = [0; REPORT_BYTES_MAX];
         let reception = stream.inbound.reception_mut();
-        let len = stream.reporter.write(&stream.outbound, reception, leaves, (wall, now), &mut buffer);
-        let Some(report) = len.and_then(|len| buffer.get(..len)) else { return };
-        if io.send(Socket { slot, channel: Channel::Rtcp }, report, &[], to) {
+        let len = stream
+            .reporter
+            .write(&stream.outbound, reception, leaves, (wall, now), &mut buffer);
+        let Some(report) = len.and_then(|len| buffer.get(..len)) else {
+            return;
+        };
+        if io.send(
+            Socket {
+                slot,
+                channel: Channel::Rtcp,
+            },
+            report,
+            &[],
+            to,
+        ) {
             self.metrics.counts.rtcp_out += 1;
         } else {
             self.metrics.counts.send_failed += 1;
@@ -42,16 +58,21 @@ impl Shard {
     }
 
     fn look_for_silence(&mut self, slot: u32, now: Instant) {
-        let Some(stream) = self.slots.get_mut(slot) else { return };
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
         if !stream.inbound.may_receive() || stream.watch.is_silent {
             return;
         }
-        let Some(silence) = stream.silence(now) else { return };
+        let Some(silence) = stream.silence(now) else {
+            return;
+        };
         if silence >= SILENCE_LIMIT {
             stream.watch.is_silent = true;
             self.events.tell(Event::Silent { stream: stream.key() });
         } else {
-            self.wheel.arm(slot, Kind::Silence, self.grid.after(now, SILENCE_LIMIT - silence));
+            self.wheel
+                .arm(slot, Kind::Silence, self.grid.after(now, SILENCE_LIMIT - silence));
         }
     }
 }

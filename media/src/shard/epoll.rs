@@ -91,8 +91,13 @@ impl EpollIo {
             }
         }
         socket.bind(&SockAddr::from(address))?;
-        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, data))?;
-        Ok(Open { socket: socket.into(), ready_turn: 0, reads_left: 0 })
+        self.epoll
+            .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, data))?;
+        Ok(Open {
+            socket: socket.into(),
+            ready_turn: 0,
+            reads_left: 0,
+        })
     }
 
     fn open_mut(&mut self, socket: Socket) -> Option<&mut Open> {
@@ -108,7 +113,10 @@ impl Io for EpollIo {
     fn open(&mut self, slot: u32, address: IpAddr, port: RtpPort) -> io::Result<()> {
         let rtp = self.open_one(SocketAddr::new(address, port.0), data(slot, Channel::Rtp))?;
         let rtcp = self.open_one(SocketAddr::new(address, port.0 + 1), data(slot, Channel::Rtcp))?;
-        let place = self.pairs.get_mut(slot as usize).ok_or(io::ErrorKind::OutOfMemory)?;
+        let place = self
+            .pairs
+            .get_mut(slot as usize)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
         debug_assert!(place.is_none(), "a slot is opened once");
         *place = Some(Pair { rtp, rtcp });
         Ok(())
@@ -125,7 +133,9 @@ impl Io for EpollIo {
         ready.clear();
         self.turn += 1;
         let room = (ready.capacity()).min(self.events.len());
-        let Some(events) = self.events.get_mut(..room) else { return };
+        let Some(events) = self.events.get_mut(..room) else {
+            return;
+        };
         let count = self.epoll.wait(events, EpollTimeout::ZERO).unwrap_or(0);
         for at in 0..count {
             let Some(event) = self.events.get(at) else { break };
@@ -136,8 +146,14 @@ impl Io for EpollIo {
             }
             let socket = socket(event.data());
             let turn = self.turn;
-            let Some(open) = self.open_mut(socket) else { continue };
-            open.reads_left = if open.ready_turn + 1 == turn { READS_IN_A_ROW_MAX } else { 1 };
+            let Some(open) = self.open_mut(socket) else {
+                continue;
+            };
+            open.reads_left = if open.ready_turn + 1 == turn {
+                READS_IN_A_ROW_MAX
+            } else {
+                1
+            };
             open.ready_turn = turn;
             ready.push(socket);
         }
@@ -151,12 +167,16 @@ impl Io for EpollIo {
     }
 
     fn send(&mut self, from: Socket, head: &[u8], tail: &[u8], to: SocketAddr) -> bool {
-        let Some(open) = self.open_mut(from) else { return false };
+        let Some(open) = self.open_mut(from) else {
+            return false;
+        };
         if tail.is_empty() {
             return open.socket.send_to(head, to).is_ok();
         }
         let parts = [IoSlice::new(head), IoSlice::new(tail)];
-        SockRef::from(&open.socket).send_to_vectored(&parts, &SockAddr::from(to)).is_ok()
+        SockRef::from(&open.socket)
+            .send_to_vectored(&parts, &SockAddr::from(to))
+            .is_ok()
     }
 }
 
@@ -165,6 +185,13 @@ fn data(slot: u32, channel: Channel) -> u64 {
 }
 
 fn socket(data: u64) -> Socket {
-    let channel = if data & 1 == 0 { Channel::Rtp } else { Channel::Rtcp };
-    Socket { slot: (data >> 1) as u32, channel }
+    let channel = if data & 1 == 0 {
+        Channel::Rtp
+    } else {
+        Channel::Rtcp
+    };
+    Socket {
+        slot: (data >> 1) as u32,
+        channel,
+    }
 }

@@ -16,7 +16,10 @@ pub struct Events {
 impl Events {
     /// An empty queue.
     pub fn new() -> Self {
-        Self { queue: VecDeque::with_capacity(EVENTS_BACKLOG_MAX), dropped: 0 }
+        Self {
+            queue: VecDeque::with_capacity(EVENTS_BACKLOG_MAX),
+            dropped: 0,
+        }
     }
 
     /// Adds the answer to a command.

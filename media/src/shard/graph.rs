@@ -22,13 +22,19 @@ pub struct Lists {
 impl Lists {
     /// Room for `count` streams.
     pub fn new(count: usize) -> Self {
-        Self { decoding: Vec::with_capacity(count), ticking: Vec::with_capacity(count) }
+        Self {
+            decoding: Vec::with_capacity(count),
+            ticking: Vec::with_capacity(count),
+        }
     }
 }
 
 /// Replaces one listener's row. Speakers that are not open are left out; gives how many.
 pub fn set_row(slots: &mut Slots, lists: &mut Lists, listener: u32, speakers: &[Heard]) -> u64 {
-    let before = slots.get_mut(listener).map(|stream| std::mem::take(&mut stream.row)).unwrap_or_default();
+    let before = slots
+        .get_mut(listener)
+        .map(|stream| std::mem::take(&mut stream.row))
+        .unwrap_or_default();
     for ear in &before {
         if let Some(speaker) = slots.get_mut(ear.slot) {
             speaker.heard_by.retain(|slot| *slot != listener);
@@ -40,7 +46,11 @@ pub fn set_row(slots: &mut Slots, lists: &mut Lists, listener: u32, speakers: &[
         let gain = Gain::from_db(heard.gain_db);
         match slots.slot(heard.speaker) {
             Some(slot) if row.len() < ROW_MAX && row.iter().all(|ear| ear.slot != slot) => {
-                row.push(Ear { speaker: heard.speaker, slot, gain });
+                row.push(Ear {
+                    speaker: heard.speaker,
+                    slot,
+                    gain,
+                });
             }
             Some(_) | None => ignored += 1,
         }
@@ -63,7 +73,10 @@ pub fn set_row(slots: &mut Slots, lists: &mut Lists, listener: u32, speakers: &[
 /// Takes a stream out of all rows before it closes.
 pub fn detach(slots: &mut Slots, lists: &mut Lists, slot: u32) {
     set_row(slots, lists, slot, &[]);
-    let listeners = slots.get_mut(slot).map(|stream| std::mem::take(&mut stream.heard_by)).unwrap_or_default();
+    let listeners = slots
+        .get_mut(slot)
+        .map(|stream| std::mem::take(&mut stream.heard_by))
+        .unwrap_or_default();
     for listener in listeners {
         if let Some(stream) = slots.get_mut(listener) {
             stream.row.retain(|ear| ear.slot != slot);
@@ -77,7 +90,10 @@ pub fn detach(slots: &mut Slots, lists: &mut Lists, slot: u32) {
 /// Decides anew for everyone who hears `speaker`: what it sends has changed.
 pub fn resolve_listeners(slots: &mut Slots, lists: &mut Lists, speaker: u32) {
     let mut at = 0;
-    while let Some(listener) = slots.get(speaker).and_then(|stream| stream.heard_by.get(at).copied()) {
+    while let Some(listener) = slots
+        .get(speaker)
+        .and_then(|stream| stream.heard_by.get(at).copied())
+    {
         resolve(slots, lists, listener);
         at += 1;
     }
@@ -87,13 +103,21 @@ pub fn resolve_listeners(slots: &mut Slots, lists: &mut Lists, speaker: u32) {
 /// Decides anew what feeds one listener.
 pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
     let Some(stream) = slots.get(listener) else { return };
-    let nobody = Voice { slot: 0, gain: Gain::MUTE, format: NO_FORMAT };
+    let nobody = Voice {
+        slot: 0,
+        gain: Gain::MUTE,
+        format: NO_FORMAT,
+    };
     let mut voices = [nobody; ROW_MAX];
     let mut count = 0;
     for ear in &stream.row {
         let voice = slots.get(ear.slot).and_then(|speaker| speaker.voice());
         if let (Some(format), Some(place), false) = (voice, voices.get_mut(count), ear.gain.is_mute()) {
-            *place = Voice { slot: ear.slot, gain: ear.gain, format };
+            *place = Voice {
+                slot: ear.slot,
+                gain: ear.gain,
+                format,
+            };
             count += 1;
         }
     }
@@ -116,7 +140,9 @@ pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
     if sink != before {
         switch(slots, listener, before, sink);
     }
-    let Some(stream) = slots.get_mut(listener) else { return };
+    let Some(stream) = slots.get_mut(listener) else {
+        return;
+    };
     let row = std::mem::take(&mut stream.row);
     for ear in &row {
         refresh_decoding(slots, lists, ear.slot);
@@ -130,7 +156,10 @@ pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
 pub fn refresh_decoding(slots: &mut Slots, lists: &mut Lists, speaker: u32) {
     let Some(stream) = slots.get(speaker) else { return };
     let is_mixed = stream.voice().is_some()
-        && stream.heard_by.iter().any(|slot| slots.get(*slot).is_some_and(|ear| ear.sink == Sink::Mix));
+        && stream
+            .heard_by
+            .iter()
+            .any(|slot| slots.get(*slot).is_some_and(|ear| ear.sink == Sink::Mix));
     let wanted = is_mixed || stream.has_tracks();
     if set_member(&mut lists.decoding, speaker, wanted)
         && let Some(stream) = slots.get_mut(speaker)
@@ -175,5 +204,7 @@ fn leave(list: &mut Vec<u32>, slot: u32) {
     set_member(list, slot, false);
 }
 
-const NO_FORMAT: crate::stream::Format =
-    crate::stream::Format { codec: crate::command::Codec::Pcmu, ptime_ms: 0 };
+const NO_FORMAT: crate::stream::Format = crate::stream::Format {
+    codec: crate::command::Codec::Pcmu,
+    ptime_ms: 0,
+};

@@ -72,7 +72,10 @@ mod tests {
         let start = Instant::now();
         let mut grid = Grid::new(start);
         assert_eq!(grid.take_due(start + Duration::from_millis(19)), None);
-        assert_eq!(grid.take_due(start + Duration::from_millis(21)), Some((Tick(1), Duration::from_millis(1))));
+        assert_eq!(
+            grid.take_due(start + Duration::from_millis(21)),
+            Some((Tick(1), Duration::from_millis(1)))
+        );
         assert_eq!(grid.take_due(start + Duration::from_millis(21)), None);
         assert_eq!(grid.next_deadline(), start + Duration::from_millis(40));
     }

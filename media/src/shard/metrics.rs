@@ -144,9 +144,22 @@ pub fn metrics() -> (Metrics, MetricsReader) {
         }
     }
     let lateness = empty.pop().ok();
-    let writer =
-        Metrics { counts: Counts::default(), shared: Arc::clone(&shared), lateness, ticks: 0, filled, empty };
-    (writer, MetricsReader { shared, filled: filled_reader, empty: empty_reader })
+    let writer = Metrics {
+        counts: Counts::default(),
+        shared: Arc::clone(&shared),
+        lateness,
+        ticks: 0,
+        filled,
+        empty,
+    };
+    (
+        writer,
+        MetricsReader {
+            shared,
+            filled: filled_reader,
+            empty: empty_reader,
+        },
+    )
 }
 
 impl Metrics {

@@ -27,10 +27,19 @@ pub struct Ports {
 impl Ports {
     /// All even ports of `first..=last` whose odd neighbour also lies inside.
     pub fn new(first: u16, last: u16) -> Self {
-        let even = first.checked_add(first % 2).unwrap_or(u16::MAX);
-        let free: Vec<_> = (even..=last).step_by(2).filter(|port| *port < last).map(RtpPort).collect();
+        let even = first.saturating_add(first % 2);
+        let free: Vec<_> = (even..=last)
+            .step_by(2)
+            .filter(|port| *port < last)
+            .map(RtpPort)
+            .collect();
         let total = free.len();
-        Self { free, used: 0, resting: VecDeque::with_capacity(total), total }
+        Self {
+            free,
+            used: 0,
+            resting: VecDeque::with_capacity(total),
+            total,
+        }
     }
 
     /// Takes a random free pair (unguessable ports are a part of SAFETY A1).
@@ -86,7 +95,9 @@ mod tests {
     fn gives_even_ports_with_their_odd_neighbour_inside() {
         let (now, mut rng) = (Instant::now(), Rng::new(1));
         let mut ports = Ports::new(20_001, 20_006);
-        let mut got: Vec<_> = std::iter::from_fn(|| ports.take(&mut rng, now)).map(|port| port.0).collect();
+        let mut got: Vec<_> = std::iter::from_fn(|| ports.take(&mut rng, now))
+            .map(|port| port.0)
+            .collect();
         got.sort_unstable();
         assert_eq!(got, [20_002, 20_004]);
     }
@@ -97,7 +108,10 @@ mod tests {
         let mut ports = Ports::new(20_000, 20_001);
         let port = ports.take(&mut rng, now).unwrap();
         ports.give(port, now);
-        assert_eq!(ports.take(&mut rng, now + QUARANTINE - Duration::from_millis(1)), None);
+        assert_eq!(
+            ports.take(&mut rng, now + QUARANTINE - Duration::from_millis(1)),
+            None
+        );
         assert_eq!(ports.take(&mut rng, now + QUARANTINE), Some(port));
     }
 

@@ -47,8 +47,13 @@ impl Shard {
     fn handle_rtp(&mut self, io: &mut impl Io, slot: u32, buf: &Buf, from: SocketAddr, now: Instant) {
         self.metrics.counts.packets_in += 1;
         let arrival = self.arrival(now);
-        let Some(stream) = self.slots.get_mut(slot) else { return };
-        let arrived = match stream.inbound.handle_rtp(self.pool.packet(buf), from, arrival, now) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let arrived = match stream
+            .inbound
+            .handle_rtp(self.pool.packet(buf), from, arrival, now)
+        {
             Ok(arrived) => arrived,
             Err(why) => {
                 self.metrics.counts.count_drop(why);
@@ -79,9 +84,13 @@ impl Shard {
     /// Sends a packet to every listener that gets it as it is: the header is written in front of the
     /// payload in the receive buffer, once for each.
     pub(super) fn relay(&mut self, io: &mut impl Io, slot: u32, arrived: &Arrived, buf: &Buf, now: Instant) {
-        let Some(stream) = self.slots.get_mut(slot) else { return };
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
         let samples = match arrived.content {
-            Content::Audio { codec, .. } => (arrived.payload_end - arrived.payload_at) as u32 * samples_per_byte(codec),
+            Content::Audio { codec, .. } => {
+                (arrived.payload_end - arrived.payload_at) as u32 * samples_per_byte(codec)
+            }
             Content::Event => 0,
         };
         let packet = Relayed {
@@ -111,8 +120,12 @@ impl Shard {
         buf: &Buf,
         now: Instant,
     ) {
-        let Some(stream) = self.slots.get_mut(listener) else { return };
-        let Some(to) = stream.inbound.destination() else { return };
+        let Some(stream) = self.slots.get_mut(listener) else {
+            return;
+        };
+        let Some(to) = stream.inbound.destination() else {
+            return;
+        };
         let payload_type = stream.config().map(|config| match arrived.content {
             Content::Audio { .. } => Some(config.payload_type),
             Content::Event => config.event_payload_type,
@@ -135,19 +148,38 @@ impl Shard {
         };
         let datagram = self.pool.packet_mut(buf);
         let start = arrived.payload_at.saturating_sub(Header::BYTES);
-        let Some(sent) = datagram.get_mut(start..arrived.payload_end) else { return };
+        let Some(sent) = datagram.get_mut(start..arrived.payload_end) else {
+            return;
+        };
         if let Some(place) = sent.first_chunk_mut::<{ Header::BYTES }>() {
             *place = header.to_bytes();
         }
-        let is_sent = io.send(Socket { slot: listener, channel: Channel::Rtp }, sent, &[], to);
+        let is_sent = io.send(
+            Socket {
+                slot: listener,
+                channel: Channel::Rtp,
+            },
+            sent,
+            &[],
+            to,
+        );
         self.metrics.counts.relayed += u64::from(is_sent);
         let payload_bytes = arrived.payload_end - arrived.payload_at;
         let counts = &mut self.metrics.counts;
-        Way { io, events: &mut self.events, counts, slot: listener, now }.note_sent(stream, payload_bytes, is_sent);
+        Way {
+            io,
+            events: &mut self.events,
+            counts,
+            slot: listener,
+            now,
+        }
+        .note_sent(stream, payload_bytes, is_sent);
     }
 
     fn tell_heard(&mut self, slot: u32, now: Instant) {
-        let Some(stream) = self.slots.get_mut(slot) else { return };
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
         let key = stream.key();
         let watch = &mut stream.watch;
         if !watch.receiving_told {
@@ -157,18 +189,26 @@ impl Shard {
         if watch.is_silent {
             watch.is_silent = false;
             self.events.tell(Event::Heard { stream: key });
-            self.wheel.arm(slot, Kind::Silence, self.grid.after(now, super::config::SILENCE_LIMIT));
+            self.wheel.arm(
+                slot,
+                Kind::Silence,
+                self.grid.after(now, super::config::SILENCE_LIMIT),
+            );
         }
     }
 
     fn handle_rtcp(&mut self, slot: u32, buf: &Buf, from: SocketAddr, now: Instant) {
         self.metrics.counts.rtcp_in += 1;
         let wall = self.wall(now);
-        let Some(stream) = self.slots.get_mut(slot) else { return };
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
         let remote = stream.config().and_then(|config| config.remote_rtcp);
         let ours = stream.outbound.ssrc();
         let is_read = stream.inbound.admits_rtcp(from, remote)
-            && stream.reporter.handle_rtcp(self.pool.packet(buf), ours, wall, now);
+            && stream
+                .reporter
+                .handle_rtcp(self.pool.packet(buf), ours, wall, now);
         if !is_read {
             self.metrics.counts.rtcp_dropped += 1;
         }

@@ -23,7 +23,9 @@ pub(super) struct Way<'a, I> {
 impl<I: Io> Way<'_, I> {
     /// Sends one frame of 20 ms, or what it completes. A frame that is a packet is sent from where it lies.
     pub fn send_frame(&mut self, stream: &mut Stream, frame: &[u8]) {
-        let Some((format, to)) = stream.sendable() else { return };
+        let Some((format, to)) = stream.sendable() else {
+            return;
+        };
         if stream.packer.passes(format.ptime_ms) {
             self.send_payload(stream, frame, to);
             return;
@@ -41,7 +43,9 @@ impl<I: Io> Way<'_, I> {
     }
 
     fn send_payload(&mut self, stream: &mut Stream, payload: &[u8], to: SocketAddr) {
-        let Some(payload_type) = stream.config().map(|config| config.payload_type) else { return };
+        let Some(payload_type) = stream.config().map(|config| config.payload_type) else {
+            return;
+        };
         let stamp = stream.outbound.stamp_made(payload.len() as u32, self.now);
         self.send(stream, payload_type, stamp, payload, to);
     }
@@ -62,7 +66,10 @@ impl<I: Io> Way<'_, I> {
             time: stamp.time,
             ssrc: stamp.ssrc,
         };
-        let from = Socket { slot: self.slot, channel: Channel::Rtp };
+        let from = Socket {
+            slot: self.slot,
+            channel: Channel::Rtp,
+        };
         let is_sent = self.io.send(from, &header.to_bytes(), payload, to);
         self.note_sent(stream, payload.len(), is_sent);
     }
@@ -91,7 +98,13 @@ impl Shard {
         now: Instant,
     ) -> Option<(&'a mut Stream, Way<'a, I>)> {
         let stream = self.slots.get_mut(slot)?;
-        let way = Way { io, events: &mut self.events, counts: &mut self.metrics.counts, slot, now };
+        let way = Way {
+            io,
+            events: &mut self.events,
+            counts: &mut self.metrics.counts,
+            slot,
+            now,
+        };
         Some((stream, way))
     }
 }

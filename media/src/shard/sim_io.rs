@@ -123,7 +123,11 @@ impl Network {
 
     /// When the next packet under way arrives anywhere.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.state().queues.values().filter_map(|queue| queue.front().map(|packet| packet.at)).min()
+        self.state()
+            .queues
+            .values()
+            .filter_map(|queue| queue.front().map(|packet| packet.at))
+            .min()
     }
 
     /// Packets sent, and of these lost.
@@ -156,7 +160,12 @@ impl State {
 
 impl Packet {
     fn new(at: Instant, from: SocketAddr, head: &[u8], tail: &[u8]) -> Self {
-        let mut packet = Packet { at, from, len: 0, bytes: [0; PACKET_BYTES_MAX] };
+        let mut packet = Packet {
+            at,
+            from,
+            len: 0,
+            bytes: [0; PACKET_BYTES_MAX],
+        };
         for (place, byte) in packet.bytes.iter_mut().zip(head.iter().chain(tail)) {
             *place = *byte;
             packet.len += 1;
@@ -174,7 +183,10 @@ pub struct SimIo {
 impl SimIo {
     /// Sockets for up to `slots` streams.
     pub fn new(network: Network, slots: usize) -> Self {
-        Self { network, pairs: vec![None; slots] }
+        Self {
+            network,
+            pairs: vec![None; slots],
+        }
     }
 
     fn address(&self, socket: Socket) -> Option<SocketAddr> {
@@ -188,8 +200,14 @@ impl SimIo {
 
 impl Io for SimIo {
     fn open(&mut self, slot: u32, address: IpAddr, port: RtpPort) -> io::Result<()> {
-        let place = self.pairs.get_mut(slot as usize).ok_or(io::ErrorKind::OutOfMemory)?;
-        let pair = (SocketAddr::new(address, port.0), SocketAddr::new(address, port.0 + 1));
+        let place = self
+            .pairs
+            .get_mut(slot as usize)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let pair = (
+            SocketAddr::new(address, port.0),
+            SocketAddr::new(address, port.0 + 1),
+        );
         if !self.network.bind(pair.0) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
@@ -214,7 +232,10 @@ impl Io for SimIo {
             let Some((rtp, rtcp)) = pair else { continue };
             for (address, channel) in [(rtp, Channel::Rtp), (rtcp, Channel::Rtcp)] {
                 if ready.len() < ready.capacity() && self.network.has_arrived(*address) {
-                    ready.push(Socket { slot: slot as u32, channel });
+                    ready.push(Socket {
+                        slot: slot as u32,
+                        channel,
+                    });
                 }
             }
         }
@@ -225,7 +246,9 @@ impl Io for SimIo {
     }
 
     fn send(&mut self, from: Socket, head: &[u8], tail: &[u8], to: SocketAddr) -> bool {
-        let Some(address) = self.address(from) else { return false };
+        let Some(address) = self.address(from) else {
+            return false;
+        };
         self.network.send(address, head, tail, to);
         true
     }

@@ -19,7 +19,6 @@ use super::{Shard, ShardConfig};
 use crate::command::Command;
 use crate::event::Event;
 
-
 /// Commands waiting for a shard. The engine makes a few per call step; a full queue means the shard hangs.
 pub const COMMANDS_MAX: usize = 4096;
 
@@ -47,7 +46,9 @@ pub struct ShardHandle {
 impl ShardHandle {
     /// Hands over changes that take effect together, within one turn.
     pub fn send(&mut self, command: Command) -> Result<(), ShardBusy> {
-        self.commands.push(command).map_err(|rtrb::PushError::Full(command)| ShardBusy(command))?;
+        self.commands
+            .push(command)
+            .map_err(|rtrb::PushError::Full(command)| ShardBusy(command))?;
         self.wake();
         Ok(())
     }
@@ -95,10 +96,7 @@ impl Drop for ShardHandle {
 
 /// Starts a shard. `wake` is called from its thread after events were queued; the consumer gets the blocks
 /// of all tracks.
-pub fn spawn(
-    config: ShardConfig,
-    wake: Box<dyn Fn() + Send>,
-) -> io::Result<ShardHandle> {
+pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<ShardHandle> {
     let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
     let wake_shard = Arc::new(EventFd::from_value_and_flags(0, flags)?);
     let (commands, commands_in) = RingBuffer::new(COMMANDS_MAX);
@@ -123,7 +121,14 @@ pub fn spawn(
         }
         worker.run();
     })?;
-    let handle = ShardHandle { commands, events, metrics, wake: wake_shard, stop, thread: Some(thread) };
+    let handle = ShardHandle {
+        commands,
+        events,
+        metrics,
+        wake: wake_shard,
+        stop,
+        thread: Some(thread),
+    };
     Ok(handle)
 }
 

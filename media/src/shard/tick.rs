@@ -29,18 +29,30 @@ impl Shard {
 
     /// Keeps a copy of a packet for the speaker's next frames, if anyone needs them decoded.
     pub(super) fn keep_for_decoding(&mut self, slot: u32, arrived: &Arrived, buf: &Buf) {
-        let Some(stream) = self.slots.get_mut(slot) else { return };
-        let Some(playout) = &mut stream.playout else { return };
-        let Content::Audio { codec, .. } = arrived.content else { return };
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let Some(playout) = &mut stream.playout else {
+            return;
+        };
+        let Content::Audio { codec, .. } = arrived.content else {
+            return;
+        };
         let packet = self.pool.packet(buf);
-        let payload = packet.get(arrived.payload_at..arrived.payload_end).unwrap_or_default();
+        let payload = packet
+            .get(arrived.payload_at..arrived.payload_end)
+            .unwrap_or_default();
         playout.push(arrived.verdict, arrived.header.time, codec, payload);
     }
 
     fn decode(&mut self) {
         for slot in &self.lists.decoding {
-            let Some(stream) = self.slots.get_mut(*slot) else { continue };
-            let Some(frame) = self.frames.get_mut(*slot as usize) else { continue };
+            let Some(stream) = self.slots.get_mut(*slot) else {
+                continue;
+            };
+            let Some(frame) = self.frames.get_mut(*slot as usize) else {
+                continue;
+            };
             if let Some(playout) = &mut stream.playout {
                 playout.pop(frame);
             }
@@ -48,11 +60,15 @@ impl Shard {
     }
 
     fn send_made(&mut self, io: &mut impl Io, slot: u32, now: Instant) {
-        let Some(stream) = self.slots.get(slot) else { return };
+        let Some(stream) = self.slots.get(slot) else {
+            return;
+        };
         match stream.sink {
             Sink::Off | Sink::Relay { .. } => {}
             Sink::Silence => {
-                let Some((stream, mut way)) = self.way(io, slot, now) else { return };
+                let Some((stream, mut way)) = self.way(io, slot, now) else {
+                    return;
+                };
                 if let Some((format, _)) = stream.sendable() {
                     way.send_frame(stream, silence(format.codec));
                 }
@@ -63,12 +79,21 @@ impl Shard {
     }
 
     fn send_mix(&mut self, io: &mut impl Io, slot: u32, now: Instant) {
-        let Some(stream) = self.slots.get(slot) else { return };
-        let Some((format, _)) = stream.sendable() else { return };
+        let Some(stream) = self.slots.get(slot) else {
+            return;
+        };
+        let Some((format, _)) = stream.sendable() else {
+            return;
+        };
         let mut sum = [0i32; FRAME_SAMPLES];
         for ear in stream.row.iter().take(ROW_MAX) {
-            let is_heard = self.slots.get(ear.slot).is_some_and(|speaker| speaker.voice().is_some());
-            let Some(frame) = self.frames.get(ear.slot as usize).filter(|_| is_heard) else { continue };
+            let is_heard = self
+                .slots
+                .get(ear.slot)
+                .is_some_and(|speaker| speaker.voice().is_some());
+            let Some(frame) = self.frames.get(ear.slot as usize).filter(|_| is_heard) else {
+                continue;
+            };
             for (place, sample) in sum.iter_mut().zip(frame) {
                 *place += ear.gain.apply(*sample);
             }

@@ -53,8 +53,16 @@ pub struct Wheel {
 impl Wheel {
     /// Room for `slots` streams.
     pub fn new(slots: usize) -> Self {
-        let idle = Timer { due: None, previous: NONE, next: NONE };
-        Self { timers: vec![idle; slots * Kind::ALL.len()], heads: vec![NONE; BUCKETS], done: Tick(0) }
+        let idle = Timer {
+            due: None,
+            previous: NONE,
+            next: NONE,
+        };
+        Self {
+            timers: vec![idle; slots * Kind::ALL.len()],
+            heads: vec![NONE; BUCKETS],
+            done: Tick(0),
+        }
     }
 
     /// Sets or moves one deadline; one already past falls due at the next tick.
@@ -65,7 +73,11 @@ impl Wheel {
         let bucket = bucket(due);
         let head = self.heads.get(bucket).copied().unwrap_or(NONE);
         if let Some(timer) = self.timers.get_mut(id as usize) {
-            *timer = Timer { due: Some(due), previous: NONE, next: head };
+            *timer = Timer {
+                due: Some(due),
+                previous: NONE,
+                next: head,
+            };
             if let Some(next) = self.timers.get_mut(head as usize) {
                 next.previous = id;
             }
@@ -84,7 +96,9 @@ impl Wheel {
 
     /// Whether this deadline is set.
     pub fn is_armed(&self, slot: u32, kind: Kind) -> bool {
-        self.timers.get(id(slot, kind) as usize).is_some_and(|timer| timer.due.is_some())
+        self.timers
+            .get(id(slot, kind) as usize)
+            .is_some_and(|timer| timer.due.is_some())
     }
 
     /// The next deadline due at or before `tick`, disarmed; call until `None`.
@@ -107,7 +121,9 @@ impl Wheel {
     }
 
     fn unlink(&mut self, id: u32) {
-        let Some(timer) = self.timers.get(id as usize).copied() else { return };
+        let Some(timer) = self.timers.get(id as usize).copied() else {
+            return;
+        };
         let Some(due) = timer.due else { return };
         match self.timers.get_mut(timer.previous as usize) {
             Some(previous) => previous.next = timer.next,
@@ -121,7 +137,11 @@ impl Wheel {
             next.previous = timer.previous;
         }
         if let Some(timer) = self.timers.get_mut(id as usize) {
-            *timer = Timer { due: None, previous: NONE, next: NONE };
+            *timer = Timer {
+                due: None,
+                previous: NONE,
+                next: NONE,
+            };
         }
     }
 }
@@ -132,7 +152,9 @@ fn id(slot: u32, kind: Kind) -> u32 {
 
 fn name(id: u32) -> Option<(u32, Kind)> {
     let kinds = Kind::ALL.len() as u32;
-    Kind::ALL.get((id % kinds) as usize).map(|kind| (id / kinds, *kind))
+    Kind::ALL
+        .get((id % kinds) as usize)
+        .map(|kind| (id / kinds, *kind))
 }
 
 fn bucket(tick: Tick) -> usize {
@@ -180,6 +202,9 @@ mod tests {
         wheel.arm(0, Kind::Rtcp, Tick(1));
         wheel.arm(1, Kind::Rtcp, Tick(150));
         wheel.arm(2, Kind::Silence, Tick(9_000));
-        assert_eq!(due(&mut wheel, 20_000), [(0, Kind::Rtcp), (1, Kind::Rtcp), (2, Kind::Silence)]);
+        assert_eq!(
+            due(&mut wheel, 20_000),
+            [(0, Kind::Rtcp), (1, Kind::Rtcp), (2, Kind::Silence)]
+        );
     }
 }

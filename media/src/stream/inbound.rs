@@ -137,7 +137,10 @@ impl Inbound {
             return Err(Discard::NotReceiving);
         }
         let is_event = self.event_payload_type == Some(header.payload_type);
-        let codec = self.accepts.iter().find(|(number, _)| *number == header.payload_type);
+        let codec = self
+            .accepts
+            .iter()
+            .find(|(number, _)| *number == header.payload_type);
         if !is_event && codec.is_none() {
             return Err(Discard::PayloadType);
         }
@@ -158,13 +161,24 @@ impl Inbound {
             return Err(Discard::Ssrc);
         }
         let content = match codec {
-            Some((_, codec)) if !is_event => {
-                Content::Audio { codec: *codec, is_change: self.codec.replace(*codec) != Some(*codec) }
-            }
+            Some((_, codec)) if !is_event => Content::Audio {
+                codec: *codec,
+                is_change: self.codec.replace(*codec) != Some(*codec),
+            },
             Some(_) | None => Content::Event,
         };
-        let payload_at = packet.payload.as_ptr().addr().saturating_sub(datagram.as_ptr().addr());
-        Ok(Arrived { header, payload_at, payload_end: payload_at + packet.payload.len(), content, verdict })
+        let payload_at = packet
+            .payload
+            .as_ptr()
+            .addr()
+            .saturating_sub(datagram.as_ptr().addr());
+        Ok(Arrived {
+            header,
+            payload_at,
+            payload_end: payload_at + packet.payload.len(),
+            content,
+            verdict,
+        })
     }
 
     /// A packet that belonged turned out useless later on.
@@ -252,19 +266,43 @@ mod tests {
         inbound
     }
 
-    fn feed(inbound: &mut Inbound, from: &str, payload_type: u8, seq: u16, len: usize) -> Result<Content, Discard> {
-        let header = Header { marker: false, payload_type, seq: SeqNo(seq), time: RtpTime(0), ssrc: Ssrc(1) };
+    fn feed(
+        inbound: &mut Inbound,
+        from: &str,
+        payload_type: u8,
+        seq: u16,
+        len: usize,
+    ) -> Result<Content, Discard> {
+        let header = Header {
+            marker: false,
+            payload_type,
+            seq: SeqNo(seq),
+            time: RtpTime(0),
+            ssrc: Ssrc(1),
+        };
         let mut datagram = header.to_bytes().to_vec();
         datagram.resize(12 + len, 1);
         let from = from.parse().unwrap();
-        inbound.handle_rtp(&datagram, from, RtpTime(0), Instant::now()).map(|arrived| arrived.content)
+        inbound
+            .handle_rtp(&datagram, from, RtpTime(0), Instant::now())
+            .map(|arrived| arrived.content)
     }
 
     #[test]
     fn every_payload_type_agreed_is_taken_and_a_change_is_told() {
         let mut inbound = inbound(&config());
-        let mu = |is_change| Ok(Content::Audio { codec: Codec::Pcmu, is_change });
-        let a = |is_change| Ok(Content::Audio { codec: Codec::Pcma, is_change });
+        let mu = |is_change| {
+            Ok(Content::Audio {
+                codec: Codec::Pcmu,
+                is_change,
+            })
+        };
+        let a = |is_change| {
+            Ok(Content::Audio {
+                codec: Codec::Pcma,
+                is_change,
+            })
+        };
         assert_eq!(feed(&mut inbound, REMOTE, 0, 1, 160), mu(false));
         assert_eq!(feed(&mut inbound, REMOTE, 8, 2, 160), a(true));
         assert_eq!(feed(&mut inbound, REMOTE, 8, 3, 160), a(false));
@@ -275,14 +313,23 @@ mod tests {
     #[test]
     fn everything_else_is_dropped_and_counted_by_reason() {
         let mut inbound = inbound(&config());
-        assert_eq!(feed(&mut inbound, "127.0.0.66:4000", 0, 1, 160), Err(Discard::Source));
+        assert_eq!(
+            feed(&mut inbound, "127.0.0.66:4000", 0, 1, 160),
+            Err(Discard::Source)
+        );
         assert_eq!(feed(&mut inbound, REMOTE, 3, 1, 160), Err(Discard::PayloadType));
         assert_eq!(feed(&mut inbound, REMOTE, 0, 1, 961), Err(Discard::TooLong));
         assert_eq!(feed(&mut inbound, REMOTE, 0, 1, 0), Err(Discard::Malformed));
         assert_eq!(feed(&mut inbound, REMOTE, 101, 1, 3), Err(Discard::Malformed));
         assert!(feed(&mut inbound, REMOTE, 0, 1, 160).is_ok());
         assert_eq!(feed(&mut inbound, REMOTE, 0, 20_000, 160), Err(Discard::Ssrc));
-        inbound.configure(Some(&config()), &StreamConfig { may_receive: false, ..config() });
+        inbound.configure(
+            Some(&config()),
+            &StreamConfig {
+                may_receive: false,
+                ..config()
+            },
+        );
         assert_eq!(feed(&mut inbound, REMOTE, 0, 2, 160), Err(Discard::NotReceiving));
         assert_eq!(inbound.discarded().total(), 7);
         assert_eq!(inbound.counts(), (1, 160));

@@ -28,9 +28,17 @@ enum State {
     /// Only `remote`.
     Strict,
     /// No source yet.
-    Open { networks: Vec<Network>, candidate: Option<Candidate> },
+    Open {
+        networks: Vec<Network>,
+        candidate: Option<Candidate>,
+    },
     /// One source.
-    Locked { networks: Vec<Network>, source: SocketAddr, heard_at: Instant, candidate: Option<Candidate> },
+    Locked {
+        networks: Vec<Network>,
+        source: SocketAddr,
+        heard_at: Instant,
+        candidate: Option<Candidate>,
+    },
 }
 
 /// A source that is on its way to be steady.
@@ -47,9 +55,15 @@ impl Latch {
     pub fn new(rule: &SourceRule, remote: Option<SocketAddr>) -> Self {
         let state = match rule {
             SourceRule::Strict => State::Strict,
-            SourceRule::Nat(networks) => State::Open { networks: networks.clone(), candidate: None },
+            SourceRule::Nat(networks) => State::Open {
+                networks: networks.clone(),
+                candidate: None,
+            },
         };
-        Self { remote: remote.map(canonical), state }
+        Self {
+            remote: remote.map(canonical),
+            state,
+        }
     }
 
     /// Whether this packet is taken.
@@ -68,7 +82,12 @@ impl Latch {
                 self.lock(from, now);
                 true
             }
-            State::Locked { networks, source, heard_at, candidate } => {
+            State::Locked {
+                networks,
+                source,
+                heard_at,
+                candidate,
+            } => {
                 if *source == from {
                     (*heard_at, *candidate) = (now, None);
                     return true;
@@ -111,21 +130,29 @@ impl Latch {
             State::Strict => return,
             State::Open { networks, .. } | State::Locked { networks, .. } => std::mem::take(networks),
         };
-        self.state = State::Locked { networks, source, heard_at: now, candidate: None };
+        self.state = State::Locked {
+            networks,
+            source,
+            heard_at: now,
+            candidate: None,
+        };
     }
 }
 
 impl Candidate {
     fn count(candidate: &mut Option<Candidate>, source: SocketAddr, ssrc: Ssrc, sequence: SeqNo) -> u32 {
         let packets = match candidate {
-            Some(known)
-                if known.source == source && known.ssrc == ssrc && known.last.next() == sequence =>
-            {
+            Some(known) if known.source == source && known.ssrc == ssrc && known.last.next() == sequence => {
                 known.packets + 1
             }
             Some(_) | None => 1,
         };
-        *candidate = Some(Candidate { source, ssrc, last: sequence, packets });
+        *candidate = Some(Candidate {
+            source,
+            ssrc,
+            last: sequence,
+            packets,
+        });
         packets
     }
 }
@@ -152,13 +179,18 @@ mod tests {
     }
 
     fn nat() -> Latch {
-        let networks = vec![Network { address: "127.0.0.0".parse().unwrap(), prefix: 8 }];
+        let networks = vec![Network {
+            address: "127.0.0.0".parse().unwrap(),
+            prefix: 8,
+        }];
         Latch::new(&SourceRule::Nat(networks), Some(at(REMOTE)))
     }
 
     fn feed(latch: &mut Latch, from: &str, first: u16, count: u16, start: Instant) -> Vec<bool> {
         let ms = |index: u16| Duration::from_millis(20 * u64::from(index));
-        (0..count).map(|index| latch.admits(at(from), Ssrc(7), SeqNo(first + index), start + ms(index))).collect()
+        (0..count)
+            .map(|index| latch.admits(at(from), Ssrc(7), SeqNo(first + index), start + ms(index)))
+            .collect()
     }
 
     #[test]
@@ -185,9 +217,15 @@ mod tests {
         let now = Instant::now();
         let mut latch = nat();
         assert_eq!(feed(&mut latch, OTHER, 65_533, 0, now), []);
-        assert_eq!(feed(&mut latch, OTHER, 10, 6, now), [false, false, false, false, true, true]);
+        assert_eq!(
+            feed(&mut latch, OTHER, 10, 6, now),
+            [false, false, false, false, true, true]
+        );
         assert_eq!(latch.destination(), Some(at(OTHER)));
-        assert_eq!(feed(&mut latch, OUTSIDE, 0, 20, now + Duration::from_secs(9)), [false; 20]);
+        assert_eq!(
+            feed(&mut latch, OUTSIDE, 0, 20, now + Duration::from_secs(9)),
+            [false; 20]
+        );
     }
 
     #[test]

@@ -47,32 +47,63 @@ enum Feed {
     /// Made here.
     Made,
     /// One speaker's packets: what is added to its numbers.
-    Relayed { speaker: u32, ssrc: Ssrc, sequence_add: u16, time_add: u32, first: SeqNo, time_in: RtpTime },
+    Relayed {
+        speaker: u32,
+        ssrc: Ssrc,
+        sequence_add: u16,
+        time_add: u32,
+        first: SeqNo,
+        time_in: RtpTime,
+    },
 }
 
 impl Outbound {
     /// A sequence that starts at random numbers (RFC 3550 §5.1).
     pub fn new(ssrc: Ssrc, sequence: SeqNo, time: RtpTime) -> Self {
-        Self { ssrc, feed: Feed::Fresh, last: sequence, time, samples: 0, sent_at: None, packets: 0, bytes: 0 }
+        Self {
+            ssrc,
+            feed: Feed::Fresh,
+            last: sequence,
+            time,
+            samples: 0,
+            sent_at: None,
+            packets: 0,
+            bytes: 0,
+        }
     }
 
     /// The header for a packet made here that covers `samples` samples.
     pub fn stamp_made(&mut self, samples: u32, now: Instant) -> Stamp {
         let is_steady = self.feed == Feed::Made
-            && self.sent_at.is_some_and(|sent_at| now.saturating_duration_since(sent_at) < BREAK);
-        let time =
-            if is_steady { self.time.add(self.samples) } else { self.time_after_break(now) };
+            && self
+                .sent_at
+                .is_some_and(|sent_at| now.saturating_duration_since(sent_at) < BREAK);
+        let time = if is_steady {
+            self.time.add(self.samples)
+        } else {
+            self.time_after_break(now)
+        };
         self.feed = Feed::Made;
         self.last = self.last.next();
         (self.time, self.samples, self.sent_at) = (time, samples, Some(now));
-        Stamp { ssrc: self.ssrc, sequence: self.last, time, marker: !is_steady }
+        Stamp {
+            ssrc: self.ssrc,
+            sequence: self.last,
+            time,
+            marker: !is_steady,
+        }
     }
 
     /// The header for a packet of a digit whose timestamp stands still (RFC 4733 §2.5.1): `time` is what
     /// its first packet was stamped with.
     pub fn stamp_digit(&mut self, time: RtpTime, marker: bool) -> Stamp {
         self.last = self.last.next();
-        Stamp { ssrc: self.ssrc, sequence: self.last, time, marker }
+        Stamp {
+            ssrc: self.ssrc,
+            sequence: self.last,
+            time,
+            marker,
+        }
     }
 
     /// After a digit of `samples` samples: what follows is stamped behind it.
@@ -85,9 +116,14 @@ impl Outbound {
     /// `is_first` says that the speaker's own numbers began anew, so that the mapping must as well.
     pub fn stamp_relayed(&mut self, packet: &Relayed, now: Instant) -> Option<Stamp> {
         let mapped = match self.feed {
-            Feed::Relayed { speaker, ssrc, sequence_add, time_add, first, time_in }
-                if speaker == packet.speaker && ssrc == packet.ssrc && !packet.is_first =>
-            {
+            Feed::Relayed {
+                speaker,
+                ssrc,
+                sequence_add,
+                time_add,
+                first,
+                time_in,
+            } if speaker == packet.speaker && ssrc == packet.ssrc && !packet.is_first => {
                 if packet.sequence.since(first) < 0 {
                     return None;
                 }
@@ -100,30 +136,50 @@ impl Outbound {
         let is_joined = mapped.is_none();
         let (sequence_add, time_add) = mapped.unwrap_or_else(|| {
             let time = self.time_after_break(now);
-            (self.last.next().0.wrapping_sub(packet.sequence.0), time.0.wrapping_sub(packet.time.0))
+            (
+                self.last.next().0.wrapping_sub(packet.sequence.0),
+                time.0.wrapping_sub(packet.time.0),
+            )
         });
         let sequence = packet.sequence.add(sequence_add);
         let time = packet.time.add(time_add);
         let (first, time_in) = match self.feed {
-            Feed::Relayed { first, time_in, .. } if !is_joined => {
-                (newest_or_recent(first, packet.sequence), newer(time_in, packet.time))
-            }
+            Feed::Relayed { first, time_in, .. } if !is_joined => (
+                newest_or_recent(first, packet.sequence),
+                newer(time_in, packet.time),
+            ),
             Feed::Fresh | Feed::Made | Feed::Relayed { .. } => (packet.sequence, packet.time),
         };
         let (speaker, ssrc) = (packet.speaker, packet.ssrc);
-        self.feed = Feed::Relayed { speaker, ssrc, sequence_add, time_add, first, time_in };
+        self.feed = Feed::Relayed {
+            speaker,
+            ssrc,
+            sequence_add,
+            time_add,
+            first,
+            time_in,
+        };
         if is_joined || sequence.since(self.last) > 0 {
             self.last = sequence;
         }
         if is_joined || time.since(self.time) >= 0 {
             (self.time, self.samples, self.sent_at) = (time, packet.samples, Some(now));
         }
-        Some(Stamp { ssrc: self.ssrc, sequence, time, marker: packet.marker || is_joined })
+        Some(Stamp {
+            ssrc: self.ssrc,
+            sequence,
+            time,
+            marker: packet.marker || is_joined,
+        })
     }
 
     /// A packet of the relayed speaker was kept back: the numbers close over the gap.
     pub fn skip_relayed(&mut self, speaker: u32, sequence: SeqNo) {
-        if let Feed::Relayed { speaker: relayed, sequence_add, .. } = &mut self.feed
+        if let Feed::Relayed {
+            speaker: relayed,
+            sequence_add,
+            ..
+        } = &mut self.feed
             && *relayed == speaker
             && self.last.0.wrapping_sub(*sequence_add) == sequence.0.wrapping_sub(1)
         {
@@ -159,7 +215,9 @@ impl Outbound {
     }
 
     fn time_after_break(&self, now: Instant) -> RtpTime {
-        let passed = self.sent_at.map_or(0, |sent_at| samples_of(now.saturating_duration_since(sent_at)));
+        let passed = self
+            .sent_at
+            .map_or(0, |sent_at| samples_of(now.saturating_duration_since(sent_at)));
         self.time.add(passed.max(self.samples))
     }
 }
@@ -192,7 +250,11 @@ const LATE_MAX: u16 = 100;
 /// The first packet of a mapping, dragged along so that it stays comparable over the wrap.
 fn newest_or_recent(first: SeqNo, sequence: SeqNo) -> SeqNo {
     let behind = sequence.0.wrapping_sub(first.0);
-    if behind > LATE_MAX && behind < u16::MAX / 2 { SeqNo(sequence.0.wrapping_sub(LATE_MAX)) } else { first }
+    if behind > LATE_MAX && behind < u16::MAX / 2 {
+        SeqNo(sequence.0.wrapping_sub(LATE_MAX))
+    } else {
+        first
+    }
 }
 
 fn newer(one: RtpTime, other: RtpTime) -> RtpTime {
@@ -216,7 +278,10 @@ mod tests {
 
     impl Feeder {
         fn new() -> Self {
-            Self { out: Outbound::new(Ssrc(9), SeqNo(65_534), START), now: Instant::now() }
+            Self {
+                out: Outbound::new(Ssrc(9), SeqNo(65_534), START),
+                now: Instant::now(),
+            }
         }
 
         fn relay(&mut self, ssrc: u32, sequence: u16, time: u32) -> Option<(u16, u32, bool)> {
@@ -259,7 +324,11 @@ mod tests {
         assert_eq!(feeder.make(), (2, 480, false));
         assert_eq!(feeder.relay(5, 104, 7640), Some((3, 640, true)));
         assert_eq!(feeder.relay(5, 105, 7800), Some((4, 800, false)));
-        assert_eq!(feeder.relay(6, 9, 1), Some((5, 960, true)), "another source of the speaker");
+        assert_eq!(
+            feeder.relay(6, 9, 1),
+            Some((5, 960, true)),
+            "another source of the speaker"
+        );
     }
 
     #[test]
@@ -268,7 +337,11 @@ mod tests {
         feeder.relay(5, 100, 16_000);
         assert_eq!(feeder.relay(5, 103, 16_480), Some((2, 480, false)));
         assert_eq!(feeder.relay(5, 102, 16_320), Some((1, 320, false)));
-        assert_eq!(feeder.relay(5, 99, 15_840), None, "it would take a number already sent");
+        assert_eq!(
+            feeder.relay(5, 99, 15_840),
+            None,
+            "it would take a number already sent"
+        );
         assert_eq!(feeder.relay(5, 104, 16_640), Some((3, 640, false)));
     }
 

@@ -18,7 +18,10 @@ pub struct Packer {
 impl Packer {
     /// Nothing kept.
     pub const fn new() -> Self {
-        Self { kept: [0; KEPT_BYTES_MAX], len: 0 }
+        Self {
+            kept: [0; KEPT_BYTES_MAX],
+            len: 0,
+        }
     }
 
     /// Forgets what is kept: what comes next does not follow it.
@@ -45,7 +48,11 @@ impl Packer {
     pub fn packet(&self, index: usize, ptime_ms: u8) -> Option<&[u8]> {
         let bytes = packet_bytes(ptime_ms);
         let end = (index + 1) * bytes;
-        if end > self.len { None } else { self.kept.get(index * bytes..end) }
+        if end > self.len {
+            None
+        } else {
+            self.kept.get(index * bytes..end)
+        }
     }
 
     /// Forgets the full packets; what is left begins the next.
@@ -70,8 +77,8 @@ fn packet_bytes(ptime_ms: u8) -> usize {
 /// 20 ms of silence, ready to send.
 pub fn silence(codec: Codec) -> &'static [u8; FRAME_SAMPLES] {
     match codec {
-        Codec::Pcmu => &[Codec::Pcmu.silence_byte(); FRAME_SAMPLES],
-        Codec::Pcma => &[Codec::Pcma.silence_byte(); FRAME_SAMPLES],
+        Codec::Pcmu => const { &[Codec::Pcmu.silence_byte(); FRAME_SAMPLES] },
+        Codec::Pcma => const { &[Codec::Pcma.silence_byte(); FRAME_SAMPLES] },
     }
 }
 

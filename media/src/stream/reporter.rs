@@ -37,12 +37,21 @@ impl Reporter {
             let digit = (cname >> (4 * place)) & 0xf;
             *byte = char::from_digit(digit as u32, 16).map_or(b'0', |digit| digit as u8);
         }
-        Self { cname: name, last_sr: None, packets_at_report: 0, remote: None, rtt: None, has_left: false }
+        Self {
+            cname: name,
+            last_sr: None,
+            packets_at_report: 0,
+            remote: None,
+            rtt: None,
+            has_left: false,
+        }
     }
 
     /// Reads a datagram of the right source; one that is no RTCP is no loss.
     pub fn handle_rtcp(&mut self, datagram: &[u8], ours: Ssrc, wall: NtpTime, now: Instant) -> bool {
-        let Ok(compound) = Compound::parse(datagram) else { return false };
+        let Ok(compound) = Compound::parse(datagram) else {
+            return false;
+        };
         for packet in compound.packets() {
             let blocks = match packet {
                 RtcpPacket::SenderReport { info, blocks, .. } => {
@@ -86,13 +95,22 @@ impl Reporter {
         let writer = CompoundWriter::new(buffer);
         let writer = match outbound.time_at(now) {
             Some(time) if is_sender => {
-                let info = SenderInfo { ntp: wall, time, packets: packets as u32, bytes: bytes as u32 };
+                let info = SenderInfo {
+                    ntp: wall,
+                    time,
+                    packets: packets as u32,
+                    bytes: bytes as u32,
+                };
                 writer.sender_report(ours, &info, block.as_ref())
             }
             Some(_) | None => writer.receiver_report(ours, block.as_ref()),
         };
         let writer = writer.cname(ours, &self.cname);
-        if leaves { writer.bye(ours).finish() } else { writer.finish() }
+        if leaves {
+            writer.bye(ours).finish()
+        } else {
+            writer.finish()
+        }
     }
 
     /// What the far side said last of what we send.
@@ -150,14 +168,21 @@ mod tests {
             };
             heard_there.handle_packet(&header, false, RtpTime(number * 160));
         }
-        let len = ours.write(&outbound, &mut heard, false, at(1000), &mut buffer).unwrap();
+        let len = ours
+            .write(&outbound, &mut heard, false, at(1000), &mut buffer)
+            .unwrap();
         let (wall, now) = at(1030);
         assert!(theirs.handle_rtcp(&buffer[..len], Ssrc(2), wall, now));
-        let len = theirs.write(&peer, &mut heard_there, true, at(1530), &mut buffer).unwrap();
+        let len = theirs
+            .write(&peer, &mut heard_there, true, at(1530), &mut buffer)
+            .unwrap();
         let (wall, now) = at(1560);
         assert!(ours.handle_rtcp(&buffer[..len], Ssrc(1), wall, now));
         let rtt = ours.rtt().unwrap();
-        assert!(rtt.abs_diff(Duration::from_millis(60)) < Duration::from_millis(1), "{rtt:?}");
+        assert!(
+            rtt.abs_diff(Duration::from_millis(60)) < Duration::from_millis(1),
+            "{rtt:?}"
+        );
         assert_eq!(ours.remote().map(|block| block.cumulative_lost), Some(10));
         assert!(ours.has_left());
         peer.interrupt();

@@ -84,11 +84,17 @@ pub struct Situation<'a> {
 impl Situation<'_> {
     /// Decides.
     pub fn sink(&self) -> Sink {
-        let Some(format) = self.format else { return Sink::Off };
+        let Some(format) = self.format else {
+            return Sink::Off;
+        };
         if self.digits {
             return Sink::Digits;
         }
-        let Playing { background, replace, over } = self.playing;
+        let Playing {
+            background,
+            replace,
+            over,
+        } = self.playing;
         if replace {
             return if over { Sink::Mix } else { Sink::Play };
         }
@@ -107,18 +113,44 @@ impl Situation<'_> {
 mod tests {
     use super::*;
 
-    const MU_20: Format = Format { codec: Codec::Pcmu, ptime_ms: 20 };
-    const NOTHING: Playing = Playing { background: false, replace: false, over: false };
-    const MUSIC: Playing = Playing { background: true, ..NOTHING };
-    const PROMPT: Playing = Playing { replace: true, ..NOTHING };
-    const BEEP: Playing = Playing { over: true, ..NOTHING };
+    const MU_20: Format = Format {
+        codec: Codec::Pcmu,
+        ptime_ms: 20,
+    };
+    const NOTHING: Playing = Playing {
+        background: false,
+        replace: false,
+        over: false,
+    };
+    const MUSIC: Playing = Playing {
+        background: true,
+        ..NOTHING
+    };
+    const PROMPT: Playing = Playing {
+        replace: true,
+        ..NOTHING
+    };
+    const BEEP: Playing = Playing {
+        over: true,
+        ..NOTHING
+    };
 
     fn voice(slot: u32) -> Voice {
-        Voice { slot, gain: Gain::UNITY, format: MU_20 }
+        Voice {
+            slot,
+            gain: Gain::UNITY,
+            format: MU_20,
+        }
     }
 
     fn sink(playing: Playing, voices: &[Voice]) -> Sink {
-        Situation { format: Some(MU_20), digits: false, playing, voices }.sink()
+        Situation {
+            format: Some(MU_20),
+            digits: false,
+            playing,
+            voices,
+        }
+        .sink()
     }
 
     #[test]
@@ -128,9 +160,24 @@ mod tests {
 
     #[test]
     fn anything_unequal_or_beside_it_is_mixed() {
-        let quiet = Voice { gain: Gain::from_db(-6.0), ..voice(1) };
-        let a_law = Voice { format: Format { codec: Codec::Pcma, ..MU_20 }, ..voice(1) };
-        let long = Voice { format: Format { ptime_ms: 40, ..MU_20 }, ..voice(1) };
+        let quiet = Voice {
+            gain: Gain::from_db(-6.0),
+            ..voice(1)
+        };
+        let a_law = Voice {
+            format: Format {
+                codec: Codec::Pcma,
+                ..MU_20
+            },
+            ..voice(1)
+        };
+        let long = Voice {
+            format: Format {
+                ptime_ms: 40,
+                ..MU_20
+            },
+            ..voice(1)
+        };
         for voices in [vec![quiet], vec![a_law], vec![long], vec![voice(1), voice(2)]] {
             assert_eq!(sink(NOTHING, &voices), Sink::Mix, "{voices:?}");
         }
@@ -140,7 +187,10 @@ mod tests {
 
     #[test]
     fn an_announcement_replaces_speech_and_music() {
-        let all = Playing { background: true, ..PROMPT };
+        let all = Playing {
+            background: true,
+            ..PROMPT
+        };
         for voices in [vec![], vec![voice(1)], vec![voice(1), voice(2)]] {
             assert_eq!(sink(PROMPT, &voices), Sink::Play);
             assert_eq!(sink(all, &voices), Sink::Play);
@@ -159,8 +209,12 @@ mod tests {
     #[test]
     fn digits_go_before_audio_and_nothing_goes_where_nothing_may() {
         let speech = [voice(1)];
-        let mut situation =
-            Situation { format: Some(MU_20), digits: true, playing: PROMPT, voices: &speech };
+        let mut situation = Situation {
+            format: Some(MU_20),
+            digits: true,
+            playing: PROMPT,
+            voices: &speech,
+        };
         assert_eq!(situation.sink(), Sink::Digits);
         situation.format = None;
         assert_eq!(situation.sink(), Sink::Off);

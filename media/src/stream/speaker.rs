@@ -62,7 +62,11 @@ impl Speaker {
         if is_proved || silence >= OLD_SSRC_SILENCE {
             return self.believe(header, now);
         }
-        self.candidate = Some(Candidate { ssrc: header.ssrc, last: header.seq, packets });
+        self.candidate = Some(Candidate {
+            ssrc: header.ssrc,
+            last: header.seq,
+            packets,
+        });
         Belief::Refused
     }
 
@@ -88,8 +92,13 @@ mod tests {
     impl Feeder {
         fn feed(&mut self, after_ms: u64, ssrc: u32, seq: u16) -> Belief {
             self.1 += Duration::from_millis(after_ms);
-            let header =
-                Header { marker: false, payload_type: 0, seq: SeqNo(seq), time: RtpTime(0), ssrc: Ssrc(ssrc) };
+            let header = Header {
+                marker: false,
+                payload_type: 0,
+                seq: SeqNo(seq),
+                time: RtpTime(0),
+                ssrc: Ssrc(ssrc),
+            };
             self.0.judge(&header, self.1)
         }
     }
@@ -114,7 +123,11 @@ mod tests {
         let mut feeder = feeder();
         assert_eq!(feeder.feed(0, 1, 1), Belief::New);
         assert_eq!(feeder.feed(20, 1, 2), Belief::Known);
-        let beliefs = [feeder.feed(20, 2, 7), feeder.feed(20, 2, 8), feeder.feed(20, 2, 9)];
+        let beliefs = [
+            feeder.feed(20, 2, 7),
+            feeder.feed(20, 2, 8),
+            feeder.feed(20, 2, 9),
+        ];
         assert_eq!(beliefs, [Belief::Refused, Belief::Refused, Belief::New]);
     }
 

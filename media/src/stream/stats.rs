@@ -103,7 +103,12 @@ impl Discarded {
 /// with Ie = 0 and Bpl = 25.1 (G.113 Appendix I, random loss), its delay term after Cole and Rosenbluth.
 pub fn mos(loss_percent: f32, one_way: Duration) -> f32 {
     let delay_ms = one_way.as_secs_f32() * 1000.0;
-    let delay = 0.024 * delay_ms + if delay_ms > 177.3 { 0.11 * (delay_ms - 177.3) } else { 0.0 };
+    let delay = 0.024 * delay_ms
+        + if delay_ms > 177.3 {
+            0.11 * (delay_ms - 177.3)
+        } else {
+            0.0
+        };
     let loss = 95.0 * loss_percent / (loss_percent + 25.1);
     let r = (93.2 - delay - loss).clamp(0.0, 100.0);
     (1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6).clamp(1.0, 4.5)

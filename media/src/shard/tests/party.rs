@@ -53,10 +53,23 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let start = Instant::now();
         let network = Network::new(seed, start);
-        let config = ShardConfig { streams_max: 64, seed, ..ShardConfig::default() };
+        let config = ShardConfig {
+            streams_max: 64,
+            seed,
+            ..ShardConfig::default()
+        };
         let (shard, metrics) = Shard::new(&config, start);
         let io = SimIo::new(network.clone(), 64);
-        Self { start, now: start, network, shard, metrics, io, parties: Vec::new(), events: Vec::new() }
+        Self {
+            start,
+            now: start,
+            network,
+            shard,
+            metrics,
+            io,
+            parties: Vec::new(),
+            events: Vec::new(),
+        }
     }
 
     pub fn weather(&mut self, weather: Weather) {
@@ -74,7 +87,10 @@ impl World {
         let address: SocketAddr = format!("127.0.0.{}:4000", 2 + index).parse().unwrap();
         self.network.bind(address);
         self.network.bind(SocketAddr::new(address.ip(), 4001));
-        self.command(vec![Change::Open { stream, address: "127.0.0.1".parse().unwrap() }]);
+        self.command(vec![Change::Open {
+            stream,
+            address: "127.0.0.1".parse().unwrap(),
+        }]);
         let gateway = match self.shard.poll_event() {
             Some(Event::Opened { local, .. }) => local,
             other => panic!("not opened: {other:?}"),
@@ -118,9 +134,14 @@ impl World {
 
     /// A row: who `listener` hears at 0 dB.
     pub fn row(&self, listener: usize, speakers: &[usize]) -> Change {
-        let speakers =
-            speakers.iter().map(|speaker| Heard { speaker: self.parties[*speaker].stream, gain_db: 0.0 });
-        Change::Hear { listener: self.parties[listener].stream, speakers: speakers.collect() }
+        let speakers = speakers.iter().map(|speaker| Heard {
+            speaker: self.parties[*speaker].stream,
+            gain_db: 0.0,
+        });
+        Change::Hear {
+            listener: self.parties[listener].stream,
+            speakers: speakers.collect(),
+        }
     }
 
     pub fn hear(&mut self, listener: usize, speakers: &[usize]) {
@@ -198,20 +219,31 @@ impl Party {
         while let Some((len, from)) = network.receive(self.address, &mut bytes) {
             assert_eq!(from, self.gateway, "packets come from where they are sent to");
             let packet = Packet::parse(&bytes[..len]).unwrap();
-            self.heard.push(Heared { at_ms, header: packet.header, payload: packet.payload.to_vec() });
+            self.heard.push(Heared {
+                at_ms,
+                header: packet.header,
+                payload: packet.payload.to_vec(),
+            });
         }
     }
 
     /// Payloads heard since a moment, audio only.
     pub fn audio_since(&self, at_ms: u64) -> Vec<&Heared> {
-        self.heard.iter().filter(|heard| heard.at_ms >= at_ms && heard.header.payload_type != 101).collect()
+        self.heard
+            .iter()
+            .filter(|heard| heard.at_ms >= at_ms && heard.header.payload_type != 101)
+            .collect()
     }
 
     /// What it heard from a moment on, as samples.
     pub fn samples_since(&self, at_ms: u64) -> Vec<i16> {
         let mut all = Vec::new();
         for heard in self.audio_since(at_ms) {
-            let codec = if heard.header.payload_type == 8 { Codec::Pcma } else { Codec::Pcmu };
+            let codec = if heard.header.payload_type == 8 {
+                Codec::Pcma
+            } else {
+                Codec::Pcmu
+            };
             let mut samples = vec![0; heard.payload.len()];
             crate::codec::Decoder::new(codec).decode(&heard.payload, &mut samples);
             all.extend(samples);
@@ -224,9 +256,18 @@ impl Party {
         for pair in self.heard.windows(2) {
             let (before, after) = (&pair[0], &pair[1]);
             assert_eq!(before.header.ssrc, after.header.ssrc, "at {} ms", after.at_ms);
-            assert_eq!(before.header.seq.next(), after.header.seq, "at {} ms", after.at_ms);
+            assert_eq!(
+                before.header.seq.next(),
+                after.header.seq,
+                "at {} ms",
+                after.at_ms
+            );
             let step = after.header.time.since(before.header.time);
-            assert!((0..=1600).contains(&step), "time steps by {step} at {} ms", after.at_ms);
+            assert!(
+                (0..=1600).contains(&step),
+                "time steps by {step} at {} ms",
+                after.at_ms
+            );
         }
     }
 }
