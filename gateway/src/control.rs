@@ -1,0 +1,6 @@
+//! How a routing engine drives the gateway: JSON-RPC 2.0 over a Unix socket.
+//!
+//! Owns the protocol's types (the one source of the schema), the connections and the client. Never
+//! decides anything about calls: a request becomes `Input::Control`, what comes back is a line.
+
+pub mod protocol;

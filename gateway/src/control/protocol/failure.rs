@@ -1,0 +1,583 @@
+//! Why a command was refused: the closed list of kinds, and the error object that carries one.
+//!
+//! Knows nothing of who refused.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::policy::PolicyDecision;
+use super::words::words;
+
+words! {
+    /// What went wrong; the contract. The message beside it is for people.
+    ErrorKind {
+        /// A frame or a parameter is not as the schema says; `path` names it.
+        InvalidParams = "invalid_params",
+        /// No such method, or no such object.
+        NotFound = "not_found",
+        /// The object is over.
+        AlreadyEnded = "already_ended",
+        /// The chosen id is in use.
+        IdTaken = "id_taken",
+        /// Not in this state.
+        InvalidState = "invalid_state",
+        /// The idempotency key was used with other parameters.
+        KeyConflict = "key_conflict",
+        /// The lease went to another.
+        Fenced = "fenced",
+        /// Not for this client.
+        Forbidden = "forbidden",
+        /// Not known who asks.
+        Unauthorized = "unauthorized",
+        /// As many calls as allowed are up.
+        LimitCalls = "limit_calls",
+        /// As many calls as allowed came this second.
+        LimitCps = "limit_cps",
+        /// No RTP port is free.
+        LimitPorts = "limit_ports",
+        /// As many legs as allowed are in the bridge.
+        LimitLegs = "limit_legs",
+        /// More than 256 unanswered commands on this connection.
+        TooManyInflight = "too_many_inflight",
+        /// The number policy refuses the destination.
+        DestinationNotAllowed = "destination_not_allowed",
+        /// The trunk may not show this number.
+        CallerIdNotAllowed = "caller_id_not_allowed",
+        /// The text is no number.
+        NumberInvalid = "number_invalid",
+        /// The trunk has no peer to send to.
+        NoRoute = "no_route",
+        /// The trunk cannot be used now.
+        TrunkDown = "trunk_down",
+        /// No common codec.
+        CodecMismatch = "codec_mismatch",
+        /// No such prompt.
+        PromptNotFound = "prompt_not_found",
+        /// The prompt cannot be decoded.
+        PromptBad = "prompt_bad",
+        /// Recordings cannot be written.
+        StorageUnavailable = "storage_unavailable",
+        /// Too little free space for recordings.
+        DiskLow = "disk_low",
+        /// The gateway is being emptied.
+        Draining = "draining",
+        /// The configuration is wrong.
+        ConfigInvalid = "config_invalid",
+        /// Not done in time.
+        Deadline = "deadline",
+        /// A fault of the gateway.
+        Internal = "internal",
+    }
+}
+
+/// JSON-RPC code of bad JSON.
+const CODE_PARSE_ERROR: i32 = -32700;
+/// JSON-RPC code of a frame that is no request.
+const CODE_INVALID_REQUEST: i32 = -32600;
+/// JSON-RPC code of an unknown method.
+const CODE_METHOD_NOT_FOUND: i32 = -32601;
+/// JSON-RPC code of wrong parameters.
+const CODE_INVALID_PARAMS: i32 = -32602;
+/// Code of every refusal of our own.
+const CODE_REFUSED: i32 = -32000;
+
+/// Longest message, bytes: clients may cause quoted text.
+const MESSAGE_BYTES_MAX: usize = 512;
+
+/// A refusal, ready to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// The JSON-RPC code.
+    pub code: i32,
+    /// For people.
+    pub message: String,
+    /// What stands beside `kind` in `data`.
+    pub data: Map<String, Value>,
+}
+
+impl Failure {
+    fn new(kind: ErrorKind, code: i32, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.len() > MESSAGE_BYTES_MAX {
+            message.truncate(message.floor_char_boundary_at(MESSAGE_BYTES_MAX));
+        }
+        Self {
+            kind,
+            code,
+            message,
+            data: Map::new(),
+        }
+    }
+
+    /// A refusal of any kind that needs no more than words.
+    pub fn refused(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let code = if kind == ErrorKind::InvalidParams {
+            CODE_INVALID_PARAMS
+        } else {
+            CODE_REFUSED
+        };
+        Self::new(kind, code, message)
+    }
+
+    /// The frame is no JSON.
+    pub fn parse_error(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidParams, CODE_PARSE_ERROR, message)
+    }
+
+    /// The frame is JSON, but no request.
+    pub fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidParams, CODE_INVALID_REQUEST, message)
+    }
+
+    /// No such method in any version.
+    pub fn unknown_method(method: &str) -> Self {
+        Self::new(
+            ErrorKind::NotFound,
+            CODE_METHOD_NOT_FOUND,
+            format!("unknown method `{}`", clip(method)),
+        )
+    }
+
+    /// A method of the contract that this version has not.
+    pub fn method_not_available(method: &str) -> Self {
+        let message = format!("method `{}` is not available in this version", clip(method));
+        Self::new(ErrorKind::NotFound, CODE_METHOD_NOT_FOUND, message)
+    }
+
+    /// A parameter is wrong; `path` such as `params.legs[0]`.
+    pub fn invalid_params(path: &str, why: impl std::fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::InvalidParams,
+            CODE_INVALID_PARAMS,
+            format!("{path}: {why}"),
+        )
+        .with("path", path)
+    }
+
+    /// No such object; `what` such as `leg`.
+    pub fn not_found(what: &'static str, id: &str) -> Self {
+        Self::refused(ErrorKind::NotFound, format!("no {what} `{}`", clip(id))).with(what, clip(id))
+    }
+
+    /// The object is over.
+    pub fn already_ended(what: &'static str, id: &str) -> Self {
+        Self::refused(
+            ErrorKind::AlreadyEnded,
+            format!("{what} `{}` has ended", clip(id)),
+        )
+        .with(what, clip(id))
+    }
+
+    /// The chosen id is in use.
+    pub fn id_taken(id: &str) -> Self {
+        Self::refused(ErrorKind::IdTaken, format!("id `{}` is in use", clip(id))).with("id", clip(id))
+    }
+
+    /// Not in this state.
+    pub fn invalid_state(message: impl Into<String>) -> Self {
+        Self::refused(ErrorKind::InvalidState, message)
+    }
+
+    /// The key was used with other parameters.
+    pub fn key_conflict(key: &str) -> Self {
+        Self::refused(
+            ErrorKind::KeyConflict,
+            format!("key `{}` was used with other parameters", clip(key)),
+        )
+        .with("key", clip(key))
+    }
+
+    /// The lease went to another.
+    pub fn fenced() -> Self {
+        Self::refused(ErrorKind::Fenced, "a newer lease holds this")
+    }
+
+    /// Not for this client.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::refused(ErrorKind::Forbidden, message)
+    }
+
+    /// Not known who asks.
+    pub fn unauthorized() -> Self {
+        Self::refused(ErrorKind::Unauthorized, "no valid credentials")
+    }
+
+    /// A limit refuses: `kind` is one of the `limit_…` kinds, `rule` such as `instance.calls`, `value`
+    /// the count before this call.
+    pub fn limit(kind: ErrorKind, rule: &str, limit: u64, value: u64) -> Self {
+        Self::refused(kind, format!("{rule} is full: {value} of {limit}"))
+            .with("rule", rule)
+            .with("limit", limit)
+            .with("value", value)
+    }
+
+    /// More unanswered commands than allowed on one connection.
+    pub fn too_many_inflight(limit: usize) -> Self {
+        Self::limit(
+            ErrorKind::TooManyInflight,
+            "connection.inflight",
+            limit as u64,
+            limit as u64,
+        )
+    }
+
+    /// More connections than allowed.
+    pub fn too_many_connections(limit: usize) -> Self {
+        Self::limit(
+            ErrorKind::Forbidden,
+            "control.connections",
+            limit as u64,
+            limit as u64,
+        )
+    }
+
+    /// The number policy refuses; its decision is the error's data.
+    pub fn policy(kind: ErrorKind, decision: &PolicyDecision) -> Self {
+        let mut failure = Self::refused(kind, format!("refused by rule `{}`", decision.rule));
+        if let Ok(Value::Object(data)) = serde_json::to_value(decision) {
+            failure.data = data;
+        }
+        failure
+    }
+
+    /// The trunk may not show this number.
+    pub fn caller_id_not_allowed(trunk: &str) -> Self {
+        Self::refused(
+            ErrorKind::CallerIdNotAllowed,
+            format!("trunk `{trunk}` may not show this number"),
+        )
+        .with("trunk", trunk)
+    }
+
+    /// The text is no number.
+    pub fn number_invalid(message: impl Into<String>) -> Self {
+        Self::refused(ErrorKind::NumberInvalid, message)
+    }
+
+    /// The trunk has no peer to send to.
+    pub fn no_route(trunk: &str) -> Self {
+        Self::refused(
+            ErrorKind::NoRoute,
+            format!("trunk `{trunk}` has no peer for this target"),
+        )
+        .with("trunk", trunk)
+    }
+
+    /// The trunk cannot be used now.
+    pub fn trunk_down(trunk: &str) -> Self {
+        Self::refused(ErrorKind::TrunkDown, format!("trunk `{trunk}` is down")).with("trunk", trunk)
+    }
+
+    /// No common codec.
+    pub fn codec_mismatch() -> Self {
+        Self::refused(ErrorKind::CodecMismatch, "no common codec")
+    }
+
+    /// No such prompt.
+    pub fn prompt_not_found(prompt: &str) -> Self {
+        Self::refused(ErrorKind::PromptNotFound, format!("no prompt `{prompt}`")).with("prompt", prompt)
+    }
+
+    /// The prompt cannot be decoded.
+    pub fn prompt_bad(prompt: &str) -> Self {
+        Self::refused(
+            ErrorKind::PromptBad,
+            format!("prompt `{prompt}` cannot be decoded"),
+        )
+        .with("prompt", prompt)
+    }
+
+    /// Recordings cannot be written.
+    pub fn storage_unavailable(message: impl Into<String>) -> Self {
+        Self::refused(ErrorKind::StorageUnavailable, message)
+    }
+
+    /// Too little free space for recordings, mebibytes.
+    pub fn disk_low(free_mb: u64, min_free_mb: u64) -> Self {
+        Self::refused(
+            ErrorKind::DiskLow,
+            format!("{free_mb} MiB free, {min_free_mb} MiB wanted"),
+        )
+        .with("free_mb", free_mb)
+        .with("min_free_mb", min_free_mb)
+    }
+
+    /// The gateway is being emptied.
+    pub fn draining() -> Self {
+        Self::refused(ErrorKind::Draining, "the gateway is draining")
+    }
+
+    /// The configuration is wrong at `path`.
+    pub fn config_invalid(path: &str, why: &str) -> Self {
+        Self::refused(ErrorKind::ConfigInvalid, format!("{path}: {why}"))
+            .with("path", path)
+            .with("why", why)
+    }
+
+    /// Not done in time.
+    pub fn deadline() -> Self {
+        Self::refused(ErrorKind::Deadline, "not done in time")
+    }
+
+    /// A fault of the gateway.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::refused(ErrorKind::Internal, message)
+    }
+
+    /// Puts one more member into `data`.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.data.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// Says which step of a batch failed, counted from 0.
+    #[must_use]
+    pub fn at_step(self, step: usize) -> Self {
+        self.with("step", step)
+    }
+
+    /// The JSON-RPC error object.
+    pub fn to_value(&self) -> Value {
+        serde_json::json!({ "code": self.code, "message": self.message, "data": self.data_object() })
+    }
+
+    /// Reads an error object; what is not ours becomes `internal`.
+    pub fn from_value(error: &Value) -> Self {
+        let data = error
+            .get("data")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
+        let kind = data
+            .get("kind")
+            .and_then(|kind| ErrorKind::ALL.iter().find(|known| *kind == known.as_str()));
+        let code = error
+            .get("code")
+            .and_then(Value::as_i64)
+            .and_then(|code| i32::try_from(code).ok());
+        let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+        let mut failure = Self::new(
+            kind.copied().unwrap_or(ErrorKind::Internal),
+            code.unwrap_or(CODE_REFUSED),
+            message,
+        );
+        failure.data = data;
+        failure.data.remove("kind");
+        failure
+    }
+
+    fn data_object(&self) -> Map<String, Value> {
+        let mut data = Map::new();
+        data.insert("kind".to_owned(), self.kind.as_str().into());
+        data.extend(
+            self.data
+                .iter()
+                .map(|(member, value)| (member.clone(), value.clone())),
+        );
+        data
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Serialize for Failure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}
+
+/// What of a client's text goes into a message.
+fn clip(text: &str) -> Cow<'_, str> {
+    const QUOTED_CHARS_MAX: usize = 64;
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+    }
+}
+
+/// `str::floor_char_boundary`, which the oldest supported compiler lacks.
+trait FloorCharBoundary {
+    fn floor_char_boundary_at(&self, index: usize) -> usize;
+}
+
+impl FloorCharBoundary for str {
+    fn floor_char_boundary_at(&self, index: usize) -> usize {
+        (0..=index.min(self.len()))
+            .rev()
+            .find(|&at| self.is_char_boundary(at))
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_kind_has_its_code_and_data() {
+        let decision = PolicyDecision::deny("region", "region:GG");
+        let table = [
+            (Failure::parse_error("x"), "invalid_params", -32700, json!({})),
+            (Failure::invalid_request("x"), "invalid_params", -32600, json!({})),
+            (Failure::unknown_method("x"), "not_found", -32601, json!({})),
+            (
+                Failure::method_not_available("stream.start"),
+                "not_found",
+                -32601,
+                json!({}),
+            ),
+            (
+                Failure::invalid_params("params.a", "bad"),
+                "invalid_params",
+                -32602,
+                json!({ "path": "params.a" }),
+            ),
+            (
+                Failure::not_found("leg", "l_1"),
+                "not_found",
+                -32000,
+                json!({ "leg": "l_1" }),
+            ),
+            (
+                Failure::already_ended("leg", "l_1"),
+                "already_ended",
+                -32000,
+                json!({ "leg": "l_1" }),
+            ),
+            (Failure::id_taken("a"), "id_taken", -32000, json!({ "id": "a" })),
+            (Failure::invalid_state("x"), "invalid_state", -32000, json!({})),
+            (
+                Failure::key_conflict("k"),
+                "key_conflict",
+                -32000,
+                json!({ "key": "k" }),
+            ),
+            (Failure::fenced(), "fenced", -32000, json!({})),
+            (Failure::forbidden("x"), "forbidden", -32000, json!({})),
+            (Failure::unauthorized(), "unauthorized", -32000, json!({})),
+            (
+                Failure::limit(ErrorKind::LimitCalls, "instance.calls", 100, 100),
+                "limit_calls",
+                -32000,
+                json!({ "rule": "instance.calls", "limit": 100, "value": 100 }),
+            ),
+            (
+                Failure::limit(ErrorKind::LimitCps, "trunk:a.calls_per_second", 5, 6),
+                "limit_cps",
+                -32000,
+                json!({ "rule": "trunk:a.calls_per_second", "limit": 5, "value": 6 }),
+            ),
+            (
+                Failure::limit(ErrorKind::LimitPorts, "media.ports", 4, 4),
+                "limit_ports",
+                -32000,
+                json!({ "rule": "media.ports", "limit": 4, "value": 4 }),
+            ),
+            (
+                Failure::limit(ErrorKind::LimitLegs, "bridge.max_legs", 6, 6),
+                "limit_legs",
+                -32000,
+                json!({ "rule": "bridge.max_legs", "limit": 6, "value": 6 }),
+            ),
+            (
+                Failure::too_many_inflight(256),
+                "too_many_inflight",
+                -32000,
+                json!({ "rule": "connection.inflight", "limit": 256, "value": 256 }),
+            ),
+            (
+                Failure::policy(ErrorKind::DestinationNotAllowed, &decision),
+                "destination_not_allowed",
+                -32000,
+                json!({ "decision": "deny", "step": "region", "rule": "region:GG" }),
+            ),
+            (
+                Failure::caller_id_not_allowed("t"),
+                "caller_id_not_allowed",
+                -32000,
+                json!({ "trunk": "t" }),
+            ),
+            (Failure::number_invalid("x"), "number_invalid", -32000, json!({})),
+            (
+                Failure::no_route("t"),
+                "no_route",
+                -32000,
+                json!({ "trunk": "t" }),
+            ),
+            (
+                Failure::trunk_down("t"),
+                "trunk_down",
+                -32000,
+                json!({ "trunk": "t" }),
+            ),
+            (Failure::codec_mismatch(), "codec_mismatch", -32000, json!({})),
+            (
+                Failure::prompt_not_found("p"),
+                "prompt_not_found",
+                -32000,
+                json!({ "prompt": "p" }),
+            ),
+            (
+                Failure::prompt_bad("p"),
+                "prompt_bad",
+                -32000,
+                json!({ "prompt": "p" }),
+            ),
+            (
+                Failure::storage_unavailable("x"),
+                "storage_unavailable",
+                -32000,
+                json!({}),
+            ),
+            (
+                Failure::disk_low(1, 512),
+                "disk_low",
+                -32000,
+                json!({ "free_mb": 1, "min_free_mb": 512 }),
+            ),
+            (Failure::draining(), "draining", -32000, json!({})),
+            (
+                Failure::config_invalid("a.b", "c"),
+                "config_invalid",
+                -32000,
+                json!({ "path": "a.b", "why": "c" }),
+            ),
+            (Failure::deadline(), "deadline", -32000, json!({})),
+            (Failure::internal("x"), "internal", -32000, json!({})),
+        ];
+        for (failure, kind, code, data) in &table {
+            let object = failure.to_value();
+            assert_eq!(object["data"]["kind"], *kind);
+            assert_eq!(object["code"], *code, "{kind}");
+            for (member, value) in data.as_object().unwrap() {
+                assert_eq!(object["data"][member], *value, "{kind}");
+            }
+            assert_eq!(Failure::from_value(&object), *failure);
+        }
+        for kind in ErrorKind::ALL {
+            assert!(
+                table.iter().any(|(failure, ..)| failure.kind == *kind),
+                "{kind} has no constructor"
+            );
+        }
+    }
+
+    #[test]
+    fn quoted_text_is_clipped() {
+        let message = Failure::unknown_method(&"é".repeat(60_000)).message;
+        assert!(message.len() < 200, "{}", message.len());
+        assert!(Failure::internal("é".repeat(1_000)).message.len() <= 512);
+    }
+}
