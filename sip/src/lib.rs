@@ -2,7 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod dialog;
+pub mod endpoint;
 pub mod message;
+pub mod network;
 pub mod rng;
 pub mod sdp;
+pub mod transaction;
 pub mod transport;

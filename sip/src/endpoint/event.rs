@@ -130,7 +130,7 @@ pub enum Event {
         /// The request, for its Reason.
         request: Box<Request>,
     },
-    /// Our BYE was answered or given up. Closes the session.
+    /// Our BYE was answered or given up; or our Reject of an inbound INVITE is on its way. Closes the session.
     ByeDone {
         /// Which session.
         session: SessionKey,

@@ -1,0 +1,217 @@
+//! An outbound INVITE until its final response (RFC 3261 §13.2, §9.1).
+//!
+//! ```text
+//!  Calling ──1xx──► Proceeding ──Cancel──► Cancelling ──► Cancelled
+//!     └──Cancel──► CancelWanted ──1xx──────────┘  487, a crossing 2xx, or 64·T1
+//! ```
+//! Must not know calls or trunks, nor send anything itself.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::action::{Action, Purpose, sdp_of_response};
+use super::{Confirmed, Dialog, DialogId, Origin};
+use crate::endpoint::{Event, ExtraHeader, SessionKey, Unanswered};
+use crate::message::{Method, Request, Response, StatusCode};
+use crate::transaction::TransactionKey;
+use crate::transaction::timing::WAIT;
+
+/// Early dialogs one INVITE may have: forks beyond them ring unheard. Ours; carriers fork to a few.
+pub const EARLY_DIALOGS_MAX: usize = 16;
+
+/// Our INVITE and the early dialogs it made.
+#[derive(Debug)]
+pub struct Calling {
+    key: SessionKey,
+    transaction: TransactionKey,
+    /// By the peer's tag.
+    early: BTreeMap<String, Dialog>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing heard.
+    Calling,
+    /// A provisional response came.
+    Proceeding,
+    /// To be cancelled, but CANCEL must wait for a provisional response.
+    CancelWanted { headers: Vec<ExtraHeader> },
+    /// CANCEL is sent; without a final response the INVITE is given up.
+    Cancelling { give_up_at: Instant },
+}
+
+impl Calling {
+    /// The INVITE went out in `transaction`.
+    pub fn new(key: SessionKey, transaction: TransactionKey) -> Self {
+        Calling {
+            key,
+            transaction,
+            early: BTreeMap::new(),
+            state: State::Calling,
+        }
+    }
+
+    /// The INVITE was sent again with credentials. One that is to be cancelled never is.
+    pub fn restart(&mut self, transaction: TransactionKey) {
+        self.transaction = transaction;
+        self.state = State::Calling;
+    }
+
+    /// True while the owner still wants an answer.
+    pub fn is_wanted(&self) -> bool {
+        matches!(self.state, State::Calling | State::Proceeding)
+    }
+
+    /// The owner gives up.
+    pub fn cancel(&mut self, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {
+        match self.state {
+            State::Calling => self.state = State::CancelWanted { headers },
+            State::Proceeding => self.send_cancel(headers, now, out),
+            State::CancelWanted { .. } | State::Cancelling { .. } => {}
+        }
+    }
+
+    /// A provisional response.
+    pub fn handle_provisional(
+        &mut self,
+        invite: &Request,
+        response: Response,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        match &mut self.state {
+            State::Calling => self.state = State::Proceeding,
+            State::Proceeding => {}
+            State::CancelWanted { headers } => {
+                let headers = std::mem::take(headers);
+                self.send_cancel(headers, now, out);
+                return;
+            }
+            State::Cancelling { .. } => return,
+        }
+        if response.status == StatusCode::TRYING {
+            return;
+        }
+        let dialog = Dialog::of_caller(invite, &response);
+        let remote_tag = dialog.id().remote_tag().to_owned();
+        if !self.early.contains_key(&remote_tag) && self.early.len() >= EARLY_DIALOGS_MAX {
+            return;
+        }
+        self.early.entry(remote_tag.clone()).or_insert(dialog);
+        let sdp = sdp_of_response(&response);
+        let (session, response) = (self.key, Box::new(response));
+        out.push(Action::Event(Event::Progress {
+            session,
+            remote_tag,
+            response,
+            sdp,
+        }));
+    }
+
+    /// The first 2xx: ACK, and the dialog is up, or BYE when the owner had given up.
+    pub fn handle_success(
+        &mut self,
+        invite: &Request,
+        response: Response,
+        out: &mut Vec<Action>,
+    ) -> Option<Confirmed> {
+        let mut dialog = Dialog::of_caller(invite, &response);
+        let remote_tag = dialog.id().remote_tag().to_owned();
+        if let Some(early) = self.early.get(&remote_tag) {
+            dialog.continue_from(early);
+        }
+        let ack = Box::new(dialog.ack(invite));
+        out.push(Action::Ack {
+            transaction: self.transaction,
+            remote_tag: remote_tag.clone(),
+            draft: ack,
+        });
+        let session = self.key;
+        if !self.is_wanted() {
+            let draft = Box::new(dialog.request(Method::Bye));
+            out.push(Action::Request {
+                purpose: Purpose::Farewell,
+                draft,
+            });
+            out.push(Action::Event(Event::Cancelled { session }));
+            return None;
+        }
+        let sdp = sdp_of_response(&response);
+        let response = Box::new(response);
+        out.push(Action::Event(Event::Answered {
+            session,
+            remote_tag,
+            response,
+            sdp,
+        }));
+        Some(Confirmed::new(session, dialog, Origin::Us))
+    }
+
+    /// A final failure; its ACK is the transaction's.
+    pub fn handle_failure(&mut self, response: Response, out: &mut Vec<Action>) {
+        let session = self.key;
+        let event = if !self.is_wanted() && response.status == StatusCode::REQUEST_TERMINATED {
+            Event::Cancelled { session }
+        } else {
+            Event::Refused {
+                session,
+                response: Box::new(response),
+            }
+        };
+        out.push(Action::Event(event));
+    }
+
+    /// No final response: a timer, or the transport.
+    pub fn handle_unanswered(&mut self, why: Unanswered, out: &mut Vec<Action>) {
+        let session = self.key;
+        let event = match self.is_wanted() {
+            true => Event::Unanswered { session, why },
+            false => Event::Cancelled { session },
+        };
+        out.push(Action::Event(event));
+    }
+
+    /// The wait after CANCEL ran out.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let State::Cancelling { give_up_at } = self.state else {
+            return;
+        };
+        if now >= give_up_at {
+            out.push(Action::Abandon {
+                transaction: self.transaction,
+            });
+            out.push(Action::Event(Event::Cancelled { session: self.key }));
+        }
+    }
+
+    /// When `handle_timeout` has work.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Cancelling { give_up_at } => Some(give_up_at),
+            State::Calling | State::Proceeding | State::CancelWanted { .. } => None,
+        }
+    }
+
+    /// The early dialog of that name.
+    pub fn early_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
+        self.early
+            .get_mut(id.remote_tag())
+            .filter(|dialog| dialog.id() == id)
+    }
+
+    /// Names of its early dialogs.
+    pub fn dialog_ids(&self) -> impl Iterator<Item = &DialogId> {
+        self.early.values().map(Dialog::id)
+    }
+
+    fn send_cancel(&mut self, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {
+        out.push(Action::Cancel {
+            transaction: self.transaction,
+            headers,
+        });
+        self.state = State::Cancelling {
+            give_up_at: now + WAIT,
+        };
+    }
+}

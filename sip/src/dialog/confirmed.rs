@@ -1,0 +1,355 @@
+//! A session whose dialog is up: its re-INVITEs, INFOs and its end (RFC 3261 §14, §15).
+//!
+//! ```text
+//!  incoming   Idle ──INVITE──► Undecided ──2xx──► AwaitingAck ──ACK──► Idle
+//!  outgoing   Idle ──offer──► Waiting ──free──► Pending ──final──► Idle
+//!                               ▲────────491────────┘
+//! ```
+//! One INVITE at a time in either direction: the other side's is told 491 or 500, our own waits. Must not
+//! know calls or what the bodies mean.
+
+mod incoming;
+mod outgoing;
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use incoming::Incoming;
+use outgoing::Outgoing;
+
+use super::action::{Action, Purpose, response, sdp_of_request, sdp_of_response};
+use super::glare::retry_after_s;
+use super::{Dialog, Ending, Origin};
+use crate::endpoint::{Event, ExtraHeader, SessionKey};
+use crate::message::{Method, Request, Response, StatusCode};
+use crate::rng::Rng;
+use crate::transaction::TransactionKey;
+
+/// The dialog of an answered call and at most one INVITE each way.
+#[derive(Debug)]
+pub struct Confirmed {
+    key: SessionKey,
+    dialog: Dialog,
+    origin: Origin,
+    incoming: Incoming,
+    outgoing: Outgoing,
+}
+
+/// Where the session stands after an input.
+#[must_use]
+#[derive(Debug)]
+pub enum Next {
+    /// As it was, or closed by an event.
+    Stay,
+    /// BYE was sent.
+    End(Box<Ending>),
+}
+
+impl Confirmed {
+    /// The caller's side: ACK is sent.
+    pub fn new(key: SessionKey, dialog: Dialog, origin: Origin) -> Self {
+        Confirmed {
+            key,
+            dialog,
+            origin,
+            incoming: Incoming::Idle,
+            outgoing: Outgoing::Idle,
+        }
+    }
+
+    /// The callee's side: our 2xx is sent and repeated until ACK.
+    pub fn awaiting_ack(
+        key: SessionKey,
+        dialog: Dialog,
+        transaction: TransactionKey,
+        cseq: u32,
+        is_late_offer: bool,
+        now: Instant,
+    ) -> Self {
+        let mut confirmed = Confirmed::new(key, dialog, Origin::Peer);
+        confirmed.incoming = Incoming::first_answered(transaction, cseq, is_late_offer, now);
+        confirmed
+    }
+
+    /// Offers a change. It goes out once no INVITE is under way.
+    pub fn reinvite(&mut self, sdp: Bytes, now: Instant, out: &mut Vec<Action>) {
+        self.outgoing.want(sdp, now);
+        self.send_waiting(now, out);
+    }
+
+    /// Accepts the peer's re-INVITE.
+    pub fn accept_reinvite(&mut self, sdp: Bytes, now: Instant, out: &mut Vec<Action>) {
+        let Incoming::Undecided { transaction, request } = &self.incoming else {
+            return;
+        };
+        let transaction = *transaction;
+        self.dialog.refresh(request.headers.contact());
+        let response = response(
+            request,
+            StatusCode::OK,
+            self.dialog.id().local_tag(),
+            &[],
+            Some(sdp),
+        );
+        out.push(Action::Respond {
+            transaction,
+            response,
+        });
+        let is_late_offer = sdp_of_request(request).is_none();
+        let cseq = request.headers.cseq().number;
+        self.incoming = Incoming::answered(transaction, cseq, is_late_offer, now);
+    }
+
+    /// Refuses the peer's re-INVITE; the session stays as it was.
+    pub fn reject_reinvite(
+        &mut self,
+        status: StatusCode,
+        headers: &[ExtraHeader],
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        self.settle_incoming(status, headers, out);
+        self.send_waiting(now, out);
+    }
+
+    /// Sends INFO.
+    pub fn info(&mut self, content_type: &str, body: Bytes, out: &mut Vec<Action>) {
+        let draft = Box::new(self.dialog.request(Method::Info).with_body(content_type, body));
+        out.push(Action::Request {
+            purpose: Purpose::Info,
+            draft,
+        });
+    }
+
+    /// Ends it with BYE; before the first ACK the BYE waits (RFC 3261 §15).
+    pub fn bye(&mut self, headers: Vec<ExtraHeader>, out: &mut Vec<Action>) -> Next {
+        if self.incoming.defer_bye(&headers) {
+            return Next::Stay;
+        }
+        self.settle_incoming(StatusCode::REQUEST_TERMINATED, &[], out);
+        self.end(headers, out)
+    }
+
+    /// A re-INVITE of the peer.
+    pub fn handle_invite(
+        &mut self,
+        request: Box<Request>,
+        transaction: TransactionKey,
+        rng: &mut Rng,
+        out: &mut Vec<Action>,
+    ) {
+        let glare = self.outgoing.is_pending() || self.incoming.awaits_answer_in_ack();
+        if glare || self.incoming.is_undecided() || self.incoming.has_deferred_bye() {
+            let status = match glare {
+                true => StatusCode::REQUEST_PENDING,
+                false => StatusCode::SERVER_INTERNAL_ERROR,
+            };
+            let mut response = response(&request, status, self.dialog.id().local_tag(), &[], None);
+            if !glare {
+                let _ = response
+                    .headers
+                    .push("Retry-After", &retry_after_s(rng).to_string());
+            }
+            out.push(Action::Respond {
+                transaction,
+                response,
+            });
+            return;
+        }
+        let session = self.key;
+        if self.incoming.is_awaiting_ack() {
+            // A peer that sends its next INVITE has our 2xx: only its ACK was lost (RFC 5407 §3.1.4).
+            out.push(Action::Event(Event::Acknowledged { session, sdp: None }));
+        }
+        let (copy, offer) = (request.clone(), sdp_of_request(&request));
+        self.incoming = Incoming::Undecided { transaction, request };
+        out.push(Action::Event(Event::Reinvite {
+            session,
+            request: copy,
+            offer,
+        }));
+    }
+
+    /// CANCEL of the peer's re-INVITE; its own 200 is sent by the endpoint. The session goes on.
+    pub fn handle_cancel(&mut self, cancelled: TransactionKey, now: Instant, out: &mut Vec<Action>) {
+        if self.incoming.is_undecided_in(cancelled) {
+            self.settle_incoming(StatusCode::REQUEST_TERMINATED, &[], out);
+            self.send_waiting(now, out);
+        }
+    }
+
+    /// ACK of our 2xx.
+    pub fn handle_ack(&mut self, ack: &Request, now: Instant, out: &mut Vec<Action>) -> Next {
+        let Some(taken) = self.incoming.take_ack(ack.headers.cseq().number) else {
+            return Next::Stay;
+        };
+        let sdp = sdp_of_request(ack).filter(|_| taken.is_late_offer);
+        out.push(Action::Event(Event::Acknowledged {
+            session: self.key,
+            sdp,
+        }));
+        match taken.deferred_bye {
+            Some(headers) => self.end(headers, out),
+            None => {
+                self.send_waiting(now, out);
+                Next::Stay
+            }
+        }
+    }
+
+    /// BYE of the peer.
+    pub fn handle_bye(&mut self, bye: Box<Request>, transaction: TransactionKey, out: &mut Vec<Action>) {
+        let response = response(&bye, StatusCode::OK, self.dialog.id().local_tag(), &[], None);
+        out.push(Action::Respond {
+            transaction,
+            response,
+        });
+        self.settle_incoming(StatusCode::REQUEST_TERMINATED, &[], out);
+        out.push(Action::Event(Event::Bye {
+            session: self.key,
+            request: bye,
+        }));
+    }
+
+    /// The first 2xx to our re-INVITE.
+    pub fn handle_reinvite_success(
+        &mut self,
+        reinvite: &Request,
+        transaction: TransactionKey,
+        response: &Response,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        self.dialog.refresh(response.headers.contact());
+        let draft = Box::new(self.dialog.ack(reinvite));
+        let remote_tag = response.headers.to().tag().unwrap_or_default().to_owned();
+        out.push(Action::Ack {
+            transaction,
+            remote_tag,
+            draft,
+        });
+        let (session, sdp) = (self.key, sdp_of_response(response));
+        out.push(Action::Event(Event::ReinviteAccepted { session, sdp }));
+        self.outgoing.settle(now);
+        self.send_waiting(now, out);
+    }
+
+    /// A failure of our re-INVITE; 408 stands for no answer, 503 for a failed transport.
+    pub fn handle_reinvite_failure(
+        &mut self,
+        status: StatusCode,
+        rng: &mut Rng,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        if status == StatusCode::REQUEST_PENDING
+            && self.outgoing.retry_later(now + self.origin.glare_wait(rng))
+        {
+            return;
+        }
+        let (session, code) = (self.key, status.code());
+        out.push(Action::Event(Event::ReinviteRefused {
+            session,
+            status: code,
+        }));
+        self.outgoing.settle(now);
+        self.handle_request_failure(status, out);
+        self.send_waiting(now, out);
+    }
+
+    /// A request of ours inside the dialog failed: 481 and 408 end it (RFC 3261 §12.2.1.2, RFC 5057).
+    pub fn handle_request_failure(&mut self, status: StatusCode, out: &mut Vec<Action>) {
+        match status {
+            StatusCode::CALL_DOES_NOT_EXIST => {}
+            StatusCode::REQUEST_TIMEOUT => self.farewell(out),
+            _ => return,
+        }
+        self.settle_incoming(StatusCode::CALL_DOES_NOT_EXIST, &[], out);
+        self.outgoing = Outgoing::Idle;
+        out.push(Action::Event(Event::Lost { session: self.key }));
+    }
+
+    /// Repeats our 2xx, gives up the wait for its ACK, tries our re-INVITE again.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Action>) -> Next {
+        if let Some(given_up) = self.incoming.take_missing_ack(now) {
+            if let Some(headers) = given_up.deferred_bye {
+                return self.end(headers, out);
+            }
+            self.farewell(out);
+            self.outgoing = Outgoing::Idle;
+            out.push(Action::Event(Event::AckMissing { session: self.key }));
+            return Next::Stay;
+        }
+        if let Some(transaction) = self.incoming.take_due_repeat(now) {
+            out.push(Action::RepeatSuccess { transaction });
+        }
+        self.send_waiting(now, out);
+        Next::Stay
+    }
+
+    /// When `handle_timeout` has work.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let retry = self.outgoing.deadline().filter(|_| self.incoming.is_idle());
+        [self.incoming.deadline(), retry].into_iter().flatten().min()
+    }
+
+    /// Its dialog.
+    pub fn dialog(&self) -> &Dialog {
+        &self.dialog
+    }
+
+    /// Its dialog.
+    pub fn dialog_mut(&mut self) -> &mut Dialog {
+        &mut self.dialog
+    }
+
+    /// Sends the re-INVITE that waits, when neither side has one under way and its time has come.
+    fn send_waiting(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if !self.incoming.is_idle() {
+            return;
+        }
+        let Some(sdp) = self.outgoing.start(now) else {
+            return;
+        };
+        let draft = Box::new(
+            self.dialog
+                .request(Method::Invite)
+                .with_body(super::action::SDP, sdp),
+        );
+        out.push(Action::Request {
+            purpose: Purpose::Reinvite,
+            draft,
+        });
+    }
+
+    /// Answers a re-INVITE of the peer that its owner has not decided.
+    fn settle_incoming(&mut self, status: StatusCode, headers: &[ExtraHeader], out: &mut Vec<Action>) {
+        let Incoming::Undecided { transaction, request } = &self.incoming else {
+            return;
+        };
+        let response = response(request, status, self.dialog.id().local_tag(), headers, None);
+        out.push(Action::Respond {
+            transaction: *transaction,
+            response,
+        });
+        self.incoming = Incoming::Idle;
+    }
+
+    fn end(&self, headers: Vec<ExtraHeader>, out: &mut Vec<Action>) -> Next {
+        Next::End(Box::new(Ending::start(
+            self.key,
+            self.dialog.clone(),
+            headers,
+            out,
+        )))
+    }
+
+    fn farewell(&mut self, out: &mut Vec<Action>) {
+        let draft = Box::new(self.dialog.request(Method::Bye));
+        out.push(Action::Request {
+            purpose: Purpose::Farewell,
+            draft,
+        });
+    }
+}

@@ -1,0 +1,341 @@
+//! One INVITE usage from its first INVITE to its closing event, in whichever phase it is.
+//!
+//! Gives each input to the phase it belongs to; an input that comes too early or too late for the phase is
+//! answered or ignored here. Must not know calls, trunks or sockets.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::action::{Action, Purpose, response};
+use super::confirmed::Next;
+use super::glare::retry_after_s;
+use super::{Calling, Confirmed, Dialog, DialogId, Ending, Ringing};
+use crate::endpoint::{Credentials, Event, ExtraHeader, Flow, SessionKey, Unanswered};
+use crate::message::{Method, Request, Response, StatusCode};
+use crate::rng::Rng;
+use crate::transaction::TransactionKey;
+
+/// One INVITE usage.
+///
+/// Owns its phase, where its peer is, and what may answer a challenge.
+#[derive(Debug)]
+pub struct Session {
+    key: SessionKey,
+    /// Where its messages go unless the dialog names another place.
+    pub flow: Flow,
+    /// Host of Contact, when its owner chose one.
+    pub contact_host: Option<String>,
+    /// Answers to challenges; none for sessions of the peer (SAFETY: B16).
+    pub credentials: Option<Credentials>,
+    phase: Phase,
+}
+
+/// Where an INVITE usage stands.
+#[derive(Debug)]
+pub enum Phase {
+    /// Our INVITE has no final response.
+    Calling(Calling),
+    /// The peer's INVITE has none.
+    Ringing(Ringing),
+    /// There was a 2xx.
+    Confirmed(Confirmed),
+    /// Our BYE is on its way.
+    Ending(Ending),
+}
+
+impl Session {
+    /// A session in its first phase.
+    pub fn new(key: SessionKey, flow: Flow, phase: Phase) -> Self {
+        Session {
+            key,
+            flow,
+            contact_host: None,
+            credentials: None,
+            phase,
+        }
+    }
+
+    /// Its number.
+    pub fn key(&self) -> SessionKey {
+        self.key
+    }
+
+    /// The owner sends a provisional response.
+    pub fn progress(
+        &mut self,
+        status: StatusCode,
+        sdp: Option<Bytes>,
+        headers: &[ExtraHeader],
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        if let Phase::Ringing(ringing) = &mut self.phase {
+            ringing.progress(status, sdp, headers, now, out);
+        }
+    }
+
+    /// The owner answers.
+    pub fn answer(&mut self, sdp: Bytes, headers: &[ExtraHeader], now: Instant, out: &mut Vec<Action>) {
+        if let Phase::Ringing(ringing) = &self.phase {
+            self.phase = Phase::Confirmed(ringing.answer(sdp, headers, now, out));
+        }
+    }
+
+    /// The owner refuses.
+    pub fn reject(
+        &mut self,
+        status: StatusCode,
+        reason: Option<String>,
+        headers: &[ExtraHeader],
+        out: &mut Vec<Action>,
+    ) {
+        if let Phase::Ringing(ringing) = &self.phase {
+            ringing.reject(status, reason, headers, out);
+        }
+    }
+
+    /// The owner gives up its INVITE; one that was answered in the meantime ends with BYE.
+    pub fn cancel(&mut self, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {
+        match &mut self.phase {
+            Phase::Calling(calling) => calling.cancel(headers, now, out),
+            Phase::Confirmed(confirmed) => {
+                let next = confirmed.bye(headers, out);
+                self.follow(next);
+            }
+            Phase::Ringing(_) | Phase::Ending(_) => {}
+        }
+    }
+
+    /// The owner hangs up; before the answer that means CANCEL or a refusal.
+    pub fn bye(&mut self, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {
+        match &mut self.phase {
+            Phase::Calling(calling) => calling.cancel(headers, now, out),
+            Phase::Ringing(ringing) => {
+                ringing.reject(StatusCode::TEMPORARILY_UNAVAILABLE, None, &headers, out);
+            }
+            Phase::Confirmed(confirmed) => {
+                let next = confirmed.bye(headers, out);
+                self.follow(next);
+            }
+            Phase::Ending(_) => {}
+        }
+    }
+
+    /// The phase in which re-INVITE and INFO have a meaning.
+    pub fn confirmed_mut(&mut self) -> Option<&mut Confirmed> {
+        match &mut self.phase {
+            Phase::Confirmed(confirmed) => Some(confirmed),
+            Phase::Calling(_) | Phase::Ringing(_) | Phase::Ending(_) => None,
+        }
+    }
+
+    /// The phase in which our first INVITE is under way.
+    pub fn calling_mut(&mut self) -> Option<&mut Calling> {
+        match &mut self.phase {
+            Phase::Calling(calling) => Some(calling),
+            Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Ending(_) => None,
+        }
+    }
+
+    /// An INVITE, BYE or INFO of the peer in the dialog `id`, its CSeq in order.
+    pub fn handle_request(
+        &mut self,
+        id: &DialogId,
+        request: Box<Request>,
+        transaction: TransactionKey,
+        rng: &mut Rng,
+        out: &mut Vec<Action>,
+    ) {
+        match (&mut self.phase, &request.method) {
+            (Phase::Ending(ending), _) => ending.handle_request(&request, transaction, out),
+            (Phase::Confirmed(confirmed), Method::Invite) => {
+                confirmed.handle_invite(request, transaction, rng, out);
+            }
+            (Phase::Confirmed(confirmed), Method::Bye) => confirmed.handle_bye(request, transaction, out),
+            (Phase::Ringing(ringing), Method::Bye) => ringing.handle_bye(request, transaction, out),
+            (Phase::Ringing(_) | Phase::Calling(_), Method::Invite) => {
+                let status = StatusCode::SERVER_INTERNAL_ERROR;
+                let mut response = response(&request, status, id.local_tag(), &[], None);
+                let _ = response
+                    .headers
+                    .push("Retry-After", &retry_after_s(rng).to_string());
+                out.push(Action::Respond {
+                    transaction,
+                    response,
+                });
+            }
+            (Phase::Confirmed(_) | Phase::Ringing(_) | Phase::Calling(_), Method::Info) => {
+                let response = response(&request, StatusCode::OK, id.local_tag(), &[], None);
+                out.push(Action::Respond {
+                    transaction,
+                    response,
+                });
+                out.push(Action::Event(Event::Info {
+                    session: self.key,
+                    request,
+                }));
+            }
+            // A callee may not send BYE before its 2xx (RFC 3261 §15): our INVITE still gets its answer.
+            (Phase::Calling(_) | Phase::Ringing(_) | Phase::Confirmed(_), _) => {
+                let response = response(&request, StatusCode::OK, id.local_tag(), &[], None);
+                out.push(Action::Respond {
+                    transaction,
+                    response,
+                });
+            }
+        }
+    }
+
+    /// ACK of a 2xx of ours.
+    pub fn handle_ack(&mut self, ack: &Request, now: Instant, out: &mut Vec<Action>) {
+        if let Phase::Confirmed(confirmed) = &mut self.phase {
+            let next = confirmed.handle_ack(ack, now, out);
+            self.follow(next);
+        }
+    }
+
+    /// CANCEL of the INVITE in transaction `cancelled`.
+    pub fn handle_peer_cancel(
+        &mut self,
+        cancel: Box<Request>,
+        cancelled: TransactionKey,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        match &mut self.phase {
+            Phase::Ringing(ringing) => ringing.handle_cancel(cancel, out),
+            Phase::Confirmed(confirmed) => confirmed.handle_cancel(cancelled, now, out),
+            Phase::Calling(_) | Phase::Ending(_) => {}
+        }
+    }
+
+    /// A provisional response to our first INVITE.
+    pub fn handle_provisional(
+        &mut self,
+        invite: &Request,
+        response: Response,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.handle_provisional(invite, response, now, out);
+        }
+    }
+
+    /// The first 2xx to our first INVITE.
+    pub fn handle_success(&mut self, invite: &Request, response: Response, out: &mut Vec<Action>) {
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
+        };
+        if let Some(confirmed) = calling.handle_success(invite, response, out) {
+            self.phase = Phase::Confirmed(confirmed);
+        }
+    }
+
+    /// A final failure of our first INVITE.
+    pub fn handle_failure(&mut self, response: Response, out: &mut Vec<Action>) {
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.handle_failure(response, out);
+        }
+    }
+
+    /// Our first INVITE got no final response.
+    pub fn handle_unanswered(&mut self, why: Unanswered, out: &mut Vec<Action>) {
+        if let Phase::Calling(calling) = &mut self.phase {
+            calling.handle_unanswered(why, out);
+        }
+    }
+
+    /// A re-INVITE, INFO or BYE of ours failed; 408 stands for no answer, 503 for a failed transport.
+    pub fn handle_request_failure(
+        &mut self,
+        purpose: Purpose,
+        status: StatusCode,
+        rng: &mut Rng,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        match (&mut self.phase, purpose) {
+            (Phase::Confirmed(confirmed), Purpose::Reinvite) => {
+                confirmed.handle_reinvite_failure(status, rng, now, out);
+            }
+            (Phase::Confirmed(confirmed), Purpose::Info) => confirmed.handle_request_failure(status, out),
+            (Phase::Ending(ending), Purpose::Bye) => ending.finish(out),
+            // What was sent before our BYE does not matter any more.
+            (
+                Phase::Calling(_) | Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Ending(_),
+                Purpose::Reinvite | Purpose::Info | Purpose::Bye | Purpose::Farewell,
+            ) => {}
+        }
+    }
+
+    /// Our BYE was answered.
+    pub fn handle_bye_answered(&mut self, out: &mut Vec<Action>) {
+        if let Phase::Ending(ending) = &self.phase {
+            ending.finish(out);
+        }
+    }
+
+    /// Whatever is due in this phase.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Action>) {
+        match &mut self.phase {
+            Phase::Calling(calling) => calling.handle_timeout(now, out),
+            Phase::Ringing(ringing) => ringing.handle_timeout(now, out),
+            Phase::Confirmed(confirmed) => {
+                let next = confirmed.handle_timeout(now, out);
+                self.follow(next);
+            }
+            Phase::Ending(_) => {}
+        }
+    }
+
+    /// When `handle_timeout` has work.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Calling(calling) => calling.next_deadline(),
+            Phase::Ringing(ringing) => ringing.next_deadline(),
+            Phase::Confirmed(confirmed) => confirmed.next_deadline(),
+            Phase::Ending(_) => None,
+        }
+    }
+
+    /// Names of the dialogs it has, early ones too.
+    pub fn dialog_ids(&self) -> Vec<DialogId> {
+        match &self.phase {
+            Phase::Calling(calling) => calling.dialog_ids().cloned().collect(),
+            Phase::Ringing(ringing) => vec![ringing.dialog().id().clone()],
+            Phase::Confirmed(confirmed) => vec![confirmed.dialog().id().clone()],
+            Phase::Ending(ending) => vec![ending.dialog().id().clone()],
+        }
+    }
+
+    /// One of its dialogs.
+    pub fn dialog_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
+        let dialog = match &mut self.phase {
+            Phase::Calling(calling) => return calling.early_mut(id),
+            Phase::Ringing(ringing) => ringing.dialog_mut(),
+            Phase::Confirmed(confirmed) => confirmed.dialog_mut(),
+            Phase::Ending(ending) => ending.dialog_mut(),
+        };
+        (dialog.id() == id).then_some(dialog)
+    }
+
+    /// The sequence number of a request that goes out again with credentials; `last` is that of the
+    /// request as it was. None when its answer is not wanted any more.
+    pub fn retry_cseq(&mut self, last: u32) -> Option<u32> {
+        match &mut self.phase {
+            Phase::Calling(calling) => calling.is_wanted().then_some(last + 1),
+            Phase::Ringing(_) => None,
+            Phase::Confirmed(confirmed) => Some(confirmed.dialog_mut().bump_cseq()),
+            Phase::Ending(ending) => Some(ending.dialog_mut().bump_cseq()),
+        }
+    }
+
+    fn follow(&mut self, next: Next) {
+        match next {
+            Next::Stay => {}
+            Next::End(ending) => self.phase = Phase::Ending(*ending),
+        }
+    }
+}

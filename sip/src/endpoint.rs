@@ -1,0 +1,315 @@
+//! The conductor of the stack: bytes, commands and time in, bytes and events out.
+//!
+//! ```text
+//!  handle_datagram ─┐  admission   message      gate          ┌─► Output::Send, Connect, Disconnect
+//!  handle_stream   ─┤  network ──► guard ──► transactions ──► sessions ──► Output::Event
+//!  handle_command  ─┘                            ▲    one timer index ▲
+//! ```
+//! Owns the tables of connections, transactions and sessions, the timer index and the output queue, and
+//! decides nothing that one of them can decide. After any `handle_*` call, drain [`Endpoint::poll_output`]
+//! until `None`, then sleep until [`Endpoint::next_deadline`]. Must not know routing, admission of calls,
+//! billing or what a body means.
+
+mod clients;
+pub mod command;
+pub mod config;
+mod connections;
+mod credentials;
+pub mod event;
+mod gate;
+mod orders;
+#[doc(hidden)]
+pub mod pair;
+mod perform;
+mod requests;
+mod responses;
+mod servers;
+mod sessions;
+mod timers;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub use command::{Command, Credentials, ExtraHeader, Flow, OutgoingInvite, SessionKey, Transport};
+pub use config::{EndpointConfig, Limits, Listener};
+pub use event::{Event, IncomingInvite, Output, Unanswered};
+
+use crate::message::{self, GuardError, Message};
+use crate::network::Network;
+use crate::rng::{Rng, TOKEN_LETTERS};
+use crate::transaction::TransactionKey;
+use crate::transport::framer::Frame;
+use clients::Clients;
+use connections::{Connections, Sending};
+use servers::Servers;
+use sessions::Sessions;
+use timers::{TimerKey, Timers};
+
+/// A SIP user agent without sockets or clock.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: EndpointConfig,
+    rng: Rng,
+    /// What we put on every INVITE of ours and refuse to see again (RFC 3261 §16.3).
+    hop_mark: String,
+    /// What OPTIONS is told.
+    is_accepting: bool,
+    /// Whoever is not in one of these is not heard at all.
+    allowed: Vec<Network>,
+    connections: Connections,
+    clients: Clients,
+    servers: Servers,
+    sessions: Sessions,
+    timers: Timers,
+    transactions_numbered: u64,
+    /// Flows that failed while something was sent on them.
+    failed: Vec<Flow>,
+    outputs: VecDeque<Output>,
+}
+
+impl Endpoint {
+    /// An endpoint that hears nobody until [`Endpoint::set_allowed`]. All its tags, branches and waits
+    /// come from `seed`.
+    pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
+        debug_assert!(!config.listeners.is_empty());
+        let mut rng = Rng::new(seed);
+        let drawn = rng.token(TOKEN_LETTERS);
+        Endpoint {
+            hop_mark: config.hop_mark.clone().unwrap_or(drawn),
+            rng,
+            is_accepting: true,
+            allowed: vec![],
+            connections: Connections::new(config.limits.connections_max),
+            config,
+            clients: Clients::default(),
+            servers: Servers::default(),
+            sessions: Sessions::default(),
+            timers: Timers::default(),
+            transactions_numbered: 0,
+            failed: vec![],
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Says who is heard: messages from other sources leave no state and get no answer (SAFETY: B18, B24).
+    pub fn set_allowed(&mut self, networks: Vec<Network>) {
+        self.allowed = networks;
+    }
+
+    /// A datagram arrived.
+    pub fn handle_datagram(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
+        self.assert_drained();
+        debug_assert_eq!(flow.transport, Transport::Udp);
+        if !self.is_allowed(flow.remote) {
+            return self.drop_message(flow.remote, "unlisted_source");
+        }
+        // Keep-alives of NAT bindings: line ends, or a few zero bytes.
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return;
+        }
+        self.handle_message(flow, &bytes, now);
+        self.settle(now);
+    }
+
+    /// Bytes of a TCP connection arrived.
+    pub fn handle_stream(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
+        self.assert_drained();
+        debug_assert_eq!(flow.transport, Transport::Tcp);
+        if !self.is_allowed(flow.remote) {
+            self.drop_message(flow.remote, "unlisted_source");
+            return self.close(flow);
+        }
+        if !self.connections.push(flow, &bytes, now) {
+            return self.drop_message(flow.remote, "unknown_connection");
+        }
+        while let Some(frame) = self.connections.poll(flow, now) {
+            match frame {
+                Ok(Frame::Message(bytes)) => self.handle_message(flow, &bytes, now),
+                // RFC 5626 §4.4.1: the double CRLF of the peer is answered with one.
+                Ok(Frame::Ping) => self.transmit(flow, Bytes::from_static(b"\r\n"), now),
+                Ok(Frame::Pong) => {}
+                Err(broken) => {
+                    self.refuse_broken(flow, &broken.head, &broken.error, now);
+                    self.close(flow);
+                }
+            }
+        }
+        self.arm_connection(flow);
+        self.settle(now);
+    }
+
+    /// A TCP connection opened: accepted, or asked for by [`Output::Connect`].
+    pub fn handle_connected(&mut self, flow: Flow, now: Instant) {
+        self.assert_drained();
+        if !self.is_allowed(flow.remote) {
+            self.drop_message(flow.remote, "unlisted_source");
+            return self.outputs.push_back(Output::Disconnect { flow });
+        }
+        match self.connections.open(flow, now) {
+            Some(queue) => {
+                let sends = queue.into_iter().map(|bytes| Output::Send { flow, bytes });
+                self.outputs.extend(sends);
+                self.arm_connection(flow);
+            }
+            None => {
+                self.drop_message(flow.remote, "connections_full");
+                self.outputs.push_back(Output::Disconnect { flow });
+            }
+        }
+    }
+
+    /// A TCP connection closed or could not be opened, or a UDP destination is unreachable.
+    pub fn handle_disconnected(&mut self, flow: Flow, now: Instant) {
+        self.assert_drained();
+        self.connections.remove(flow);
+        self.arm_connection(flow);
+        self.failed.push(flow);
+        self.settle(now);
+    }
+
+    /// The owner wants something done.
+    pub fn handle_command(&mut self, command: Command, now: Instant) {
+        self.assert_drained();
+        self.obey(command, now);
+        self.settle(now);
+    }
+
+    /// The time of [`Endpoint::next_deadline`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.assert_drained();
+        for key in self.timers.take_due(now) {
+            match key {
+                TimerKey::Client(key) => self.time_out_client(key, now),
+                TimerKey::Server(key) => self.time_out_server(key, now),
+                TimerKey::Session(key) => {
+                    self.with_session(key, now, |session, _, out| session.handle_timeout(now, out));
+                }
+                TimerKey::Connection(flow) => {
+                    if self.connections.deadline(&flow).is_some_and(|at| at <= now) {
+                        self.close(flow);
+                    }
+                    self.arm_connection(flow);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// What the shell must do next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] has work.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next_deadline()
+    }
+
+    /// Sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Dialogs there are, early ones too.
+    pub fn dialogs(&self) -> usize {
+        self.sessions.dialogs()
+    }
+
+    /// Transactions there are, both kinds.
+    pub fn transactions(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    /// Connections there are, also those that are being opened.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn handle_message(&mut self, flow: Flow, bytes: &Bytes, now: Instant) {
+        match message::parse(bytes) {
+            Ok(Message::Request(request)) => self.handle_request(flow, request, now),
+            Ok(Message::Response(response)) => self.handle_response(flow, response, now),
+            Err(error) => self.refuse_broken(flow, bytes, &error, now),
+        }
+    }
+
+    /// Answers a message that the guard refused, when enough of it could be read (SAFETY: B12).
+    fn refuse_broken(&mut self, flow: Flow, bytes: &[u8], error: &GuardError, now: Instant) {
+        self.drop_message(flow.remote, error.label());
+        let tag = self.rng.token(TOKEN_LETTERS);
+        if let Some(mut response) = message::refusal(bytes, error, &tag) {
+            response.headers.stamp_source(flow.remote);
+            let bytes = response.to_bytes();
+            self.transmit(flow, bytes, now);
+        }
+    }
+
+    fn is_allowed(&self, remote: SocketAddr) -> bool {
+        self.allowed.iter().any(|network| network.contains(remote.ip()))
+    }
+
+    fn drop_message(&mut self, remote: SocketAddr, why: &'static str) {
+        self.outputs.push_back(Output::Dropped { remote, why });
+    }
+
+    /// Sends bytes, opening a connection when there is none.
+    fn transmit(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
+        match flow.transport {
+            Transport::Udp => self.outputs.push_back(Output::Send { flow, bytes }),
+            Transport::Tcp => match self.connections.send(flow, bytes, now) {
+                Sending::Now(bytes) => self.outputs.push_back(Output::Send { flow, bytes }),
+                Sending::Queued => {}
+                Sending::Connect => {
+                    self.outputs.push_back(Output::Connect { flow });
+                    self.arm_connection(flow);
+                }
+                Sending::Refused => {
+                    self.drop_message(flow.remote, "connections_full");
+                    self.failed.push(flow);
+                }
+            },
+        }
+    }
+
+    fn close(&mut self, flow: Flow) {
+        if self.connections.remove(flow) {
+            self.outputs.push_back(Output::Disconnect { flow });
+            self.failed.push(flow);
+        }
+        self.arm_connection(flow);
+    }
+
+    /// Tells the users of flows that failed. Each failure ends transactions, so this comes to rest.
+    fn settle(&mut self, now: Instant) {
+        while let Some(flow) = self.failed.pop() {
+            for key in self.clients.on_flow(flow) {
+                self.fail_client(key, now);
+            }
+        }
+    }
+
+    fn arm_connection(&mut self, flow: Flow) {
+        self.timers
+            .arm(TimerKey::Connection(flow), self.connections.deadline(&flow));
+    }
+
+    fn number_transaction(&mut self) -> TransactionKey {
+        self.transactions_numbered += 1;
+        TransactionKey(self.transactions_numbered)
+    }
+
+    /// The number the next transaction will have.
+    fn next_transaction(&self) -> TransactionKey {
+        TransactionKey(self.transactions_numbered + 1)
+    }
+
+    fn assert_drained(&self) {
+        debug_assert!(
+            self.outputs.is_empty(),
+            "drain poll_output() before the next input"
+        );
+    }
+}

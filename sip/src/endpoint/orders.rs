@@ -1,0 +1,160 @@
+//! Commands of the owner. One that comes too late for its session is ignored: the event that explains it is
+//! out already.
+
+use std::time::Instant;
+
+use super::Endpoint;
+use super::clients::User;
+use super::command::{Command, OutgoingInvite, SessionKey};
+use super::event::{Event, Output, Unanswered};
+use crate::dialog::{Calling, Phase, Session};
+use crate::message::{CallId, GuardError, MAX_FORWARDS_DEFAULT, Method, NameAddr, Request, StatusCode, Uri};
+use crate::rng::TOKEN_LETTERS;
+
+impl Endpoint {
+    /// Carries out a command.
+    pub(super) fn obey(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Invite(invite) => self.invite(*invite, now),
+            Command::Progress {
+                session,
+                status,
+                sdp,
+                headers,
+            } => {
+                let status = between(status, 101, 199, StatusCode::RINGING);
+                self.with_session(session, now, |session, _, out| {
+                    session.progress(status, sdp, &headers, now, out);
+                });
+            }
+            Command::Answer {
+                session,
+                sdp,
+                headers,
+            } => {
+                self.with_session(session, now, |session, _, out| {
+                    session.answer(sdp, &headers, now, out)
+                });
+            }
+            Command::Reject {
+                session,
+                status,
+                reason,
+                headers,
+            } => {
+                let status = between(status, 300, 699, StatusCode::SERVER_INTERNAL_ERROR);
+                self.with_session(session, now, |session, _, out| {
+                    session.reject(status, reason, &headers, out);
+                });
+            }
+            Command::Cancel { session, headers } => {
+                self.with_session(session, now, |session, _, out| session.cancel(headers, now, out));
+            }
+            Command::Bye { session, headers } => {
+                self.with_session(session, now, |session, _, out| session.bye(headers, now, out));
+            }
+            Command::Reinvite { .. }
+            | Command::AcceptReinvite { .. }
+            | Command::RejectReinvite { .. }
+            | Command::Info { .. } => self.obey_confirmed(command, now),
+            Command::SetAccepting { accepting } => self.is_accepting = accepting,
+        }
+    }
+
+    /// The commands for sessions that are up.
+    fn obey_confirmed(&mut self, command: Command, now: Instant) {
+        let (Command::Reinvite { session, .. }
+        | Command::AcceptReinvite { session, .. }
+        | Command::RejectReinvite { session, .. }
+        | Command::Info { session, .. }) = command
+        else {
+            return;
+        };
+        self.with_session(session, now, |session, _, out| {
+            let Some(confirmed) = session.confirmed_mut() else {
+                return;
+            };
+            match command {
+                Command::Reinvite { sdp, .. } => confirmed.reinvite(sdp, now, out),
+                Command::AcceptReinvite { sdp, .. } => confirmed.accept_reinvite(sdp, now, out),
+                Command::RejectReinvite { status, headers, .. } => {
+                    let status = between(status, 300, 699, StatusCode::NOT_ACCEPTABLE_HERE);
+                    confirmed.reject_reinvite(status, &headers, now, out);
+                }
+                Command::Info {
+                    content_type, body, ..
+                } => confirmed.info(&content_type, body, out),
+                Command::Invite(_)
+                | Command::Progress { .. }
+                | Command::Answer { .. }
+                | Command::Reject { .. }
+                | Command::Cancel { .. }
+                | Command::Bye { .. }
+                | Command::SetAccepting { .. } => {}
+            }
+        });
+    }
+
+    fn invite(&mut self, invite: OutgoingInvite, now: Instant) {
+        let (session, flow, timer_b) = (invite.session, invite.flow, invite.timer_b);
+        let is_new = matches!(session, SessionKey::Out(_)) && self.sessions.get(session).is_none();
+        debug_assert!(is_new, "an outbound session has a number of its own");
+        if !is_new {
+            return;
+        }
+        let has_room = self.sessions.len() < self.config.limits.sessions_max
+            && self.transactions() < self.config.limits.transactions_max;
+        let request = self.first_invite(&invite);
+        let (true, false, Ok(request)) = (has_room, self.config.is_own(&flow), request) else {
+            let why = Unanswered::Transport;
+            return self
+                .outputs
+                .push_back(Output::Event(Event::Unanswered { session, why }));
+        };
+        let transaction = self.next_transaction();
+        let calling = Calling::new(session, transaction);
+        let mut started = Session::new(session, flow, Phase::Calling(calling));
+        started.contact_host = invite.contact_host;
+        started.credentials = invite.credentials;
+        self.sessions.insert(started);
+        let mut request = request;
+        self.introduce(&mut request, &flow, Some(session));
+        let key = self.start_client(User::Invite(session), flow, request, vec![], timer_b, now);
+        debug_assert_eq!(key, transaction);
+    }
+
+    fn first_invite(&mut self, invite: &OutgoingInvite) -> Result<Request, GuardError> {
+        let field = |name| move |error| GuardError::Field { name, error };
+        let uri = Uri::parse(&invite.request_uri).map_err(GuardError::RequestUri)?;
+        let call_id = invite
+            .call_id
+            .clone()
+            .unwrap_or_else(|| self.rng.token(TOKEN_LETTERS));
+        let from_tag = invite
+            .from_tag
+            .clone()
+            .unwrap_or_else(|| self.rng.token(TOKEN_LETTERS));
+        let from = NameAddr::parse(&invite.from)
+            .map_err(field("From"))?
+            .with_tag(&from_tag);
+        let to = NameAddr::parse(&invite.to).map_err(field("To"))?.without_tag();
+        let call_id = CallId::parse(&call_id).map_err(field("Call-ID"))?;
+        let via = self.new_via(&invite.flow);
+        let mut request = Request::new(Method::Invite, uri, via, from, to, call_id, 1);
+        request
+            .headers
+            .set_max_forwards(invite.max_forwards.min(MAX_FORWARDS_DEFAULT));
+        for header in &invite.headers {
+            request.headers.push(&header.name, &header.value)?;
+        }
+        request.set_body(crate::dialog::action::SDP, invite.sdp.clone())?;
+        Ok(request)
+    }
+}
+
+fn between(status: u16, low: u16, high: u16, otherwise: StatusCode) -> StatusCode {
+    debug_assert!((low..=high).contains(&status));
+    StatusCode::new(status)
+        .filter(|status| (low..=high).contains(&status.code()))
+        .unwrap_or(otherwise)
+}

@@ -1,0 +1,230 @@
+//! Carries out what sessions want: requests on their way, ACKs, CANCELs, events.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::clients::{Client, Machine, User};
+use super::command::{ExtraHeader, Flow, SessionKey, Transport};
+use super::config::reliability;
+use super::event::Output;
+use super::gate::{ALLOW, HOP_HEADER};
+use super::timers::TimerKey;
+use super::{Endpoint, TransactionKey};
+use crate::dialog::{Action, Draft, Purpose, Session};
+use crate::message::{MAGIC_COOKIE, Method, NameAddr, Request, Uri, Via};
+use crate::rng::{Rng, TOKEN_LETTERS};
+use crate::transaction::timing::WAIT;
+use crate::transaction::{InviteClient, NonInviteClient};
+
+impl Endpoint {
+    /// Gives an input to a session and carries out what it wants.
+    pub(super) fn with_session(
+        &mut self,
+        key: SessionKey,
+        now: Instant,
+        input: impl FnOnce(&mut Session, &mut Rng, &mut Vec<Action>),
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let mut out = vec![];
+        input(session, &mut self.rng, &mut out);
+        self.sessions.index(key);
+        for action in out {
+            self.perform(key, action, now);
+        }
+        let deadline = self.sessions.get(key).and_then(Session::next_deadline);
+        self.timers.arm(TimerKey::Session(key), deadline);
+    }
+
+    fn perform(&mut self, key: SessionKey, action: Action, now: Instant) {
+        match action {
+            Action::Request { purpose, draft } => {
+                let Some(flow) = self.sessions.get(key).map(|session| session.flow) else {
+                    return;
+                };
+                let user = match purpose {
+                    Purpose::Farewell => User::Nobody,
+                    Purpose::Reinvite | Purpose::Info | Purpose::Bye => User::InDialog(key, purpose),
+                };
+                self.request(user, *draft, flow, now);
+            }
+            Action::Ack {
+                transaction,
+                remote_tag,
+                draft,
+            } => {
+                let Some(flow) = self.sessions.get(key).map(|session| session.flow) else {
+                    return;
+                };
+                self.acknowledge(transaction, &remote_tag, *draft, flow, now);
+            }
+            Action::Cancel { transaction, headers } => self.cancel(transaction, &headers, now),
+            Action::Abandon { transaction } => {
+                if let Some(client) = self.clients.get_mut(transaction) {
+                    if let Machine::Invite(invite) = &mut client.machine {
+                        invite.destroy();
+                    }
+                    self.send_of_client(transaction, vec![], now);
+                }
+            }
+            Action::Respond {
+                transaction,
+                response,
+            } => self.respond(transaction, *response, now),
+            Action::RepeatSuccess { transaction } => self.repeat_success(transaction, now),
+            Action::Event(event) => {
+                if event.closes() {
+                    self.sessions.remove(key);
+                }
+                self.outputs.push_back(Output::Event(event));
+            }
+        }
+    }
+
+    /// Sends a request inside a dialog in a client transaction of its own. `home` is where the session's
+    /// peer is.
+    pub(super) fn request(&mut self, user: User, draft: Draft, home: Flow, now: Instant) {
+        let flow = self.route(home, draft.next_hop());
+        let via = self.new_via(&flow);
+        let mut request = draft.into_request(via);
+        self.introduce(&mut request, &flow, user.session());
+        self.start_client(user, flow, request, vec![], WAIT, now);
+    }
+
+    /// Sends the ACK of a 2xx and keeps it for the repeats of that 2xx.
+    pub(super) fn acknowledge(
+        &mut self,
+        transaction: TransactionKey,
+        remote_tag: &str,
+        draft: Draft,
+        home: Flow,
+        now: Instant,
+    ) {
+        let flow = self.route(home, draft.next_hop());
+        let via = self.new_via(&flow);
+        let ack = draft.into_request(via).to_bytes();
+        if let Some(client) = self.clients.get_mut(transaction) {
+            client.acks.insert(remote_tag.to_owned(), (flow, ack.clone()));
+        }
+        self.transmit(flow, ack, now);
+    }
+
+    /// CANCEL goes where its INVITE went, with the same branch (RFC 3261 §9.1).
+    fn cancel(&mut self, transaction: TransactionKey, headers: &[ExtraHeader], now: Instant) {
+        let Some(client) = self.clients.get_mut(transaction) else {
+            return;
+        };
+        let (flow, mut cancel) = (client.flow, client.request.cancel());
+        for header in headers {
+            let _ = cancel.headers.push(&header.name, &header.value);
+        }
+        self.start_client(User::Nobody, flow, cancel, vec![], WAIT, now);
+    }
+
+    /// Starts a client transaction. `answered` names the headers that already carry credentials.
+    pub(super) fn start_client(
+        &mut self,
+        user: User,
+        flow: Flow,
+        request: Request,
+        answered: Vec<&'static str>,
+        timer_b: Duration,
+        now: Instant,
+    ) -> TransactionKey {
+        let (bytes, mut out) = (request.to_bytes(), vec![]);
+        let machine = match request.method {
+            Method::Invite => Machine::Invite(InviteClient::start(
+                bytes,
+                reliability(&flow),
+                timer_b,
+                now,
+                &mut out,
+            )),
+            _ => Machine::NonInvite(NonInviteClient::start(bytes, reliability(&flow), now, &mut out)),
+        };
+        let key = self.number_transaction();
+        let acks = BTreeMap::new();
+        self.clients.insert(
+            key,
+            Client {
+                machine,
+                flow,
+                user,
+                request,
+                answered,
+                acks,
+            },
+        );
+        self.send_of_client(key, out, now);
+        key
+    }
+
+    /// A Via of ours with a branch nobody can guess.
+    pub(super) fn new_via(&mut self, flow: &Flow) -> Via {
+        let branch = format!("{MAGIC_COOKIE}{}", self.rng.token(TOKEN_LETTERS));
+        self.config.via(flow, &branch)
+    }
+
+    /// Adds what this endpoint says of itself: Contact, Allow and the hop mark on INVITE, User-Agent.
+    pub(super) fn introduce(&mut self, request: &mut Request, flow: &Flow, session: Option<SessionKey>) {
+        if request.method == Method::Invite {
+            let host = session.and_then(|key| self.sessions.get(key)?.contact_host.clone());
+            let user = request.headers.from().uri().user_unescaped();
+            let contact = self.config.contact(flow, host.as_deref(), user.as_deref());
+            request.headers.push_contact(&NameAddr::new(contact));
+            let _ = request.headers.push("Allow", ALLOW);
+            let _ = request.headers.push(HOP_HEADER, &self.hop_mark);
+        }
+        let _ = request.headers.push("User-Agent", &self.config.user_agent);
+    }
+
+    /// Where a request inside a dialog goes: over the connection the peer is on; else to the address the
+    /// dialog names, if it is one and allowed (SAFETY: B25); else where the peer was last.
+    ///
+    /// Deviates from RFC 3263 §4: host names are not resolved here, and a Contact without `transport` is
+    /// taken to mean the transport of the session.
+    fn route(&self, home: Flow, next_hop: &Uri) -> Flow {
+        if self.connections.is_open(&home) {
+            return home;
+        }
+        let Some(ip) = next_hop.host().and_then(|host| host.ip()) else {
+            return home;
+        };
+        let remote = SocketAddr::new(ip.to_canonical(), next_hop.port().unwrap_or(5060));
+        if remote.ip().is_unspecified() || remote.ip().is_multicast() || !self.is_allowed(remote) {
+            return home;
+        }
+        let transport = match next_hop
+            .param("transport")
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
+            Some("tcp") => Transport::Tcp,
+            Some("udp") => Transport::Udp,
+            Some(_) | None => home.transport,
+        };
+        let is_same_family = home.local.is_ipv4() == remote.is_ipv4();
+        if transport == home.transport && is_same_family {
+            return Flow { remote, ..home };
+        }
+        match self.config.local_for(transport, remote) {
+            Some(local) => Flow {
+                transport,
+                local,
+                remote,
+            },
+            None => home,
+        }
+    }
+}
+
+impl User {
+    fn session(self) -> Option<SessionKey> {
+        match self {
+            User::Invite(session) | User::InDialog(session, _) => Some(session),
+            User::Nobody => None,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Requests of the peer: repeats, refusals, and the way to the session they are for (RFC 3261 §8.2, §12.2.2).
+
+use std::time::Instant;
+
+use super::command::Flow;
+use super::config::{RETRY_AFTER_S, reliability};
+use super::event::{Event, IncomingInvite, Output};
+use super::gate::{self, ALLOW, Refusal, SUPPORTED};
+use super::servers::{Machine, Server};
+use super::timers::TimerKey;
+use super::{Endpoint, Transport};
+use crate::dialog::action::{SDP, sdp_of_request};
+use crate::dialog::{DialogId, Phase, Ringing, Session};
+use crate::message::{Method, Request, Response, StatusCode};
+use crate::rng::TOKEN_LETTERS;
+use crate::transaction::{InviteServer, MergeKey, NonInviteServer, Pass, ServerKey, TransactionKey};
+
+impl Endpoint {
+    /// A request that passed the guard.
+    pub(super) fn handle_request(&mut self, flow: Flow, mut request: Request, now: Instant) {
+        request.headers.stamp_source(flow.remote);
+        if request.method == Method::Ack {
+            return self.handle_ack(flow, &request, now);
+        }
+        let wire = ServerKey::of_request(&request);
+        if let Some(key) = self.servers.find(&wire) {
+            return self.with_server(key, now, |machine, out| machine.handle_repeat(out));
+        }
+        let is_inside = request.headers.to().tag().is_some();
+        // Requests inside dialogs end load, so they may use the table up to twice its size.
+        let room = self.config.limits.transactions_max * (1 + usize::from(is_inside));
+        if self.transactions() >= room {
+            return self.refuse_stateless(flow, &request, now);
+        }
+        let merged = MergeKey::of_request(&request).filter(|_| request.method != Method::Cancel);
+        let is_copy = merged
+            .as_ref()
+            .is_some_and(|merge| self.servers.find_merged(merge).is_some());
+        let key = self.open_server(flow, &request, wire, merged, now);
+        match (&request.method, is_inside) {
+            (Method::Cancel, _) => self.handle_cancel(key, Box::new(request), now),
+            (_, true) => self.handle_inside(flow, key, Box::new(request), now),
+            (_, false) if is_copy => self.respond_simply(key, &request, StatusCode::LOOP_DETECTED, None, now),
+            (_, false) => self.handle_outside(flow, key, request, now),
+        }
+    }
+
+    fn open_server(
+        &mut self,
+        flow: Flow,
+        request: &Request,
+        wire: ServerKey,
+        merge: Option<MergeKey>,
+        now: Instant,
+    ) -> TransactionKey {
+        let mut out = vec![];
+        let machine = match request.method {
+            Method::Invite => {
+                let trying = Response::to(request, StatusCode::TRYING, None).to_bytes();
+                Machine::Invite(InviteServer::start(trying, reliability(&flow), &mut out))
+            }
+            _ => Machine::NonInvite(NonInviteServer::start(reliability(&flow))),
+        };
+        let key = self.number_transaction();
+        let fallback = fallback_flow(flow, request);
+        self.servers
+            .insert(key, Server::new(machine, flow, fallback, wire, merge));
+        self.send_of_server(key, out, now);
+        key
+    }
+
+    fn handle_outside(&mut self, flow: Flow, key: TransactionKey, request: Request, now: Instant) {
+        if let Err(refusal) = gate::outside_dialog(&request, &self.hop_mark) {
+            return self.refuse(key, &request, refusal, now);
+        }
+        match request.method {
+            Method::Invite => self.begin_session(flow, key, request, now),
+            _ => self.answer_options(key, &request, now),
+        }
+    }
+
+    fn begin_session(&mut self, flow: Flow, transaction: TransactionKey, request: Request, now: Instant) {
+        if self.sessions.len() >= self.config.limits.sessions_max {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let header = Some(("Retry-After", RETRY_AFTER_S.to_string()));
+            return self.refuse(transaction, &request, Refusal { status, header }, now);
+        }
+        let session = self.sessions.next_key();
+        let local_tag = self.rng.token(TOKEN_LETTERS);
+        let request = Box::new(request);
+        let ringing = Ringing::new(session, transaction, request.clone(), &local_tag);
+        self.sessions
+            .insert(Session::new(session, flow, Phase::Ringing(ringing)));
+        if let Some(server) = self.servers.get_mut(transaction) {
+            server.session = Some(session);
+        }
+        let offer = sdp_of_request(&request);
+        let invite = IncomingInvite {
+            session,
+            flow,
+            request,
+            offer,
+        };
+        self.outputs.push_back(Output::Event(Event::Incoming(invite)));
+    }
+
+    fn handle_inside(&mut self, flow: Flow, key: TransactionKey, request: Box<Request>, now: Instant) {
+        if let Err(refusal) = gate::inside_dialog(&request) {
+            return self.refuse(key, &request, refusal, now);
+        }
+        let id = DialogId::of_request(&request);
+        let found = self
+            .sessions
+            .find(&id)
+            .filter(|_| request.method != Method::Notify);
+        let Some(session_key) = found else {
+            return self.respond_simply(key, &request, StatusCode::CALL_DOES_NOT_EXIST, None, now);
+        };
+        let Some(session) = self.sessions.get_mut(session_key) else {
+            return;
+        };
+        let number = request.headers.cseq().number;
+        if !session
+            .dialog_mut(&id)
+            .is_some_and(|dialog| dialog.accept_cseq(number))
+        {
+            return self.respond_simply(key, &request, StatusCode::SERVER_INTERNAL_ERROR, None, now);
+        }
+        if flow.transport == Transport::Tcp && session.flow.transport == Transport::Tcp {
+            // The peer opened a new connection: ours to it may be gone (RFC 5923).
+            session.flow = flow;
+        }
+        match request.method {
+            Method::Options => self.answer_options(key, &request, now),
+            _ => {
+                if let Some(server) = self
+                    .servers
+                    .get_mut(key)
+                    .filter(|_| request.method == Method::Invite)
+                {
+                    server.session = Some(session_key);
+                }
+                self.with_session(session_key, now, |session, rng, out| {
+                    session.handle_request(&id, request, key, rng, out);
+                });
+            }
+        }
+    }
+
+    fn handle_ack(&mut self, flow: Flow, ack: &Request, now: Instant) {
+        if let Some(key) = self.servers.find(&ServerKey::of_request(ack)) {
+            let mut pass = Pass::Absorbed;
+            self.with_server(key, now, |machine, _| {
+                if let Machine::Invite(invite) = machine {
+                    pass = invite.handle_ack(now);
+                }
+            });
+            if pass == Pass::Absorbed {
+                return;
+            }
+        }
+        match self.sessions.find(&DialogId::of_request(ack)) {
+            Some(session) => {
+                self.with_session(session, now, |session, _, out| session.handle_ack(ack, now, out))
+            }
+            None => self.drop_message(flow.remote, "stray_ack"),
+        }
+    }
+
+    /// RFC 3261 §9.2: 200 to the CANCEL, 487 to its INVITE, nothing once that has its final response.
+    fn handle_cancel(&mut self, key: TransactionKey, cancel: Box<Request>, now: Instant) {
+        let cancelled = self.servers.find(&ServerKey::of_cancelled(&cancel));
+        let Some((cancelled, session)) = cancelled.and_then(|cancelled| {
+            let server = self.servers.get_mut(cancelled)?;
+            let is_open = matches!(&server.machine, Machine::Invite(invite) if invite.is_proceeding());
+            Some((cancelled, server.session.filter(|_| is_open)))
+        }) else {
+            return self.respond_simply(key, &cancel, StatusCode::CALL_DOES_NOT_EXIST, None, now);
+        };
+        let ids = session
+            .and_then(|session| self.sessions.get(session))
+            .map(|one| one.dialog_ids());
+        let tag = ids.and_then(|ids| ids.first().map(|id| id.local_tag().to_owned()));
+        let tag = tag.unwrap_or_else(|| self.rng.token(TOKEN_LETTERS));
+        let response = Response::to(&cancel, StatusCode::OK, Some(&tag));
+        self.respond(key, response, now);
+        if let Some(session) = session {
+            self.with_session(session, now, |session, _, out| {
+                session.handle_peer_cancel(cancel, cancelled, now, out);
+            });
+        }
+    }
+
+    /// RFC 3261 §11.2.
+    fn answer_options(&mut self, key: TransactionKey, request: &Request, now: Instant) {
+        let is_inside = request.headers.to().tag().is_some();
+        if !self.is_accepting && !is_inside {
+            let header = Some(("Retry-After", RETRY_AFTER_S.to_string()));
+            return self.respond_simply(key, request, StatusCode::SERVICE_UNAVAILABLE, header, now);
+        }
+        let tag = self.rng.token(TOKEN_LETTERS);
+        let mut response = Response::to(request, StatusCode::OK, Some(&tag));
+        for (name, value) in [
+            ("Allow", ALLOW),
+            ("Accept", SDP),
+            ("Accept-Encoding", "identity"),
+            ("Supported", SUPPORTED),
+        ] {
+            let _ = response.headers.push(name, value);
+        }
+        self.respond(key, response, now);
+    }
+
+    fn refuse(&mut self, key: TransactionKey, request: &Request, refusal: Refusal, now: Instant) {
+        self.respond_simply(key, request, refusal.status, refusal.header, now);
+    }
+
+    fn respond_simply(
+        &mut self,
+        key: TransactionKey,
+        request: &Request,
+        status: StatusCode,
+        header: Option<(&'static str, String)>,
+        now: Instant,
+    ) {
+        let tag = self.rng.token(TOKEN_LETTERS);
+        let mut response = Response::to(request, status, Some(&tag));
+        if let Some((name, value)) = header {
+            let _ = response.headers.push(name, &value);
+        }
+        self.respond(key, response, now);
+    }
+
+    /// 503 without a transaction: the table is full.
+    fn refuse_stateless(&mut self, flow: Flow, request: &Request, now: Instant) {
+        self.drop_message(flow.remote, "transactions_full");
+        let tag = self.rng.token(TOKEN_LETTERS);
+        let mut response = Response::to(request, StatusCode::SERVICE_UNAVAILABLE, Some(&tag));
+        let _ = response.headers.push("Retry-After", &RETRY_AFTER_S.to_string());
+        self.transmit(flow, response.to_bytes(), now);
+    }
+
+    /// Sends a response in its transaction, with what this endpoint says of itself.
+    pub(super) fn respond(&mut self, key: TransactionKey, mut response: Response, now: Instant) {
+        let Some(server) = self.servers.get_mut(key) else {
+            return;
+        };
+        let status = response.status;
+        if response.headers.cseq().method == Method::Invite && (101..300).contains(&status.code()) {
+            let user = response.headers.to().uri().user_unescaped();
+            let host = server
+                .session
+                .and_then(|session| self.sessions.get(session)?.contact_host.clone());
+            let contact = self
+                .config
+                .contact(&server.flow, host.as_deref(), user.as_deref());
+            response
+                .headers
+                .push_contact(&crate::message::NameAddr::new(contact));
+            let _ = response.headers.push("Allow", ALLOW);
+        }
+        let _ = response.headers.push("Server", &self.config.user_agent);
+        let bytes = response.to_bytes();
+        self.with_server(key, now, |machine, out| match machine {
+            Machine::Invite(invite) if !invite.is_proceeding() => {}
+            Machine::Invite(invite) => match status.class() {
+                1 => invite.respond_provisional(bytes, out),
+                2 => invite.respond_success(bytes, now, out),
+                _ => invite.respond_failure(bytes, now, out),
+            },
+            Machine::NonInvite(other) => other.respond(bytes, now, out),
+        });
+    }
+
+    /// Sends our 2xx once more.
+    pub(super) fn repeat_success(&mut self, key: TransactionKey, now: Instant) {
+        self.with_server(key, now, |machine, out| match machine {
+            Machine::Invite(invite) => invite.repeat_success(out),
+            Machine::NonInvite(_) => debug_assert!(false, "only an INVITE has a 2xx that is repeated"),
+        });
+    }
+
+    pub(super) fn time_out_server(&mut self, key: TransactionKey, now: Instant) {
+        self.with_server(key, now, |machine, out| machine.handle_timeout(now, out));
+    }
+
+    /// Gives an input to a server transaction, sends what it wants sent, and forgets it when it is done.
+    fn with_server(
+        &mut self,
+        key: TransactionKey,
+        now: Instant,
+        input: impl FnOnce(&mut Machine, &mut Vec<crate::transaction::Action>),
+    ) {
+        let Some(server) = self.servers.get_mut(key) else {
+            return;
+        };
+        let mut out = vec![];
+        input(&mut server.machine, &mut out);
+        self.send_of_server(key, out, now);
+    }
+
+    fn send_of_server(&mut self, key: TransactionKey, out: Vec<crate::transaction::Action>, now: Instant) {
+        let Some(server) = self.servers.get_mut(key) else {
+            return;
+        };
+        let (is_terminated, deadline) = (server.machine.is_terminated(), server.machine.next_deadline());
+        if let Some(fallback) = server.fallback.filter(|_| !out.is_empty())
+            && !self.connections.is_open(&server.flow)
+        {
+            server.flow = fallback;
+            server.fallback = None;
+        }
+        let flow = server.flow;
+        if is_terminated {
+            self.servers.remove(key);
+        }
+        self.timers.arm(TimerKey::Server(key), deadline);
+        for action in out {
+            match action {
+                crate::transaction::Action::Send(bytes) => self.transmit(flow, bytes, now),
+                crate::transaction::Action::TimedOut => {
+                    debug_assert!(false, "server transactions do not time out to their user");
+                }
+            }
+        }
+    }
+}
+
+/// Where responses go when the request's connection has closed: its source address, the port of its Via
+/// (RFC 3261 §18.2.2).
+fn fallback_flow(flow: Flow, request: &Request) -> Option<Flow> {
+    if flow.transport == Transport::Udp {
+        return None;
+    }
+    let mut fallback = flow;
+    fallback
+        .remote
+        .set_port(request.headers.via().port().unwrap_or(5060));
+    Some(fallback)
+}
