@@ -4,16 +4,19 @@
 pub mod codec;
 pub mod command;
 pub mod conceal;
+pub mod dtmf;
 pub mod event;
 pub mod frame;
 pub mod gain;
 pub mod jitter;
+pub mod mixer;
 pub mod packet;
 pub mod recorder;
 pub mod rtp;
 pub mod shard;
 pub mod sound;
 pub mod stream;
+pub mod tone;
 
 pub use command::*;
 pub use event::Event;
