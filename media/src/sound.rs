@@ -2,6 +2,13 @@
 //!
 //! Made at load, shared behind `Arc`, never changed. Knows nothing of file names or listeners.
 
+mod music;
+mod resample;
+mod wav;
+
+pub use music::builtin_music;
+pub use wav::{SoundError, SoundLimits};
+
 use crate::codec::{Codec, g711};
 use crate::frame::ms_of_samples;
 
@@ -27,6 +34,11 @@ impl Sound {
         }
     }
 
+    /// From a WAV file of any rate from 8 to 48 kHz, 8- to 32-bit or floating point, any number of channels.
+    pub fn from_wav(bytes: &[u8], limits: SoundLimits) -> Result<Sound, SoundError> {
+        wav::read(bytes, limits).map(Sound::from_pcm)
+    }
+
     /// The samples.
     pub fn pcm(&self) -> &[i16] {
         &self.pcm
@@ -49,5 +61,22 @@ impl Sound {
 impl std::fmt::Debug for Sound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sound").field("samples", &self.pcm.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_the_samples_encoded() {
+        let sound = Sound::from_pcm(vec![0, 1000, -1000, i16::MAX, i16::MIN]);
+        let mut decoded = [0; 5];
+        g711::decode_ulaw(sound.encoded(Codec::Pcmu), &mut decoded);
+        assert_eq!(decoded, [0, 988, -988, 32_124, -32_124]);
+        g711::decode_alaw(sound.encoded(Codec::Pcma), &mut decoded);
+        assert_eq!(decoded, [8, 1008, -1008, 32_256, -32_256]);
+        assert_eq!(sound.len_ms(), 0);
+        assert_eq!(Sound::from_pcm(vec![0; 8007]).len_ms(), 1000);
     }
 }
