@@ -11,6 +11,7 @@ pub mod gain;
 pub mod jitter;
 pub mod mixer;
 pub mod packet;
+pub mod player;
 pub mod recorder;
 pub mod rtp;
 pub mod shard;
