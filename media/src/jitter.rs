@@ -15,6 +15,7 @@
 
 mod clock;
 mod playout;
+mod seen;
 mod slots;
 
 pub use clock::{DELAY_MAX_MS, DELAY_START_MS};

@@ -229,3 +229,54 @@ const STARVED_TICKS: u32 = 3;
 const WINDOW_PACKETS: u32 = 250;
 /// Packets of one window that may come after their successors were played before the delay grows for them.
 const LATE_MAX: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(n: u64, buffered_to: Option<i64>) -> Arrival {
+        let time = RtpTime((n as u32).wrapping_mul(160));
+        Arrival {
+            restart: false,
+            seq: ExtendedSeq(70_000 + n),
+            time,
+            samples: 160,
+            buffered_to,
+        }
+    }
+
+    #[test]
+    fn a_first_packet_is_placed_twenty_milliseconds_ahead_and_its_successors_after_it() {
+        let mut clock = Clock::new();
+        assert_eq!(clock.place(&arrival(0, None)), Placed::At(160));
+        assert_eq!(clock.place(&arrival(3, Some(320))), Placed::At(640));
+        assert_eq!(clock.place(&arrival(1, Some(800))), Placed::At(320));
+    }
+
+    #[test]
+    fn the_cursor_goes_back_for_a_late_packet_but_never_over_what_was_played() {
+        let mut clock = Clock::new();
+        clock.place(&arrival(0, None));
+        clock.advance(None, false);
+        clock.advance(Some(320), false);
+        clock.advance(None, true);
+        assert_eq!(clock.place(&arrival(1, None)), Placed::At(320));
+        assert_eq!((clock.cursor(), clock.target()), (320, 320));
+        clock.advance(Some(480), false);
+        assert_eq!(clock.place(&arrival(0, None)), Placed::Late);
+        assert_eq!(clock.cursor(), 480);
+    }
+
+    #[test]
+    fn the_delay_stays_bounded_however_late_packets_are() {
+        let mut clock = Clock::new();
+        clock.place(&arrival(0, None));
+        for n in 1..2000 {
+            // Each packet comes one tick later than the last.
+            clock.advance(None, false);
+            clock.advance(None, false);
+            clock.place(&arrival(n, None));
+            assert!(clock.target() <= DELAY_MAX);
+        }
+    }
+}
