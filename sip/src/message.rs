@@ -11,6 +11,7 @@
 
 mod call_id;
 mod cseq;
+mod field_check;
 pub(crate) mod framing;
 mod grammar;
 mod guard_error;
@@ -20,7 +21,10 @@ mod host;
 mod lines;
 mod media_type;
 mod method;
+mod multipart;
 mod name_addr;
+#[cfg(test)]
+mod oracle;
 mod params;
 mod parse;
 mod reason;
@@ -30,6 +34,7 @@ mod salvage;
 mod status_code;
 mod uri;
 mod via;
+mod vocabulary;
 mod write;
 
 pub use call_id::{CALL_ID_BYTES_MAX, CallId};
@@ -40,6 +45,7 @@ pub use host::{HOST_NAME_BYTES_MAX, Host, HostName};
 pub use lines::{HEADERS_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 pub use media_type::MediaType;
 pub use method::{ExtensionMethod, METHOD_BYTES_MAX, Method};
+pub use multipart::PARTS_MAX;
 pub use name_addr::{NameAddr, TAG_BYTES_MAX};
 pub use params::{PARAMS_MAX, Params};
 pub use parse::{REQUEST_URI_BYTES_MAX, parse};

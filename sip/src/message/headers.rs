@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+use super::field_check::{Core, check_optional};
 use super::grammar::{digits, is_free_of_control, is_token, split_list, trim};
-use super::guard_error::{FieldError, GuardError};
+use super::guard_error::GuardError;
 use super::header_name::{canonical, known};
-use super::lines::{HEADERS_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
+use super::lines::{HEADERS_MAX, LINE_BYTES_MAX};
 use super::{CSeq, CallId, MediaType, Method, NameAddr, Part, Reason, Via};
 
 /// Ordered header fields: raw text, and typed values on demand.
@@ -96,7 +97,7 @@ impl Headers {
                 fields.push(Field { name, value });
             }
         }
-        core.finish(fields)
+        Headers::from_core(core, fields)
     }
 
     /// The five mandatory headers of a message that is refused, the first readable one of each.
@@ -125,7 +126,21 @@ impl Headers {
                 fields.extend(values.into_iter().map(field));
             }
         }
-        core.finish(fields).ok()
+        Headers::from_core(core, fields).ok()
+    }
+
+    fn from_core(core: Core, fields: Vec<Field>) -> Result<Headers, GuardError> {
+        if core.vias.is_empty() {
+            return Err(GuardError::Missing("Via"));
+        }
+        Ok(Headers {
+            fields,
+            vias: core.vias,
+            from: core.from.ok_or(GuardError::Missing("From"))?,
+            to: core.to.ok_or(GuardError::Missing("To"))?,
+            call_id: core.call_id.ok_or(GuardError::Missing("Call-ID"))?,
+            cseq: core.cseq.ok_or(GuardError::Missing("CSeq"))?,
+        })
     }
 
     /// Adds a header at the end. Refuses control bytes, what does not fit the header's grammar, what
@@ -444,71 +459,124 @@ impl Headers {
     }
 }
 
-/// The mandatory headers while they are collected.
-#[derive(Default)]
-struct Core {
-    vias: Vec<Via>,
-    from: Option<NameAddr>,
-    to: Option<NameAddr>,
-    call_id: Option<CallId>,
-    cseq: Option<CSeq>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Host, Uri, ViaTransport};
 
-impl Core {
-    fn read(&mut self, name: &str, value: &str) -> Result<(), GuardError> {
-        match name {
-            "Via" => {
-                for via in split_list(value) {
-                    self.vias.push(Via::parse(via).map_err(in_field("Via"))?);
-                }
-            }
-            "From" => self.from = Some(NameAddr::parse(value).map_err(in_field("From"))?),
-            "To" => self.to = Some(NameAddr::parse(value).map_err(in_field("To"))?),
-            "Call-ID" => self.call_id = Some(CallId::parse(value).map_err(in_field("Call-ID"))?),
-            "CSeq" => self.cseq = Some(CSeq::parse(value).map_err(in_field("CSeq"))?),
-            _ => check_optional(name, value)?,
-        }
-        Ok(())
+    fn headers() -> Headers {
+        let address = |text| NameAddr::new(Uri::parse(text).unwrap());
+        let via = Via::new(
+            ViaTransport::Udp,
+            Host::parse("gw.example").unwrap(),
+            None,
+            "z9hG4bKx",
+        );
+        let cseq = CSeq {
+            number: 1,
+            method: Method::Invite,
+        };
+        let call_id = CallId::parse("c@d").unwrap();
+        Headers::new(
+            via,
+            address("sip:a@b").with_tag("f"),
+            address("sip:c@d"),
+            call_id,
+            cseq,
+        )
     }
 
-    fn finish(self, fields: Vec<Field>) -> Result<Headers, GuardError> {
-        if self.vias.is_empty() {
-            return Err(GuardError::Missing("Via"));
+    #[test]
+    fn injection_is_refused() {
+        let mut headers = headers();
+        for (name, value, error) in [
+            ("X", "a\r\nEvil: b", GuardError::Control),
+            ("X", "a\nb", GuardError::Control),
+            ("X", "a\0b", GuardError::Control),
+            ("X", "\"\\\r\n\"", GuardError::Control),
+            ("X\r\nEvil", "b", GuardError::HeaderLine),
+            ("X:", "b", GuardError::HeaderLine),
+            ("", "b", GuardError::HeaderLine),
+            ("Via", "SIP/2.0/UDP x", GuardError::Fixed("Via")),
+            ("f", "<sip:x@y>", GuardError::Fixed("From")),
+            ("content-length", "5", GuardError::Fixed("Content-Length")),
+        ] {
+            assert_eq!(headers.push(name, value), Err(error), "{name}: {value}");
         }
-        Ok(Headers {
-            fields,
-            vias: self.vias,
-            from: self.from.ok_or(GuardError::Missing("From"))?,
-            to: self.to.ok_or(GuardError::Missing("To"))?,
-            call_id: self.call_id.ok_or(GuardError::Missing("Call-ID"))?,
-            cseq: self.cseq.ok_or(GuardError::Missing("CSeq"))?,
-        })
+        assert!(matches!(
+            headers.push("Contact", "<sip:a b>"),
+            Err(GuardError::Field { name: "Contact", .. })
+        ));
+        assert_eq!(headers.iter().count(), 5);
     }
-}
 
-fn in_field(name: &'static str) -> impl Fn(FieldError) -> GuardError {
-    move |error| GuardError::Field { name, error }
-}
+    #[test]
+    fn single_headers_stay_single_and_set_replaces() {
+        let mut headers = headers();
+        headers.push("c", "application/sdp").unwrap();
+        assert_eq!(
+            headers.push("Content-Type", "text/plain"),
+            Err(GuardError::Repeated("Content-Type"))
+        );
+        headers.set("Content-Type", "text/plain").unwrap();
+        assert!(headers.content_type().unwrap().is("text/plain"));
+        assert!(headers.set("Content-Type", "nonsense").is_err());
+        assert!(headers.content_type().unwrap().is("text/plain"));
+        headers.remove("c");
+        headers.remove("Via");
+        assert_eq!((headers.content_type(), headers.vias().len()), (None, 1));
+    }
 
-/// Checks the headers beyond the five whose values the stack acts on; others are opaque.
-fn check_optional(name: &str, value: &str) -> Result<(), GuardError> {
-    let Some(name) = known(name) else { return Ok(()) };
-    let checked = match name {
-        "Contact" if value == "*" => Ok(()),
-        "Contact" | "Route" | "Record-Route" => {
-            split_list(value).try_for_each(|one| NameAddr::parse(one).map(drop))
+    #[test]
+    fn lists_are_cut_and_names_meet() {
+        let mut headers = headers();
+        headers.push("k", "timer, 100rel").unwrap();
+        headers.push("Supported", "").unwrap();
+        headers.push("Require", "replaces").unwrap();
+        headers.push("Allow", "INVITE,FOO, b@d").unwrap();
+        headers.push("Contact", "\"a, b\" <sip:a@b>, <sip:c@d>").unwrap();
+        headers
+            .push("Reason", "SIP;cause=200, Q.850;cause=16;text=\"x, y\"")
+            .unwrap();
+        headers
+            .push("Retry-After", "18000;duration=3600 (later)")
+            .unwrap();
+        assert_eq!(headers.supported(), ["timer", "100rel"]);
+        assert!(headers.offers_option("REPLACES") && !headers.offers_option("path"));
+        assert_eq!(headers.allow().len(), 2);
+        assert_eq!(headers.contacts().len(), 2);
+        assert_eq!(headers.reason().iter().find_map(Reason::q850_cause), Some(16));
+        assert_eq!(headers.retry_after(), Some(18000));
+    }
+
+    #[test]
+    fn to_tag_is_added_once_and_the_text_stays() {
+        let mut headers = headers();
+        headers.tag_to("x1");
+        headers.tag_to("x2");
+        assert_eq!(headers.to().tag(), Some("x1"));
+        assert_eq!(headers.get("t"), Some("<sip:c@d>;tag=x1"));
+    }
+
+    #[test]
+    fn header_cap_holds_at_its_edge() {
+        let mut headers = headers();
+        for _ in 5..HEADERS_MAX {
+            headers.push("Own", "y").unwrap();
         }
-        "Max-Forwards" => digits::<u8>(value).map(drop).ok_or(FieldError::Number),
-        "Content-Length" => {
-            let fits = digits::<usize>(value).is_some_and(|length| length <= MESSAGE_BYTES_MAX);
-            fits.then_some(()).ok_or(FieldError::Number)
-        }
-        "Content-Type" => MediaType::parse(value).map(drop),
-        "Require" | "Proxy-Require" | "Supported" => {
-            let all = value.is_empty() || split_list(value).all(is_token);
-            all.then_some(()).ok_or(FieldError::Token)
-        }
-        _ => Ok(()),
-    };
-    checked.map_err(in_field(name))
+        assert!(matches!(
+            headers.push("Own", "y"),
+            Err(GuardError::TooLong {
+                part: Part::Headers,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn line_cap_holds_at_its_edge() {
+        let value = |length: usize| "v".repeat(length - "Own: ".len());
+        assert!(headers().push("Own", &value(LINE_BYTES_MAX)).is_ok());
+        assert!(headers().push("Own", &value(LINE_BYTES_MAX + 1)).is_err());
+    }
 }

@@ -32,6 +32,8 @@ impl Host {
     pub fn parse(text: &str) -> Result<Host, UriError> {
         if let Some(inner) = text.strip_prefix('[') {
             let literal = inner.strip_suffix(']').ok_or(UriError::Host)?;
+            // RFC 5118 §4.10: a faulty rule of RFC 3261 allows a third colon, which is to be tolerated.
+            let literal = literal.replacen(":::", "::", 1);
             return literal.parse().map(Host::V6).map_err(|_| UriError::Host);
         }
         if let Ok(address) = text.parse() {

@@ -68,6 +68,13 @@ pub(crate) fn index(bytes: &[u8]) -> Result<Head<'_>, GuardError> {
     })
 }
 
+/// The header fields of one part of a body, and where its content begins.
+pub(super) fn index_part(bytes: &[u8]) -> Option<(Vec<(&str, String)>, usize)> {
+    let content_at = head_end(bytes, 0)?;
+    let head = std::str::from_utf8(bytes.get(..content_at - 4)?).ok()?;
+    Some((index_fields(head.split("\r\n")).ok()?, content_at))
+}
+
 fn index_fields<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<(&'a str, String)>, GuardError> {
     let mut fields: Vec<(&str, String)> = Vec::with_capacity(16);
     for line in lines {

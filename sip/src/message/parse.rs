@@ -135,3 +135,111 @@ fn check_version(text: &str) -> Result<(), GuardError> {
         false => Err(GuardError::StartLine),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Message, GuardError> {
+        parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn bye(fields: &str, body: &str) -> String {
+        format!(
+            "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bKd\r\nFrom: <sip:e@f>;tag=1\r\n\
+             To: <sip:a@b>;tag=2\r\nCall-ID: i\r\nCSeq: 2 BYE\r\n{fields}\r\n{body}"
+        )
+    }
+
+    #[test]
+    fn datagram_tail_beyond_content_length_is_dropped() {
+        assert_eq!(read(&bye("l: 2\r\n", "okBYE sip:x")).unwrap().body(), "ok");
+        assert_eq!(read(&bye("", "all of it")).unwrap().body(), "all of it");
+        assert_eq!(
+            read(&bye("l: 3\r\n", "ok")),
+            Err(GuardError::BodyShort {
+                expected: 3,
+                actual: 2
+            })
+        );
+    }
+
+    #[test]
+    fn content_length_is_digits_up_to_the_cap() {
+        let error = GuardError::Field {
+            name: "Content-Length",
+            error: FieldError::Number,
+        };
+        for bad in [
+            "-10",
+            "+5",
+            "5 5",
+            "5,5",
+            "0x5",
+            "",
+            "2147483647",
+            "2147483648",
+            "4294967296",
+            "18446744073709551616",
+        ] {
+            assert_eq!(
+                read(&bye(&format!("Content-Length: {bad}\r\n"), "")),
+                Err(error),
+                "{bad}"
+            );
+        }
+        let ten_to_the_40 = format!("l: 1{}\r\n", "0".repeat(40));
+        assert_eq!(read(&bye(&ten_to_the_40, "")), Err(error));
+        assert_eq!(
+            read(&bye("l: 0\r\nContent-Length: 0\r\n", "")),
+            Err(GuardError::Repeated("Content-Length"))
+        );
+    }
+
+    #[test]
+    fn mandatory_headers_occur_exactly_once() {
+        let whole = bye("", "");
+        for (line, name) in [
+            ("Via: SIP/2.0/UDP c;branch=z9hG4bKd\r\n", "Via"),
+            ("From: <sip:e@f>;tag=1\r\n", "From"),
+            ("To: <sip:a@b>;tag=2\r\n", "To"),
+            ("Call-ID: i\r\n", "Call-ID"),
+            ("CSeq: 2 BYE\r\n", "CSeq"),
+        ] {
+            assert_eq!(read(&whole.replace(line, "")), Err(GuardError::Missing(name)));
+            if name != "Via" {
+                assert_eq!(
+                    read(&whole.replace(line, &line.repeat(2))),
+                    Err(GuardError::Repeated(name))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn start_lines_are_exact() {
+        let with = |start: &str| read(&bye("", "").replace("BYE sip:a@b SIP/2.0", start));
+        assert_eq!(with("BYE  sip:a@b SIP/2.0"), Err(GuardError::StartLine));
+        assert_eq!(with("BYE sip:a@b SIP/2.0 "), Err(GuardError::StartLine));
+        assert_eq!(with("BYE sip:a@b HTTP/1.1"), Err(GuardError::StartLine));
+        assert_eq!(with("BYE sip:a@b SIP/3.0"), Err(GuardError::Version));
+        assert_eq!(with("B@E sip:a@b SIP/2.0"), Err(GuardError::StartLine));
+        assert_eq!(with("SIP/2.0 99 Odd"), Err(GuardError::StartLine));
+        assert_eq!(with("SIP/2.0 0200 OK"), Err(GuardError::StartLine));
+        assert_eq!(with("SIP/2.0 700 Odd"), Err(GuardError::StartLine));
+        assert_eq!(with("ACK sip:a@b SIP/2.0"), Err(GuardError::MethodMismatch));
+        assert!(with("BYE sip:a@b sip/2.0").is_ok());
+        assert!(with("SIP/2.0 200").is_ok());
+    }
+
+    #[test]
+    fn errors_say_what_the_peer_is_told() {
+        let long = format!("BYE sip:{}@b SIP/2.0", "u".repeat(REQUEST_URI_BYTES_MAX));
+        let error = read(&bye("", "").replace("BYE sip:a@b SIP/2.0", &long)).unwrap_err();
+        assert_eq!(error.status(), StatusCode::REQUEST_URI_TOO_LONG);
+        assert_eq!(GuardError::Version.status(), StatusCode::VERSION_NOT_SUPPORTED);
+        let error = read(&bye("", &"b".repeat(MESSAGE_BYTES_MAX))).unwrap_err();
+        assert_eq!(error.status(), StatusCode::MESSAGE_TOO_LARGE);
+        assert_eq!(GuardError::Missing("To").status(), StatusCode::BAD_REQUEST);
+    }
+}

@@ -4,7 +4,9 @@
 
 use bytes::Bytes;
 
-use super::{CSeq, CallId, GuardError, Headers, MediaType, Method, NameAddr, Response, Uri, Via, write};
+use super::{
+    CSeq, CallId, GuardError, Headers, MediaType, Method, NameAddr, Response, Uri, Via, multipart, write,
+};
 
 /// A request that passed the guard, or one of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,11 @@ impl Request {
     /// What the body is, when there is one.
     pub fn content_type(&self) -> Option<MediaType> {
         self.headers.content_type().filter(|_| !self.body.is_empty())
+    }
+
+    /// The body of this type, for example `application/sdp`: the whole body, or that part of a multipart one.
+    pub fn body_of(&self, wanted: &str) -> Option<Bytes> {
+        multipart::find(&self.content_type()?, &self.body, wanted)
     }
 
     /// The message as it goes out, with the true Content-Length.
