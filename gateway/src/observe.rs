@@ -2,6 +2,9 @@
 //!
 //! Everything here may wait for a disk, so nothing here runs on a media thread or in the engine task.
 
+pub mod health;
+pub mod log;
+pub mod metrics;
 pub mod record_writer;
 pub mod recordings;
 

@@ -1,0 +1,262 @@
+//! What the engine counts: how calls came, went and failed, and how long things took.
+//!
+//! Counts only what has happened. How many calls are up is never counted here: it is the number of live
+//! guards, given when the numbers are shown. Knows nothing of Prometheus, clocks or HTTP.
+
+mod sliding_max;
+mod spread;
+mod timing;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use sliding_max::{PEAK_WINDOW, SlidingMax};
+pub use spread::Spread;
+pub use timing::Timing;
+
+use crate::control::protocol::{Direction, ErrorKind, FailedClass, ThrottleReason};
+
+/// The labels that most numbers carry. All come from the configuration, so there are few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place<'a> {
+    /// The instance.
+    pub instance: &'a str,
+    /// The trunk.
+    pub trunk: &'a str,
+    /// Who began the leg.
+    pub direction: Direction,
+}
+
+/// Numbers of one instance, trunk and direction.
+///
+/// offered = admitted + the sum of throttled + the sum of refused, at any moment.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// New INVITEs from a known source, and dials; a retransmission counts once.
+    pub offered: u64,
+    /// Those that passed limits, number map and policy.
+    pub admitted: u64,
+    /// Those turned away by a limit, by reason.
+    pub throttled: BTreeMap<ThrottleReason, u64>,
+    /// Those turned away for what they asked, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Admitted ones that failed, by class.
+    pub failed: BTreeMap<FailedClass, u64>,
+    /// From the INVITE to the 2xx.
+    pub setup: Timing,
+    /// From our INVITE to the first 18x, or the final answer without one.
+    pub post_dial_delay: Timing,
+    /// From the answer to the end.
+    pub talk: Timing,
+}
+
+/// Everything the engine has counted since its start.
+#[derive(Clone, Debug, Default)]
+pub struct EngineMetrics {
+    tallies: BTreeMap<String, BTreeMap<String, [Tally; 2]>>,
+    sip_dropped: BTreeMap<&'static str, u64>,
+    control_commands: u64,
+    control_errors: BTreeMap<ErrorKind, u64>,
+    control_overruns: u64,
+    events: u64,
+    recordings: BTreeMap<&'static str, u64>,
+    call_panics: u64,
+}
+
+impl EngineMetrics {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        EngineMetrics::default()
+    }
+
+    /// A call or dial was offered; `admitted`, `throttled` or `refused` follows for each.
+    pub fn offered(&mut self, place: Place<'_>) {
+        self.tally_mut(place).offered += 1;
+    }
+
+    /// An offered one was let in.
+    pub fn admitted(&mut self, place: Place<'_>) {
+        self.tally_mut(place).admitted += 1;
+    }
+
+    /// An offered one met a limit.
+    pub fn throttled(&mut self, place: Place<'_>, reason: ThrottleReason) {
+        *self.tally_mut(place).throttled.entry(reason).or_default() += 1;
+    }
+
+    /// An offered one was refused for what it is: `no_number not_acceptable policy unclaimed …`.
+    pub fn refused(&mut self, place: Place<'_>, reason: &'static str) {
+        *self.tally_mut(place).refused.entry(reason).or_default() += 1;
+    }
+
+    /// An admitted one failed.
+    pub fn failed(&mut self, place: Place<'_>, class: FailedClass) {
+        *self.tally_mut(place).failed.entry(class).or_default() += 1;
+    }
+
+    /// A leg was answered so long after its INVITE.
+    pub fn setup(&mut self, place: Place<'_>, took: Duration) {
+        self.tally_mut(place).setup.record(took);
+    }
+
+    /// The peer showed a first sign so long after our INVITE.
+    pub fn post_dial_delay(&mut self, place: Place<'_>, took: Duration) {
+        self.tally_mut(place).post_dial_delay.record(took);
+    }
+
+    /// An answered leg ended after so long.
+    pub fn talked(&mut self, place: Place<'_>, time: Duration) {
+        self.tally_mut(place).talk.record(time);
+    }
+
+    /// A message was dropped before any state was made.
+    pub fn sip_dropped(&mut self, why: &'static str) {
+        *self.sip_dropped.entry(why).or_default() += 1;
+    }
+
+    /// A control command was answered; with its error's kind if it was refused.
+    pub fn control_answered(&mut self, error_kind: Option<ErrorKind>) {
+        self.control_commands += 1;
+        if let Some(kind) = error_kind {
+            *self.control_errors.entry(kind).or_default() += 1;
+        }
+    }
+
+    /// A control connection was closed because its client was too slow.
+    pub fn control_overrun(&mut self) {
+        self.control_overruns += 1;
+    }
+
+    /// An event was written to the journal.
+    pub fn event(&mut self) {
+        self.events += 1;
+    }
+
+    /// A recording reached a state: `started stored failed`.
+    pub fn recording(&mut self, outcome: &'static str) {
+        *self.recordings.entry(outcome).or_default() += 1;
+    }
+
+    /// A call was ended because its handling panicked.
+    pub fn call_panicked(&mut self) {
+        self.call_panics += 1;
+    }
+
+    /// Every tally with its labels, in their order.
+    pub fn tallies(&self) -> impl Iterator<Item = (Place<'_>, &Tally)> {
+        self.tallies.iter().flat_map(|(instance, trunks)| {
+            trunks.iter().flat_map(move |(trunk, [inbound, outbound])| {
+                let both = [(Direction::In, inbound), (Direction::Out, outbound)];
+                both.map(|(direction, tally)| {
+                    (
+                        Place {
+                            instance,
+                            trunk,
+                            direction,
+                        },
+                        tally,
+                    )
+                })
+            })
+        })
+    }
+
+    /// Messages dropped, by reason.
+    pub fn sip_drops(&self) -> &BTreeMap<&'static str, u64> {
+        &self.sip_dropped
+    }
+
+    /// Commands answered, and those refused by kind.
+    pub fn control(&self) -> (u64, &BTreeMap<ErrorKind, u64>) {
+        (self.control_commands, &self.control_errors)
+    }
+
+    /// Connections closed for their slowness.
+    pub fn overruns(&self) -> u64 {
+        self.control_overruns
+    }
+
+    /// Events written.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Recordings, by outcome.
+    pub fn recordings(&self) -> &BTreeMap<&'static str, u64> {
+        &self.recordings
+    }
+
+    /// Calls ended by a panic.
+    pub fn panics(&self) -> u64 {
+        self.call_panics
+    }
+
+    /// The tally of a place, made at its first call.
+    fn tally_mut(&mut self, place: Place<'_>) -> &mut Tally {
+        let trunks = self.tallies.entry(place.instance.to_owned()).or_default();
+        let [inbound, outbound] = trunks.entry(place.trunk.to_owned()).or_default();
+        match place.direction {
+            Direction::In => inbound,
+            Direction::Out => outbound,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IN: Place<'_> = Place {
+        instance: "main",
+        trunk: "carrier",
+        direction: Direction::In,
+    };
+    const OUT: Place<'_> = Place {
+        instance: "main",
+        trunk: "carrier",
+        direction: Direction::Out,
+    };
+
+    #[test]
+    fn places_are_counted_apart_and_sums_hold() {
+        let mut metrics = EngineMetrics::new();
+        for _ in 0..5 {
+            metrics.offered(IN);
+        }
+        metrics.admitted(IN);
+        metrics.throttled(IN, ThrottleReason::LimitCps);
+        metrics.throttled(IN, ThrottleReason::LimitCps);
+        metrics.throttled(IN, ThrottleReason::LimitCalls);
+        metrics.refused(IN, "no_number");
+        metrics.offered(OUT);
+        metrics.setup(OUT, Duration::from_millis(7));
+        let tallies = metrics.tallies().collect::<Vec<_>>();
+        assert_eq!(
+            tallies.iter().map(|(place, _)| *place).collect::<Vec<_>>(),
+            [IN, OUT]
+        );
+        let inbound = tallies[0].1;
+        let turned_away = inbound
+            .throttled
+            .values()
+            .chain(inbound.refused.values())
+            .sum::<u64>();
+        assert_eq!(inbound.offered, inbound.admitted + turned_away);
+        assert_eq!(
+            inbound.throttled,
+            BTreeMap::from([(ThrottleReason::LimitCalls, 1), (ThrottleReason::LimitCps, 2)])
+        );
+        assert_eq!((tallies[1].1.offered, tallies[1].1.setup.count()), (1, 1));
+    }
+
+    #[test]
+    fn refused_commands_count_as_commands_too() {
+        let mut metrics = EngineMetrics::new();
+        metrics.control_answered(None);
+        metrics.control_answered(Some(ErrorKind::NotFound));
+        assert_eq!(
+            metrics.control(),
+            (2, &BTreeMap::from([(ErrorKind::NotFound, 1)]))
+        );
+    }
+}

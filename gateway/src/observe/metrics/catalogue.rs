@@ -1,0 +1,258 @@
+//! Every metric by name: what docs/metrics.md and the help text say.
+
+use std::fmt::Write;
+
+/// One name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Metric {
+    /// Without prefix, and without `_total` for a counter.
+    pub(super) name: &'static str,
+    /// Counter, gauge or histogram.
+    pub(super) kind: &'static str,
+    /// Its labels.
+    pub(super) labels: &'static str,
+    /// What it tells, without a full stop.
+    pub(super) help: &'static str,
+}
+
+const CALL: &str = "instance trunk direction";
+
+const fn m(name: &'static str, kind: &'static str, labels: &'static str, help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+/// All of them, in the order of the page.
+pub(super) const METRICS: &[Metric] = &[
+    m(
+        "calls_offered",
+        "counter",
+        CALL,
+        "Calls and dials that came, each once: admitted + throttled + refused",
+    ),
+    m("calls_admitted", "counter", CALL, "Those let in"),
+    m(
+        "calls_throttled",
+        "counter",
+        "instance trunk direction reason",
+        "Those turned away by a limit: limit_calls limit_cps limit_ports trunk_calls trunk_cps overload draining",
+    ),
+    m(
+        "calls_refused",
+        "counter",
+        "instance trunk direction reason",
+        "Those refused for what they asked: no_number not_acceptable policy unclaimed and the like",
+    ),
+    m(
+        "calls_failed",
+        "counter",
+        "instance trunk direction class",
+        "Admitted ones that failed: error bad_number busy no_answer missed (missed: an agent did not answer)",
+    ),
+    m(
+        "setup_seconds",
+        "histogram",
+        CALL,
+        "From the INVITE to the answer",
+    ),
+    m(
+        "post_dial_delay_seconds",
+        "histogram",
+        CALL,
+        "From our INVITE to the first ringing, or the final answer without one",
+    ),
+    m(
+        "talk_seconds",
+        "histogram",
+        CALL,
+        "From the answer of a leg to its end",
+    ),
+    m(
+        "calls_active",
+        "gauge",
+        CALL,
+        "Calls now, each counted once, where its first leg is",
+    ),
+    m(
+        "calls_active_peak",
+        "gauge",
+        "instance",
+        "Most calls at once over the last 60 s",
+    ),
+    m("calls_limit", "gauge", "instance", "Calls allowed at once"),
+    m(
+        "calls_per_second_limit",
+        "gauge",
+        "instance",
+        "New INVITEs allowed a second",
+    ),
+    m("trunk_legs_active", "gauge", CALL, "Legs now, where they are"),
+    m(
+        "trunk_legs_limit",
+        "gauge",
+        "instance trunk",
+        "Legs allowed at once on the trunk",
+    ),
+    m(
+        "draining",
+        "gauge",
+        "",
+        "1 while new calls are refused for a shutdown",
+    ),
+    m("recordings_active", "gauge", "", "Recordings that grow"),
+    m(
+        "recordings_disk_free_bytes",
+        "gauge",
+        "",
+        "Free space where recordings go",
+    ),
+    m(
+        "sip_dropped",
+        "counter",
+        "why",
+        "SIP messages dropped before any state was made",
+    ),
+    m("control_commands", "counter", "", "Control commands answered"),
+    m(
+        "control_errors",
+        "counter",
+        "kind",
+        "Those answered with an error, by its kind",
+    ),
+    m(
+        "control_overruns",
+        "counter",
+        "",
+        "Control connections closed because the client was too slow",
+    ),
+    m("control_connections", "gauge", "", "Control connections open"),
+    m("events", "counter", "", "Events written to the journal"),
+    m("journal_bytes", "gauge", "", "Bytes in the event journal"),
+    m(
+        "recordings",
+        "counter",
+        "outcome",
+        "Recordings: started stored failed",
+    ),
+    m(
+        "call_panics",
+        "counter",
+        "",
+        "Calls ended because their handling panicked; any is a defect",
+    ),
+    m("rtp_packets_in", "counter", "shard", "RTP packets read"),
+    m("rtp_packets_out", "counter", "shard", "RTP packets sent"),
+    m(
+        "rtp_relayed",
+        "counter",
+        "shard",
+        "Packets passed on with their header rewritten in place",
+    ),
+    m(
+        "rtp_payload_copies",
+        "counter",
+        "shard",
+        "Payloads copied on their way out; a relayed packet has none",
+    ),
+    m(
+        "rtp_send_failed",
+        "counter",
+        "shard",
+        "Packets the kernel refused to send",
+    ),
+    m("rtp_dropped", "counter", "shard why", "Packets thrown away"),
+    m("rtcp_packets_in", "counter", "shard", "RTCP packets read"),
+    m("rtcp_packets_out", "counter", "shard", "RTCP packets sent"),
+    m(
+        "rtcp_dropped",
+        "counter",
+        "shard",
+        "RTCP packets of a wrong source or shape",
+    ),
+    m(
+        "media_changes_ignored",
+        "counter",
+        "shard",
+        "Commands that named a stream, play or track that is not there",
+    ),
+    m("mixed_frames", "counter", "shard", "Frames mixed"),
+    m(
+        "queue_dropped",
+        "counter",
+        "shard queue",
+        "Entries lost because a queue was full",
+    ),
+    m("streams_active", "gauge", "shard", "Streams open"),
+    m("ports_used", "gauge", "shard", "Port pairs in use"),
+    m("pool_used", "gauge", "shard", "Packet slots taken"),
+    m("pool_size", "gauge", "shard", "Packet slots there are"),
+    m(
+        "pool_level",
+        "histogram",
+        "shard",
+        "Packet slots taken, sampled once a second",
+    ),
+    m("queue_used", "gauge", "shard queue", "Entries waiting"),
+    m(
+        "queue_level",
+        "histogram",
+        "shard queue",
+        "Entries waiting, sampled once a second",
+    ),
+    m(
+        "mixer_lateness_seconds",
+        "histogram",
+        "shard",
+        "How late the 20 ms ticks came",
+    ),
+];
+
+/// The entry of a name; every name that is rendered has one, which a test holds.
+pub(super) fn metric(name: &str) -> Metric {
+    let found = METRICS.iter().find(|metric| metric.name == name).copied();
+    debug_assert!(found.is_some(), "{name} is not in the catalogue");
+    found.unwrap_or(m("", "", "", ""))
+}
+
+const INTRODUCTION: &str = "# Metrics
+
+Generated from `gateway/src/observe/metrics/catalogue.rs`; `make test` fails when it is out of date. Served as OpenMetrics
+text at `http://<http.listen>/metrics`; every name begins with `media_gateway_`.
+
+- `calls_offered_total = calls_admitted_total + calls_throttled_total + calls_refused_total`, to the unit and at any moment. A
+  retransmission counts once; a source that is no trunk's never counts.
+- `calls_active` is the number of live guards, read at the scrape, never a counter that goes up and down.
+- `direction` is `in` for what the peer began, `out` for what we dialled. No label ever holds a number, an address or a Call-ID.
+- Histograms are kept as HDR histograms to 1 % and shown in the buckets below; sum and count are exact.
+- `/healthz` answers 200 while the engine answers within 2 s, else 503. `/readyz` answers 200 while calls are taken, 503
+  before the start is complete and while draining.
+
+| Name | Kind | Labels | Meaning |
+|---|---|---|---|
+";
+
+/// docs/metrics.md.
+pub fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for Metric {
+        name,
+        kind,
+        labels,
+        help,
+    } in METRICS
+    {
+        let suffix = if *kind == "counter" { "_total" } else { "" };
+        let labels = labels
+            .split_whitespace()
+            .map(|label| format!("`{label}`"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| `{name}{suffix}` | {kind} | {labels} | {help} |");
+    }
+    page
+}

@@ -1,0 +1,142 @@
+use super::*;
+use crate::control::protocol::{ErrorKind, FailedClass, ThrottleReason};
+use catalogue::METRICS;
+
+const IN: Place<'_> = Place {
+    instance: "main",
+    trunk: "carrier",
+    direction: Direction::In,
+};
+
+/// A snapshot in which every metric has a sample.
+fn full() -> Snapshot {
+    let mut engine = EngineMetrics::new();
+    engine.offered(IN);
+    engine.admitted(IN);
+    engine.throttled(IN, ThrottleReason::LimitCalls);
+    engine.refused(IN, "no_number");
+    engine.failed(IN, FailedClass::Busy);
+    engine.setup(IN, Duration::from_millis(30));
+    engine.setup(IN, Duration::from_secs(90));
+    engine.post_dial_delay(IN, Duration::from_millis(200));
+    engine.talked(IN, Duration::from_secs(20));
+    engine.sip_dropped("malformed");
+    engine.control_answered(Some(ErrorKind::NotFound));
+    engine.recording("stored");
+    let instance = InstanceGauges {
+        instance: "main".into(),
+        calls_peak: 5,
+        calls_limit: 100,
+        calls_per_second_limit: 20,
+    };
+    let trunk = TrunkGauges {
+        instance: "main".into(),
+        trunk: "carrier".into(),
+        calls_in: 3,
+        legs_in: 4,
+        legs_limit: 50,
+        ..Default::default()
+    };
+    let mut shard = ShardMetrics::default();
+    shard.sample(Counts {
+        packets_in: 7,
+        dropped_source: 1,
+        pool_level: 2,
+        event_queue_level: 1,
+        ..Default::default()
+    });
+    shard.lateness.record(Duration::from_micros(300));
+    let gauges = Gauges {
+        instances: vec![instance],
+        trunks: vec![trunk],
+        disk_free_mb: Some(2),
+        ..Default::default()
+    };
+    Snapshot {
+        engine,
+        gauges,
+        shards: vec![shard],
+    }
+}
+
+#[test]
+fn every_metric_of_the_catalogue_is_shown_and_no_other() {
+    let page = render(full());
+    let mut shown = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE media_gateway_"))
+        .collect::<Vec<_>>();
+    let mut expected = METRICS
+        .iter()
+        .map(|metric| format!("{} {}", metric.name, metric.kind))
+        .collect::<Vec<_>>();
+    shown.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(shown, expected);
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn samples_carry_their_labels() {
+    let page = render(full());
+    let place = "instance=\"main\",trunk=\"carrier\",direction=\"in\"";
+    for line in [
+        format!("media_gateway_calls_offered_total{{{place}}} 1"),
+        format!("media_gateway_calls_throttled_total{{{place},reason=\"limit_calls\"}} 1"),
+        format!("media_gateway_calls_failed_total{{{place},class=\"busy\"}} 1"),
+        format!("media_gateway_calls_active{{{place}}} 3"),
+        "media_gateway_calls_active_peak{instance=\"main\"} 5".to_owned(),
+        "media_gateway_calls_limit{instance=\"main\"} 100".to_owned(),
+        "media_gateway_trunk_legs_limit{instance=\"main\",trunk=\"carrier\"} 50".to_owned(),
+        "media_gateway_sip_dropped_total{why=\"malformed\"} 1".to_owned(),
+        "media_gateway_control_errors_total{kind=\"not_found\"} 1".to_owned(),
+        "media_gateway_draining 0".to_owned(),
+        "media_gateway_recordings_disk_free_bytes 2097152".to_owned(),
+        "media_gateway_rtp_dropped_total{shard=\"0\",why=\"source\"} 1".to_owned(),
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "missing: {line}\n{page}");
+    }
+}
+
+#[test]
+fn levels_are_sampled_into_buckets() {
+    let page = render(full());
+    for line in [
+        "media_gateway_pool_level_bucket{le=\"1.0\",shard=\"0\"} 0",
+        "media_gateway_pool_level_bucket{le=\"4.0\",shard=\"0\"} 1",
+        "media_gateway_pool_level_sum{shard=\"0\"} 2.0",
+        "media_gateway_queue_level_bucket{le=\"1.0\",shard=\"0\",queue=\"events\"} 1",
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "missing: {line}\n{page}");
+    }
+}
+
+#[test]
+fn buckets_rise_to_the_count() {
+    let page = render(full());
+    let place = "instance=\"main\",trunk=\"carrier\",direction=\"in\"";
+    for line in [
+        format!("media_gateway_setup_seconds_sum{{{place}}} 90.03"),
+        format!("media_gateway_setup_seconds_count{{{place}}} 2"),
+        format!("media_gateway_setup_seconds_bucket{{le=\"0.025\",{place}}} 0"),
+        format!("media_gateway_setup_seconds_bucket{{le=\"0.05\",{place}}} 1"),
+        format!("media_gateway_setup_seconds_bucket{{le=\"60.0\",{place}}} 1"),
+        format!("media_gateway_setup_seconds_bucket{{le=\"+Inf\",{place}}} 2"),
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "missing: {line}\n{page}");
+    }
+}
+
+/// `UPDATE_DOCS=1 cargo test -p gateway metrics_page` rewrites the page.
+#[test]
+fn metrics_page_is_up_to_date() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page(),
+        "docs/metrics.md is out of date; run UPDATE_DOCS=1 cargo test -p gateway metrics_page"
+    );
+}
