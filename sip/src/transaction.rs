@@ -20,7 +20,7 @@ pub mod timing;
 
 use bytes::Bytes;
 
-pub use invite_client::InviteClient;
+pub use invite_client::{InviteClient, Patience};
 pub use invite_server::InviteServer;
 pub use key::{ClientKey, MergeKey, ServerKey, TransactionKey};
 pub use non_invite_client::NonInviteClient;

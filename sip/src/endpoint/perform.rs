@@ -15,7 +15,7 @@ use crate::dialog::{Action, Draft, Purpose, Session};
 use crate::message::{MAGIC_COOKIE, Method, NameAddr, Request, Uri, Via};
 use crate::rng::{Rng, TOKEN_LETTERS};
 use crate::transaction::timing::WAIT;
-use crate::transaction::{InviteClient, NonInviteClient};
+use crate::transaction::{InviteClient, NonInviteClient, Patience};
 
 impl Endpoint {
     /// Gives an input to a session and carries out what it wants.
@@ -134,15 +134,21 @@ impl Endpoint {
         now: Instant,
     ) -> TransactionKey {
         let (bytes, mut out) = (request.to_bytes(), vec![]);
+        let patience = match user {
+            User::Invite(_) => Patience::Endless,
+            User::InDialog(_, _) | User::Nobody => Patience::For(WAIT),
+        };
+        let reliability = reliability(&flow);
         let machine = match request.method {
             Method::Invite => Machine::Invite(InviteClient::start(
                 bytes,
-                reliability(&flow),
+                reliability,
                 timer_b,
+                patience,
                 now,
                 &mut out,
             )),
-            _ => Machine::NonInvite(NonInviteClient::start(bytes, reliability(&flow), now, &mut out)),
+            _ => Machine::NonInvite(NonInviteClient::start(bytes, reliability, now, &mut out)),
         };
         let key = self.number_transaction();
         let acks = BTreeMap::new();

@@ -24,7 +24,7 @@ impl Endpoint {
         let (status, request) = (response.status, &client.request);
         let mut out = vec![];
         let pass = match (&mut client.machine, status.class()) {
-            (Machine::Invite(invite), 1) => invite.handle_provisional(),
+            (Machine::Invite(invite), 1) => invite.handle_provisional(now),
             (Machine::Invite(invite), 2) => invite.handle_success(now),
             (Machine::Invite(invite), _) => {
                 invite.handle_failure(|| request.ack(&response).to_bytes(), now, &mut out)

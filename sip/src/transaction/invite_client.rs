@@ -21,7 +21,17 @@ use super::{Action, Pass};
 #[derive(Debug)]
 pub struct InviteClient {
     reliability: Reliability,
+    patience: Patience,
     state: State,
+}
+
+/// How long a final response is waited for once a provisional one came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as the user of the transaction likes: somebody may be ringing (RFC 3261 §17.1.1.2).
+    Endless,
+    /// So long: a re-INVITE rings nowhere, and its session may be over before its answer.
+    For(Duration),
 }
 
 #[derive(Debug)]
@@ -34,6 +44,10 @@ enum State {
     },
     /// A provisional response came; how long to wait is the caller's decision.
     Proceeding,
+    /// The same, but not for ever.
+    ProceedingUntil {
+        give_up_at: Instant,
+    },
     /// A failure came and was acknowledged; repeats of it get the ACK again until timer D.
     Completed {
         ack: Bytes,
@@ -52,6 +66,7 @@ impl InviteClient {
         request: Bytes,
         reliability: Reliability,
         timer_b: Duration,
+        patience: Patience,
         now: Instant,
         out: &mut Vec<Action>,
     ) -> Self {
@@ -59,6 +74,7 @@ impl InviteClient {
         let resend = Resend::start(reliability, now);
         InviteClient {
             reliability,
+            patience,
             state: State::Calling {
                 request,
                 resend,
@@ -68,20 +84,27 @@ impl InviteClient {
     }
 
     /// A 1xx arrived.
-    pub fn handle_provisional(&mut self) -> Pass {
-        match self.state {
-            State::Calling { .. } | State::Proceeding => {
+    pub fn handle_provisional(&mut self, now: Instant) -> Pass {
+        match (&self.state, self.patience) {
+            (State::Calling { .. }, Patience::Endless) => {
                 self.state = State::Proceeding;
                 Pass::Up
             }
-            State::Completed { .. } | State::Accepted { .. } | State::Terminated => Pass::Absorbed,
+            (State::Calling { .. }, Patience::For(wait)) => {
+                self.state = State::ProceedingUntil {
+                    give_up_at: now + wait,
+                };
+                Pass::Up
+            }
+            (State::Proceeding | State::ProceedingUntil { .. }, _) => Pass::Up,
+            (State::Completed { .. } | State::Accepted { .. } | State::Terminated, _) => Pass::Absorbed,
         }
     }
 
     /// A 2xx arrived. Every one goes up: it may be a fork, or its ACK was lost.
     pub fn handle_success(&mut self, now: Instant) -> Pass {
         match self.state {
-            State::Calling { .. } | State::Proceeding => {
+            State::Calling { .. } | State::Proceeding | State::ProceedingUntil { .. } => {
                 self.state = State::Accepted { until: now + WAIT };
                 Pass::Up
             }
@@ -98,7 +121,7 @@ impl InviteClient {
         out: &mut Vec<Action>,
     ) -> Pass {
         match &self.state {
-            State::Calling { .. } | State::Proceeding => {
+            State::Calling { .. } | State::Proceeding | State::ProceedingUntil { .. } => {
                 let ack = ack();
                 out.push(Action::Send(ack.clone()));
                 self.state = State::Completed {
@@ -124,7 +147,11 @@ impl InviteClient {
                 self.state = State::Terminated;
                 true
             }
-            State::Proceeding | State::Completed { .. } | State::Accepted { .. } | State::Terminated => false,
+            State::Proceeding
+            | State::ProceedingUntil { .. }
+            | State::Completed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => false,
         }
     }
 
@@ -136,7 +163,9 @@ impl InviteClient {
     /// Timers A, B, D and M.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Action>) {
         match &mut self.state {
-            State::Calling { give_up_at, .. } if now >= *give_up_at => {
+            State::Calling { give_up_at, .. } | State::ProceedingUntil { give_up_at }
+                if now >= *give_up_at =>
+            {
                 self.state = State::Terminated;
                 out.push(Action::TimedOut);
             }
@@ -150,7 +179,7 @@ impl InviteClient {
                     self.state = State::Terminated;
                 }
             }
-            State::Proceeding | State::Terminated => {}
+            State::Proceeding | State::ProceedingUntil { .. } | State::Terminated => {}
         }
     }
 
@@ -161,13 +190,14 @@ impl InviteClient {
                 resend, give_up_at, ..
             } => earlier(resend, *give_up_at),
             State::Completed { until, .. } | State::Accepted { until } => Some(*until),
+            State::ProceedingUntil { give_up_at } => Some(*give_up_at),
             State::Proceeding | State::Terminated => None,
         }
     }
 
     /// True once a provisional response came and no final one: CANCEL may be sent (RFC 3261 §9.1).
     pub fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding)
+        matches!(self.state, State::Proceeding | State::ProceedingUntil { .. })
     }
 
     /// True when it can be forgotten.
@@ -207,6 +237,7 @@ mod tests {
             Bytes::from_static(b"INVITE"),
             Reliability::Reliable,
             Duration::from_secs(4),
+            Patience::Endless,
             start,
             &mut out,
         );
@@ -224,10 +255,30 @@ mod tests {
 
     #[test]
     fn a_provisional_stops_timers_a_and_b() {
-        let (mut client, _, _) = calling(Reliability::Unreliable);
-        assert_eq!(client.handle_provisional(), Pass::Up);
+        let (mut client, start, _) = calling(Reliability::Unreliable);
+        assert_eq!(client.handle_provisional(start), Pass::Up);
         assert!(client.is_proceeding());
         assert_eq!(client.next_deadline(), None);
+    }
+
+    #[test]
+    fn with_patience_a_missing_final_is_a_timeout() {
+        let start = Instant::now();
+        let (request, mut out) = (Bytes::from_static(b"INVITE"), vec![]);
+        let patience = Patience::For(Duration::from_secs(32));
+        let mut client =
+            InviteClient::start(request, Reliability::Unreliable, WAIT, patience, start, &mut out);
+        let heard = start + Duration::from_secs(3);
+        assert_eq!(client.handle_provisional(heard), Pass::Up);
+        assert_eq!(
+            client.handle_provisional(heard + Duration::from_secs(9)),
+            Pass::Up
+        );
+        assert_eq!(client.next_deadline(), Some(start + Duration::from_secs(35)));
+        out.clear();
+        client.handle_timeout(start + Duration::from_secs(35), &mut out);
+        assert_eq!(out, [Action::TimedOut]);
+        assert!(client.is_terminated());
     }
 
     #[test]
@@ -274,7 +325,7 @@ mod tests {
         let (mut client, start, mut out) = calling(Reliability::Unreliable);
         out.clear();
         assert_eq!(client.handle_success(start), Pass::Up);
-        assert_eq!(client.handle_provisional(), Pass::Absorbed);
+        assert_eq!(client.handle_provisional(start), Pass::Absorbed);
         assert_eq!(
             client.handle_failure(|| panic!("no ACK"), start, &mut out),
             Pass::Absorbed
@@ -286,8 +337,8 @@ mod tests {
     fn a_transport_failure_ends_it_only_while_nobody_answered() {
         let (mut client, _, _) = calling(Reliability::Reliable);
         assert!(client.handle_transport_failure());
-        let (mut client, _, _) = calling(Reliability::Reliable);
-        let _ = client.handle_provisional();
+        let (mut client, start, _) = calling(Reliability::Reliable);
+        let _ = client.handle_provisional(start);
         assert!(!client.handle_transport_failure());
         assert!(client.is_proceeding());
     }
@@ -295,7 +346,14 @@ mod tests {
     fn calling(reliability: Reliability) -> (InviteClient, Instant, Vec<Action>) {
         let start = Instant::now();
         let mut out = vec![];
-        let client = InviteClient::start(Bytes::from_static(b"INVITE"), reliability, WAIT, start, &mut out);
+        let client = InviteClient::start(
+            Bytes::from_static(b"INVITE"),
+            reliability,
+            WAIT,
+            Patience::Endless,
+            start,
+            &mut out,
+        );
         assert_eq!(out, [send("INVITE")]);
         (client, start, out)
     }
