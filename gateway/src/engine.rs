@@ -1,4 +1,75 @@
-//! The call logic: pure, driven by values. Knows nothing of sockets, files or clocks.
+//! The engine: calls, legs, bridges and everything a router may ask of them, as pure values.
+//!
+//! Inputs go in one at a time, outputs come out in order; time, randomness and the world's answers are
+//! inputs, so a whole day of calls runs in simulation from a seed. Where to look:
+//!
+//! | what | file |
+//! |---|---|
+//! | one input as a transaction, what goes out in which order | `engine.rs`, `tx.rs`, `table.rs` |
+//! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
+//! | answer, early media towards the caller | `answering.rs` |
+//! | dialling out, targets, CANCEL at the ring limit | `dialing.rs`, `number_policy.rs` |
+//! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
+//! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
+//! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
+//! | control requests, idempotency, batch, resume | `control.rs`, `replay.rs`, `sessions.rs`, `journal.rs`, `audience.rs` |
+//!
+//! Must not know sockets, tokio, files, or what time it is.
 
+pub mod admission;
+mod answering;
+mod audibility;
+mod audience;
+mod bridge;
+mod bridging;
+mod call;
+mod call_record;
+mod cause;
+mod collecting;
+mod commands;
+mod control;
+mod controllers;
+mod dialing;
+mod draining;
+mod ending;
+#[expect(
+    clippy::module_inception,
+    reason = "the conductor is named like the room it conducts"
+)]
+mod engine;
+mod gates;
+mod gauges;
+mod holding;
+mod identity;
+mod inbound;
+pub mod io;
+mod journal;
+pub mod keys;
+mod leg;
+mod media_plan;
 pub mod metrics;
 pub mod number_policy;
+mod op;
+mod playing;
+mod quality;
+mod reconcile;
+mod recording;
+mod replay;
+mod saved_limits;
+mod sessions;
+mod setup;
+mod signalling;
+mod snapshot;
+mod sounds;
+mod stats_feed;
+mod streams;
+mod table;
+mod tallying;
+mod taping;
+mod timers;
+mod tx;
+mod world;
+
+pub use engine::Engine;
+pub use setup::Setup;
+pub use world::World;

@@ -20,4 +20,4 @@ pub mod stream;
 pub mod tone;
 
 pub use command::*;
-pub use event::Event;
+pub use event::{Event, PlayEnd};

@@ -87,6 +87,8 @@ pub enum Input {
     Recorder(RecorderEvent),
     /// The prompts folder was read.
     Prompts(Vec<(String, Arc<Sound>)>),
+    /// Music was loaded: pieces in order, by class.
+    Music(Vec<(String, Vec<Arc<Sound>>)>),
     /// Free space where recordings go.
     DiskFree {
         /// Mebibytes.
@@ -97,6 +99,8 @@ pub enum Input {
         /// After so long the remaining calls are ended; none: never.
         deadline_ms: Option<u64>,
     },
+    /// The process stops now: every call is ended.
+    Stopping,
     /// Time went by: a deadline given by `next_deadline` was reached.
     Tick,
 }
@@ -121,6 +125,8 @@ pub enum Output {
         /// Which.
         flow: sip::endpoint::Flow,
     },
+    /// An order of the engine for the endpoint; the core takes it, the shell never sees it.
+    Sip(sip::endpoint::Command),
     /// Give these changes to a shard, together.
     Media {
         /// Which shard.

@@ -111,7 +111,8 @@ pub struct TrunkNumbers {
 }
 
 impl TrunkNumbers {
-    pub(super) fn may_show(&self, caller_id: &str) -> bool {
+    /// Whether that number may be shown as the caller's.
+    pub fn may_show(&self, caller_id: &str) -> bool {
         let number = parse_inbound(caller_id, self).number;
         self.caller_ids
             .iter()
@@ -154,6 +155,8 @@ pub enum Presentation {
     Withhold,
     /// Show it.
     Show,
+    /// Nothing: the digits are only taken off.
+    Unchanged,
 }
 
 /// An old spelling and the present one, both E.164 prefixes with `+`.

@@ -1,0 +1,265 @@
+//! Admission: how many calls and legs may be up, and how fast new ones may come.
+//!
+//! A count is the number of live guards, one row each, never a counter that goes up and down: a call
+//! that is gone cannot still be counted. Pure; time is an argument. Knows nothing of SIP.
+
+use std::time::{Duration, Instant};
+
+use super::keys::{CallKey, LegKey};
+use super::table::{Row, Table};
+
+/// Which way a leg on a trunk goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// The peer called us.
+    In,
+    /// We called the peer.
+    Out,
+}
+
+/// Holds a place as long as it stands in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard;
+
+impl Row for Guard {
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// Tokens that come back with time: `rate` a second, at most `burst` saved up.
+#[derive(Clone, Debug)]
+pub struct TokenBucket {
+    rate: u32,
+    burst: u32,
+    /// Nano-tokens, so that no fraction is lost between fills.
+    level_nano: u64,
+    filled_at: Instant,
+}
+
+const NANO: u64 = 1_000_000_000;
+
+impl TokenBucket {
+    /// A full bucket; `rate` 0 means no limit.
+    pub fn new(rate: u32, burst: u32, now: Instant) -> Self {
+        TokenBucket {
+            rate,
+            burst,
+            level_nano: u64::from(burst) * NANO,
+            filled_at: now,
+        }
+    }
+
+    /// Changes the rate; what was saved up stays.
+    pub fn set_rate(&mut self, rate: u32, now: Instant) {
+        self.fill(now);
+        self.rate = rate;
+    }
+
+    /// Tokens a second; 0 means no limit.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Whether a token is there, without taking it.
+    pub fn has_token(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.rate == 0 || self.level_nano >= NANO
+    }
+
+    /// Takes a token; false: there was none.
+    pub fn take(&mut self, now: Instant) -> bool {
+        if !self.has_token(now) {
+            return false;
+        }
+        if self.rate > 0 {
+            self.level_nano -= NANO;
+        }
+        true
+    }
+
+    /// Returns a token.
+    pub fn give_back(&mut self) {
+        self.level_nano = self
+            .level_nano
+            .saturating_add(NANO)
+            .min(u64::from(self.burst) * NANO);
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.filled_at);
+        let elapsed_ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let gained = elapsed_ns.saturating_mul(u64::from(self.rate));
+        self.level_nano = self
+            .level_nano
+            .saturating_add(gained)
+            .min(u64::from(self.burst) * NANO);
+        self.filled_at = now.max(self.filled_at);
+    }
+}
+
+/// The largest value of the last 60 s, in steps of a second.
+#[derive(Clone, Debug, Default)]
+pub struct Peak {
+    /// (second, largest value seen in it), oldest first, at most [`PEAK_WINDOW_S`] of them.
+    seconds: std::collections::VecDeque<(u64, usize)>,
+}
+
+/// How long a peak is remembered, seconds.
+pub const PEAK_WINDOW_S: u64 = 60;
+
+impl Peak {
+    /// Notes the value at `second` of the engine's life.
+    pub fn note(&mut self, value: usize, second: u64) {
+        match self.seconds.back_mut() {
+            Some((last, largest)) if *last == second => *largest = value.max(*largest),
+            Some(_) | None => self.seconds.push_back((second, value)),
+        }
+        while self
+            .seconds
+            .front()
+            .is_some_and(|(first, _)| first + PEAK_WINDOW_S < second)
+        {
+            self.seconds.pop_front();
+        }
+    }
+
+    /// The largest value since `second` − 60.
+    pub fn at(&self, second: u64) -> usize {
+        let inside = self.seconds.iter().filter(|(s, _)| s + PEAK_WINDOW_S >= second);
+        inside.map(|(_, value)| *value).max().unwrap_or(0)
+    }
+}
+
+/// Limits of one scope (the instance or a trunk) and the bucket of its rate.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Most at once; 0 = no limit.
+    pub calls_max: u32,
+    /// New ones a second.
+    pub bucket: TokenBucket,
+    /// Largest count of the last minute.
+    pub peak: Peak,
+}
+
+impl Gate {
+    /// A gate with a full bucket.
+    pub fn new(calls_max: u32, calls_per_second: u32, burst: u32, now: Instant) -> Self {
+        Gate {
+            calls_max,
+            bucket: TokenBucket::new(calls_per_second, burst, now),
+            peak: Peak::default(),
+        }
+    }
+
+    /// Whether one more fits beside `active`.
+    pub fn has_room(&self, active: usize) -> bool {
+        self.calls_max == 0 || active < self.calls_max as usize
+    }
+}
+
+/// The live guards.
+#[derive(Debug, Default)]
+pub struct Guards {
+    /// One for each call that is up.
+    pub calls: Table<CallKey, Guard>,
+    /// One for each leg that is up, by trunk.
+    pub legs: Table<(usize, Way, LegKey), Guard>,
+}
+
+impl Guards {
+    /// Calls up now.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Legs of one trunk up now, both ways or one.
+    pub fn legs_of(&self, trunk: usize, way: Option<Way>) -> usize {
+        let of_trunk = self.legs.iter().filter(|((of, _, _), _)| *of == trunk);
+        of_trunk
+            .filter(|((_, going, _), _)| way.is_none_or(|way| way == *going))
+            .count()
+    }
+
+    /// Makes changes final.
+    pub fn commit(&mut self) {
+        self.calls.commit();
+        self.legs.commit();
+    }
+
+    /// Takes changes back.
+    pub fn rollback(&mut self) {
+        self.calls.rollback();
+        self.legs.rollback();
+    }
+}
+
+/// Seconds since `start`, for [`Peak`].
+pub fn second_of(now: Instant, start: Instant) -> u64 {
+    now.saturating_duration_since(start).as_secs()
+}
+
+/// How long until a bucket of `rate` has a token again, rounded up: what Retry-After may say at least.
+pub fn refill_time(rate: u32) -> Duration {
+    if rate == 0 {
+        Duration::ZERO
+    } else {
+        Duration::from_secs(1) / rate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_then_its_rate() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(20, 5, start);
+        let at_once = (0..10).filter(|_| bucket.take(start)).count();
+        assert_eq!(at_once, 5);
+        let over_a_second = (1..=1000)
+            .filter(|ms| bucket.take(start + Duration::from_millis(*ms)))
+            .count();
+        assert_eq!(over_a_second, 20);
+    }
+
+    #[test]
+    fn rate_zero_never_refuses() {
+        let now = Instant::now();
+        let mut bucket = TokenBucket::new(0, 5, now);
+        assert!((0..1000).all(|_| bucket.take(now)));
+    }
+
+    #[test]
+    fn time_going_back_gives_no_tokens() {
+        let now = Instant::now() + Duration::from_secs(10);
+        let mut bucket = TokenBucket::new(1, 1, now);
+        assert!(bucket.take(now));
+        assert!(!bucket.take(now - Duration::from_secs(9)));
+        assert!(!bucket.take(now));
+    }
+
+    #[test]
+    fn a_peak_is_forgotten_after_a_minute() {
+        let mut peak = Peak::default();
+        peak.note(70, 0);
+        peak.note(30, 59);
+        assert_eq!(peak.at(60), 70);
+        assert_eq!(peak.at(61), 30);
+        peak.note(5, 121);
+        assert_eq!(peak.at(121), 5);
+    }
+
+    #[test]
+    fn counts_are_live_guards() {
+        let mut guards = Guards::default();
+        guards.legs.insert((0, Way::In, LegKey(1)), Guard);
+        guards.legs.insert((0, Way::Out, LegKey(2)), Guard);
+        guards.legs.insert((1, Way::In, LegKey(3)), Guard);
+        assert_eq!(guards.legs_of(0, None), 2);
+        assert_eq!(guards.legs_of(0, Some(Way::Out)), 1);
+        guards.rollback();
+        assert_eq!(guards.legs_of(0, None), 0);
+    }
+}

@@ -1,0 +1,192 @@
+//! Causes: what a SIP status or a Q.850 cause means here, and what we tell the peer.
+//!
+//! One table for each direction (RFC 3398 §7.2.4.1 and §8.2.6.1, RFC 3326). Pure; knows nothing of
+//! legs, trunks or time.
+
+use crate::control::protocol::EndReason;
+
+/// How a final answer to our INVITE is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// Q.850 cause.
+    pub q850: u8,
+    /// What the router is told.
+    pub reason: EndReason,
+    /// Whether another target may do better, where the trunk's `route_on` lists the status.
+    pub may_route_on: bool,
+}
+
+/// Reads a final status of the peer (300-699). `rang` says whether an 18x came before.
+pub fn of_status(status: u16, rang: bool) -> Meaning {
+    use EndReason::*;
+    let (q850, reason, may_route_on) = match status {
+        300..=399 => (23, Failed, false),
+        401 | 402 | 403 | 407 => (21, NotAllowed, true),
+        404 | 485 | 604 => (1, NotFound, false),
+        408 if rang => (102, NoAnswer, false),
+        408 => (102, Unreachable, true),
+        410 => (22, NotFound, false),
+        484 => (28, NotFound, false),
+        480 => (18, NoAnswer, true),
+        486 | 600 => (17, Busy, false),
+        487 => (16, Cancelled, false),
+        488 | 606 => (65, Failed, true),
+        400 | 481 => (41, Failed, false),
+        405 => (63, Failed, false),
+        406 | 415 | 501 => (79, Failed, false),
+        482 | 483 => (25, Failed, false),
+        500 => (41, Failed, true),
+        502 => (38, Unreachable, true),
+        503 => (41, Unreachable, true),
+        504 => (102, Unreachable, true),
+        603 | 607 | 608 => (21, Rejected, false),
+        _ => (127, Failed, false),
+    };
+    Meaning {
+        q850,
+        reason,
+        may_route_on,
+    }
+}
+
+/// Reads a Q.850 cause of the peer's Reason header; `None`: the status alone decides the reason.
+pub fn of_q850(q850: u8) -> Option<EndReason> {
+    use EndReason::*;
+    match q850 {
+        1 | 2 | 3 | 26 | 22 | 23 | 28 => Some(NotFound),
+        16 => Some(Completed),
+        17 => Some(Busy),
+        18 | 19 => Some(NoAnswer),
+        20 | 31 | 34 | 38 | 41 | 42 | 47 | 58 | 88 | 27 | 102 => Some(Unreachable),
+        21 => Some(Rejected),
+        55 | 57 | 87 => Some(NotAllowed),
+        65 | 70 | 29 | 79 | 111 | 127 => Some(Failed),
+        _ => None,
+    }
+}
+
+/// The status for a Q.850 cause that is to be told in SIP.
+pub fn status_of_q850(q850: u8) -> u16 {
+    match q850 {
+        1 | 2 | 3 | 26 => 404,
+        17 => 486,
+        18 => 408,
+        19 | 20 | 31 => 480,
+        21 => 403,
+        22 | 23 => 410,
+        28 => 484,
+        34 | 38 | 41 | 42 | 47 | 58 | 88 => 503,
+        55 | 57 | 87 => 403,
+        65 | 70 => 488,
+        29 | 79 => 501,
+        27 => 502,
+        102 => 504,
+        _ => 500,
+    }
+}
+
+/// The Q.850 cause that goes with a status we send ourselves.
+pub fn q850_of_own_status(status: u16) -> u8 {
+    match status {
+        403 => 21,
+        404 => 1,
+        480 => 19,
+        484 => 28,
+        486 | 600 => 17,
+        488 => 65,
+        487 => 16,
+        603 => 21,
+        503 => 42,
+        other => of_status(other, false).q850,
+    }
+}
+
+/// The Q.850 cause of a BYE or CANCEL of ours that ends a leg for `reason`.
+pub fn q850_of_reason(reason: EndReason) -> u8 {
+    use EndReason::*;
+    match reason {
+        Completed | Cancelled | MaxDuration => 16,
+        Busy => 17,
+        NoAnswer => 19,
+        Rejected | NotAllowed => 21,
+        NotFound => 1,
+        Limit => 42,
+        Unreachable | Draining | ControllerLost | Failed => 41,
+        MediaTimeout | SessionExpired => 102,
+    }
+}
+
+/// The reason a refusal by the router stands for, from the status it chose.
+pub fn reason_of_own_status(status: u16) -> EndReason {
+    use EndReason::*;
+    match status {
+        486 | 600 => Busy,
+        404 | 410 | 484 | 485 | 604 => NotFound,
+        403 => NotAllowed,
+        408 | 480 => NoAnswer,
+        503 | 502 | 504 => Unreachable,
+        488 | 606 | 500 | 501 => Failed,
+        _ => Rejected,
+    }
+}
+
+/// A Reason header value (RFC 3326, RFC 6432).
+pub fn reason_header(q850: u8) -> String {
+    format!("Q.850;cause={q850}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use EndReason::*;
+
+    #[test]
+    fn statuses_read_as_rfc_3398_says() {
+        let table = [
+            (486, 17, Busy),
+            (600, 17, Busy),
+            (603, 21, Rejected),
+            (404, 1, NotFound),
+            (484, 28, NotFound),
+            (480, 18, NoAnswer),
+            (500, 41, Failed),
+            (503, 41, Unreachable),
+            (504, 102, Unreachable),
+            (488, 65, Failed),
+            (403, 21, NotAllowed),
+            (302, 23, Failed),
+            (499, 127, Failed),
+        ];
+        for (status, q850, reason) in table {
+            let meaning = of_status(status, false);
+            assert_eq!((meaning.q850, meaning.reason), (q850, reason), "status {status}");
+        }
+    }
+
+    #[test]
+    fn a_408_after_ringing_is_no_answer_and_stays() {
+        assert_eq!(of_status(408, true).reason, NoAnswer);
+        assert!(!of_status(408, true).may_route_on);
+        assert_eq!(of_status(408, false).reason, Unreachable);
+        assert!(of_status(408, false).may_route_on);
+    }
+
+    #[test]
+    fn causes_map_to_statuses_and_reasons() {
+        for (q850, status) in [
+            (1, 404),
+            (17, 486),
+            (18, 408),
+            (21, 403),
+            (34, 503),
+            (65, 488),
+            (102, 504),
+            (99, 500),
+        ] {
+            assert_eq!(status_of_q850(q850), status, "cause {q850}");
+        }
+        assert_eq!(of_q850(17), Some(Busy));
+        assert_eq!(of_q850(42), Some(Unreachable));
+        assert_eq!(of_q850(98), None);
+    }
+}

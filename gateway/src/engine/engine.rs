@@ -1,0 +1,553 @@
+//! The engine: takes one input at a time, runs it as a transaction, and says what follows.
+//!
+//! A conductor. It owns the tables, the journal and the audience, and knows in which order what a
+//! transaction leaves behind goes out; every rule is in the room that [`super`] names for it.
+//! Must not know sockets, tokio, files or the wall clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::Change;
+
+use super::audience::Audience;
+use super::control::{self, RequestId};
+use super::gates::{Gates, Scope};
+use super::io::{ConnKey, Input, Now, Output};
+use super::journal::{Facts, Journal};
+use super::keys::{CallKey, LegKey};
+use super::leg::Stage;
+use super::metrics::EngineMetrics;
+use super::replay::Replies;
+use super::setup::Setup;
+use super::sounds::Sounds;
+use super::tx::{About, Draft, Outbox, Tx};
+use super::world::World;
+use super::{
+    call_record, controllers, draining, ending, reconcile, saved_limits, sessions, signalling, stats_feed,
+    streams, tallying, taping, timers,
+};
+use crate::control::protocol::{
+    Cause, CauseBy, Envelope, Event, Failure, GatewayStarted, Id, LegStatsResult, Name, Nothing, Request,
+    ResultBody, Timestamp,
+};
+
+/// Questions to shards that are answered later, at most.
+pub const QUESTIONS_MAX: usize = 1024;
+/// How long a shard may take to answer.
+pub const QUESTION_TIME: Duration = Duration::from_secs(1);
+
+/// The engine.
+pub struct Engine {
+    pub(super) setup: Arc<Setup>,
+    pub(super) world: World,
+    pub(super) gates: Gates,
+    pub(super) sounds: Sounds,
+    pub(super) metrics: EngineMetrics,
+    pub(super) journal: Journal,
+    pub(super) audience: Audience,
+    pub(super) replies: Replies,
+    /// `seq` of the last reply that was written.
+    pub(super) replied_seq: u64,
+    pub(super) outputs: VecDeque<Output>,
+    questions: BTreeMap<u64, Question>,
+    started: Instant,
+    nobody: Name,
+}
+
+/// A `leg.stats` on its way.
+struct Question {
+    conn: ConnKey,
+    id: RequestId,
+    leg: Id,
+    until: Instant,
+}
+
+impl Engine {
+    /// An engine without calls. `seed` decides ids, tags and draws.
+    pub fn new(setup: Arc<Setup>, seed: [u8; 32], now: Now) -> Self {
+        let limits = &setup.config.limits;
+        // A burst of 5 is the contract's, for the instance too.
+        let instance = (limits.calls, limits.calls_per_second, 5);
+        let trunks = setup
+            .config
+            .trunks
+            .iter()
+            .map(|trunk| (trunk.calls, trunk.calls_per_second, trunk.burst));
+        let trunks: Vec<_> = trunks.collect();
+        let mut gates = Gates::new(instance, &trunks, now.mono);
+        saved_limits::apply(&setup, &mut gates, now.mono);
+        let mut engine = Engine {
+            world: World::new(&setup.epoch, seed),
+            gates,
+            sounds: Sounds::default(),
+            metrics: EngineMetrics::new(),
+            journal: Journal::new(setup.epoch.as_str().into()),
+            audience: Audience::new(now.mono),
+            replies: Replies::default(),
+            replied_seq: 0,
+            outputs: VecDeque::new(),
+            questions: BTreeMap::new(),
+            started: now.mono,
+            nobody: Name::from("gateway"),
+            setup,
+        };
+        let lost_calls = engine.setup.lost_calls;
+        engine.by(CauseBy::Policy, now, |tx| {
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            tx.tell(
+                About::default(),
+                Event::GatewayStarted(GatewayStarted { version, lost_calls }),
+            );
+        });
+        engine
+    }
+
+    /// Takes what the SIP endpoint reports.
+    pub fn handle_sip(&mut self, event: sip::endpoint::Event, now: Now) {
+        let call = self
+            .world
+            .sessions
+            .get(&event.session())
+            .and_then(|leg| self.call_of(*leg));
+        self.supervised(CauseBy::Peer, call, now, |tx| signalling::handle(tx, event));
+    }
+
+    /// Takes any other input. Datagrams and streams are the endpoint's and never come here.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Media {
+                event:
+                    media::Event::Stats {
+                        request,
+                        stats,
+                        stream,
+                    },
+                ..
+            } if request != 0 => {
+                self.answer_stats(request, LegKey::of_stream(stream), &stats);
+            }
+            Input::Media { event, .. } => {
+                let call = stream_of(&event).and_then(|stream| self.call_of(LegKey::of_stream(stream)));
+                self.supervised(CauseBy::Peer, call, now, |tx| streams::handle(tx, event));
+            }
+            Input::ControlOpened { conn } => self.audience.opened(conn),
+            Input::Control { conn, id, request } => control::handle(self, conn, id, request, now),
+            Input::ControlDrained { conn } => sessions::feed_backlog(self, conn),
+            Input::ControlClosed { conn } => {
+                if let Some(app) = self.audience.closed(conn) {
+                    self.by(CauseBy::Peer, now, |tx| controllers::lost(tx, &app));
+                }
+            }
+            Input::Recorder(event) => {
+                self.supervised(CauseBy::Policy, None, now, |tx| taping::handle(tx, event))
+            }
+            Input::Prompts(prompts) => self.sounds.prompts = prompts.into_iter().collect(),
+            Input::Music(music) => self.sounds.music = music.into_iter().collect(),
+            Input::DiskFree { mb } => self.gates.set_free_mb(mb),
+            Input::Drain { deadline_ms } => {
+                self.by(CauseBy::Policy, now, |tx| draining::start(tx, deadline_ms))
+            }
+            Input::Stopping => self.by(CauseBy::Policy, now, stopping),
+            Input::Tick
+            | Input::Datagram { .. }
+            | Input::Connected { .. }
+            | Input::StreamData { .. }
+            | Input::Disconnected { .. } => {}
+        }
+    }
+
+    /// Wakes everything whose time has come.
+    pub fn handle_timeout(&mut self, now: Now) {
+        for due in timers::due(&self.world, self.gates.next_deadline(), now.mono) {
+            let call = match due {
+                timers::Due::Call(call) => Some(call),
+                timers::Due::Leg(leg) => self.call_of(leg),
+                timers::Due::Op(op) => self.world.ops.get(&op).map(|op| op.call),
+                timers::Due::Recording(key) => self.world.recordings.get(&key).map(|row| row.call),
+                timers::Due::Drain => None,
+            };
+            self.supervised(CauseBy::Timer, call, now, |tx| timers::wake(tx, due));
+        }
+        self.expire_questions(now.mono);
+        stats_feed::run(self, now);
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When `handle_timeout` is wanted.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let questions = self.questions.values().map(|question| question.until).min();
+        let all = [
+            self.world.next_deadline(),
+            self.gates.next_deadline(),
+            self.audience.next_deadline(),
+            questions,
+        ];
+        all.into_iter().flatten().min()
+    }
+
+    /// Counters.
+    pub fn metrics(&self) -> &EngineMetrics {
+        &self.metrics
+    }
+
+    /// Counters to change, for those that the shell counts.
+    pub fn metrics_mut(&mut self) -> &mut EngineMetrics {
+        &mut self.metrics
+    }
+
+    /// True when nothing is left of any call.
+    pub fn is_empty(&self) -> bool {
+        self.world.is_empty()
+    }
+
+    /// What there is, for tests that look at invariants.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Runs `work` as one transaction; an error takes everything back, and so does a panic.
+    pub(super) fn transact<T>(
+        &mut self,
+        now: Now,
+        cause: Cause,
+        app: Name,
+        work: impl FnOnce(&mut Tx) -> Result<T, Failure>,
+    ) -> Result<(T, Outbox), Failure> {
+        let setup = self.setup.clone();
+        let mut tx = Tx {
+            world: &mut self.world,
+            gates: &mut self.gates,
+            setup: &setup,
+            sounds: &self.sounds,
+            metrics: &mut self.metrics,
+            now,
+            cause,
+            group: None,
+            app,
+            out: Outbox::default(),
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let value = work(&mut tx)?;
+            ending::claim_touched(&mut tx);
+            reconcile::run(&mut tx);
+            Ok(value)
+        }));
+        let outbox = tx.out;
+        match outcome {
+            Ok(Ok(value)) => Ok((value, outbox)),
+            Ok(Err(failure)) => {
+                self.take_back(outbox);
+                Err(failure)
+            }
+            Err(_) => {
+                self.take_back(outbox);
+                self.metrics.call_panicked();
+                let message = "a room panicked; its input was taken back".to_owned();
+                self.outputs.push_back(Output::Log { warn: true, message });
+                Err(Failure::internal("the command failed inside the gateway"))
+            }
+        }
+    }
+
+    fn take_back(&mut self, outbox: Outbox) {
+        self.world.rollback();
+        for scope in outbox.tokens {
+            self.gates.give_back(scope);
+        }
+    }
+
+    /// Makes a transaction final: reply, events, media, SIP, recorder, ledger, records, in this order.
+    pub(super) fn commit(
+        &mut self,
+        outbox: Outbox,
+        now: Now,
+        answers: Option<(ConnKey, &RequestId, &ResultBody)>,
+    ) {
+        self.world.commit();
+        self.note_peaks(now.mono);
+        if let Some((conn, id, body)) = answers {
+            self.replied_seq = self.journal.last_seq() + outbox.events.len() as u64;
+            control::reply(self, conn, id, self.replied_seq, body, false);
+        }
+        for draft in outbox.events {
+            self.publish(draft, now);
+        }
+        let media = outbox.media.into_iter();
+        self.outputs
+            .extend(media.map(|(shard, command)| Output::Media { shard, command }));
+        self.outputs.extend(outbox.sip.into_iter().map(Output::Sip));
+        self.outputs
+            .extend(outbox.recorder.into_iter().map(Output::Recorder));
+        for call in outbox.ledger {
+            self.keep_ledger(call, now);
+        }
+        let records = outbox.records.into_iter();
+        self.outputs.extend(records.map(|(call, record)| Output::Record {
+            call: call.as_str().to_owned(),
+            record,
+        }));
+        self.outputs.extend(
+            outbox
+                .log
+                .into_iter()
+                .map(|(warn, message)| Output::Log { warn, message }),
+        );
+        if outbox.save_limits {
+            let limits = saved_limits::of(&self.setup, &self.gates);
+            self.outputs.push_back(Output::SaveLimits { limits });
+        }
+        if outbox.drained {
+            self.outputs.push_back(Output::Drained);
+        }
+    }
+
+    /// Reads the world through a transaction that changes nothing.
+    pub(super) fn read<T>(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut Tx) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (value, outbox) = self.transact(now, Cause::By(CauseBy::Policy), self.nobody.clone(), work)?;
+        debug_assert!(outbox.events.is_empty(), "reading changes nothing");
+        self.world.commit();
+        Ok(value)
+    }
+
+    /// An input that is no command and belongs to no call.
+    fn by(&mut self, by: CauseBy, now: Now, work: impl FnOnce(&mut Tx)) {
+        self.supervised(by, None, now, work);
+    }
+
+    /// An input that is no command. Should it panic, the call it belongs to ends, alone.
+    fn supervised(&mut self, by: CauseBy, call: Option<CallKey>, now: Now, work: impl FnOnce(&mut Tx)) {
+        let outcome = self.transact(now, Cause::By(by), self.nobody.clone(), |tx| {
+            work(tx);
+            Ok(())
+        });
+        match outcome {
+            Ok(((), outbox)) => self.commit(outbox, now, None),
+            Err(_) => self.end_faulty(call, now),
+        }
+    }
+
+    fn end_faulty(&mut self, call: Option<CallKey>, now: Now) {
+        let Some(call) = call else { return };
+        let outcome = self.transact(now, Cause::By(CauseBy::Fault), self.nobody.clone(), |tx| {
+            ending::end_faulty_call(tx, call);
+            Ok(())
+        });
+        if let Ok(((), outbox)) = outcome {
+            self.commit(outbox, now, None);
+        }
+    }
+
+    fn publish(&mut self, draft: Draft, now: Now) {
+        let Draft {
+            event,
+            about,
+            cause,
+            group,
+        } = draft;
+        let facts = Facts {
+            kind: event.type_name(),
+            call: about.subject.call.clone(),
+            leg: about.subject.leg.clone(),
+        };
+        let mono_us = self.mono_us(now);
+        let epoch = self.journal.epoch().clone();
+        let setup = &self.setup;
+        let line = |seq| {
+            let envelope = Envelope {
+                seq,
+                type_name: event.type_name(),
+                epoch: &epoch,
+                ts: Timestamp(now.wall_us),
+                mono_us,
+                instance: &setup.instance,
+                subject: &about.subject,
+                group: group.as_ref(),
+                cause: &cause,
+                tags: &about.tags,
+                data: &event,
+            };
+            // Events are plain data; should one not serialise, its number must not be missing.
+            envelope
+                .to_line()
+                .map_or_else(|_| String::from("{}"), |line| line.to_string())
+        };
+        let entry = self.journal.append(facts, line, now.mono);
+        self.metrics.event();
+        let hearers = self.audience.live_for(entry);
+        self.outputs.extend(hearers.map(|conn| Output::Control {
+            conn,
+            line: entry.line.clone(),
+        }));
+    }
+
+    fn keep_ledger(&mut self, call: CallKey, now: Now) {
+        let record = self.read(now, |tx| Ok(call_record::of_call(tx, call)));
+        let Ok(Some(record)) = record else { return };
+        if let Ok(line) = serde_json::to_string(&record) {
+            let call = record.call.as_str().to_owned();
+            self.outputs.push_back(Output::Ledger {
+                call,
+                record: line.into(),
+            });
+        }
+    }
+
+    fn note_peaks(&mut self, now: Instant) {
+        self.gates.note(Scope::Instance, self.world.guards.calls(), now);
+        for trunk in 0..self.gates.trunks() {
+            let legs = self.world.guards.legs_of(trunk, None);
+            self.gates.note(Scope::Trunk(trunk), legs, now);
+        }
+    }
+
+    /// Microseconds of the engine's life.
+    pub(super) fn mono_us(&self, now: Now) -> u64 {
+        let mono = now.mono.saturating_duration_since(self.started);
+        u64::try_from(mono.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn call_of(&self, leg: LegKey) -> Option<CallKey> {
+        self.world.legs.get(&leg).map(|leg| leg.call)
+    }
+
+    /// `hello` of an app whose last connection had gone.
+    pub(super) fn controller_returned(&mut self, app: &Name, now: Now) {
+        if self.world.lost_apps.contains(app) {
+            self.by(CauseBy::Peer, now, |tx| controllers::returned(tx, app));
+        }
+    }
+
+    /// A name for the events of one batch.
+    pub(super) fn new_group(&mut self) -> Id {
+        self.world.make.next("g").1
+    }
+
+    /// Counts the dials of a request, done or refused.
+    pub(super) fn count_dials(&mut self, request: &Request, outcome: Result<(), &Failure>) {
+        for trunk in dialled_trunks(request, outcome) {
+            if let Some(trunk) = self.setup.trunk_by_name(&trunk) {
+                tallying::dial(&mut self.metrics, &self.setup, trunk, outcome);
+            }
+        }
+    }
+
+    /// `leg.stats`: asks the shard; the reply comes with its answer.
+    pub(super) fn ask_stats(
+        &mut self,
+        conn: ConnKey,
+        id: &RequestId,
+        leg: &Id,
+        now: Now,
+    ) -> Result<(), Failure> {
+        if self.questions.len() >= QUESTIONS_MAX {
+            return Err(Failure::too_many_inflight(QUESTIONS_MAX));
+        }
+        let request = self.world.make.number();
+        let (key, outbox) = self.transact(now, Cause::By(CauseBy::Policy), self.nobody.clone(), |tx| {
+            let key = super::commands::leg(tx, leg)?;
+            let row = super::holding::living(tx, key)?;
+            if row.media.local.is_none() || row.stage == Stage::Trying {
+                return Err(Failure::invalid_state("the leg has no media yet"));
+            }
+            tx.media_of(
+                key,
+                Change::Stats {
+                    stream: key.stream(),
+                    request,
+                },
+            );
+            Ok(key)
+        })?;
+        debug_assert!(key.0 != 0, "keys begin at 1");
+        self.commit(outbox, now, None);
+        let question = Question {
+            conn,
+            id: id.clone(),
+            leg: leg.clone(),
+            until: now.mono + QUESTION_TIME,
+        };
+        self.questions.insert(request, question);
+        Ok(())
+    }
+
+    fn answer_stats(&mut self, request: u64, leg: LegKey, stats: &media::stream::Stats) {
+        let Some(question) = self.questions.remove(&request) else {
+            return;
+        };
+        debug_assert!(
+            self.world.legs.get(&leg).is_none_or(|row| row.id == question.leg),
+            "answers match questions"
+        );
+        let stats = super::quality::of(stats);
+        let body = ResultBody::of(&LegStatsResult {
+            leg: question.leg,
+            stats,
+        });
+        let seq = self.journal.last_seq();
+        control::reply(self, question.conn, &question.id, seq, &body, false);
+    }
+
+    fn expire_questions(&mut self, now: Instant) {
+        let late = self
+            .questions
+            .iter()
+            .filter(|(_, question)| question.until <= now);
+        let late: Vec<u64> = late.map(|(request, _)| *request).collect();
+        for request in late {
+            if let Some(question) = self.questions.remove(&request) {
+                control::refuse(self, question.conn, &question.id, &Failure::deadline());
+            }
+        }
+    }
+}
+
+fn stopping(tx: &mut Tx) {
+    tx.tell(About::default(), Event::GatewayStopping(Nothing {}));
+    ending::end_all_for_stop(tx);
+}
+
+fn stream_of(event: &media::Event) -> Option<media::StreamKey> {
+    match event {
+        media::Event::Opened { stream, .. }
+        | media::Event::OpenFailed { stream }
+        | media::Event::Receiving { stream }
+        | media::Event::Sending { stream }
+        | media::Event::Silent { stream }
+        | media::Event::Heard { stream }
+        | media::Event::Dtmf { stream, .. }
+        | media::Event::Stats { stream, .. }
+        | media::Event::Closed { stream, .. } => Some(*stream),
+        media::Event::DtmfSent { .. } | media::Event::PlayStarted { .. } | media::Event::PlayEnded { .. } => {
+            None
+        }
+    }
+}
+
+/// Trunks of the dials that a request stands for: of a batch that was refused, only the step that was.
+fn dialled_trunks(request: &Request, outcome: Result<(), &Failure>) -> Vec<String> {
+    match request {
+        Request::LegDial(params) => vec![params.trunk.as_str().to_owned()],
+        Request::Batch(batch) => {
+            let refused = outcome
+                .err()
+                .and_then(|failure| failure.data.get("step")?.as_u64());
+            let steps = batch.steps.iter().enumerate().filter(|(index, step)| {
+                let counts = refused.is_none_or(|refused| refused == *index as u64);
+                step.method == "leg.dial" && counts
+            });
+            let trunks = steps.filter_map(|(_, step)| step.params.get("trunk")?.as_str().map(str::to_owned));
+            trunks.collect()
+        }
+        _ => Vec::new(),
+    }
+}

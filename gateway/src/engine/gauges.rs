@@ -1,0 +1,61 @@
+//! Levels at one moment, read from the live guards and tables.
+
+use super::admission::Way;
+use super::engine::Engine;
+use super::gates::Scope;
+use super::io::Now;
+use crate::control::protocol::Direction;
+use crate::observe::metrics::{Gauges, InstanceGauges, TrunkGauges};
+
+impl Engine {
+    /// What the metrics page shows as gauges.
+    pub fn gauges(&self, now: Now) -> Gauges {
+        let calls = self.world.guards.calls();
+        let instance = InstanceGauges {
+            instance: self.setup.config.instance.clone(),
+            calls_peak: self.gates.peak(Scope::Instance, calls, now.mono) as u64,
+            calls_limit: self.gates.calls_max(Scope::Instance).into(),
+            calls_per_second_limit: self.gates.calls_per_second(Scope::Instance).into(),
+        };
+        Gauges {
+            instances: vec![instance],
+            trunks: (0..self.gates.trunks())
+                .map(|trunk| self.trunk_gauges(trunk))
+                .collect(),
+            control_connections: self.audience.len() as u64,
+            journal_bytes: self.journal.bytes() as u64,
+            recordings_active: self
+                .world
+                .recordings
+                .iter()
+                .filter(|(_, row)| row.is_open())
+                .count() as u64,
+            disk_free_mb: self.gates.free_mb(),
+            draining: self.gates.is_draining(),
+        }
+    }
+
+    fn trunk_gauges(&self, trunk: usize) -> TrunkGauges {
+        let calls = |direction| {
+            let up = self
+                .world
+                .calls
+                .iter()
+                .filter(|(_, call)| !call.is_closing() && call.direction == direction);
+            let first = up.filter_map(|(_, call)| self.world.legs.get(call.legs.first()?));
+            first.filter(|leg| leg.trunk == trunk).count() as u64
+        };
+        TrunkGauges {
+            instance: self.setup.config.instance.clone(),
+            trunk: self
+                .setup
+                .trunk(trunk)
+                .map_or_else(String::new, |trunk| trunk.name.clone()),
+            calls_in: calls(Direction::In),
+            calls_out: calls(Direction::Out),
+            legs_in: self.world.guards.legs_of(trunk, Some(Way::In)) as u64,
+            legs_out: self.world.guards.legs_of(trunk, Some(Way::Out)) as u64,
+            legs_limit: self.gates.calls_max(Scope::Trunk(trunk)).into(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Limits that were set while the gateway ran, as text that survives a restart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::gates::{Gates, Scope};
+use super::setup::Setup;
+
+/// One scope's limits.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct Saved {
+    calls: u32,
+    calls_per_second: u32,
+}
+
+/// All limits as they were at the last `limits.set`.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct SavedLimits {
+    instance: Saved,
+    trunks: BTreeMap<String, Saved>,
+}
+
+/// The limits in force, as one JSON object.
+pub fn of(setup: &Setup, gates: &Gates) -> Arc<str> {
+    let saved = |scope| Saved {
+        calls: gates.calls_max(scope),
+        calls_per_second: gates.calls_per_second(scope),
+    };
+    let trunks = setup.config.trunks.iter().enumerate();
+    let trunks = trunks
+        .map(|(index, trunk)| (trunk.name.clone(), saved(Scope::Trunk(index))))
+        .collect();
+    let limits = SavedLimits {
+        instance: saved(Scope::Instance),
+        trunks,
+    };
+    serde_json::to_string(&limits).unwrap_or_default().into()
+}
+
+/// Puts the limits of an earlier run in force; trunks that are gone are passed over.
+pub fn apply(setup: &Setup, gates: &mut Gates, now: Instant) {
+    let Some(text) = &setup.saved_limits else { return };
+    let Ok(limits) = serde_json::from_str::<SavedLimits>(text) else {
+        return;
+    };
+    let mut set =
+        |scope, saved: Saved| gates.set(scope, Some(saved.calls), Some(saved.calls_per_second), now);
+    set(Scope::Instance, limits.instance);
+    for (name, saved) in limits.trunks {
+        if let Some(index) = setup.trunk_by_name(&name) {
+            set(Scope::Trunk(index), saved);
+        }
+    }
+}

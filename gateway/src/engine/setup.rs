@@ -1,0 +1,169 @@
+//! What does not change while the process runs: the configuration in the engine's terms.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use super::keys::{CallKey, LegKey};
+use super::number_policy::{
+    self, DialRules, NumberForm, NumberKind, Policy, Presentation, RulesError, TrunkNumbers,
+};
+use crate::config::{
+    self, Config, ControllerLost, DenySet, NumberIn, NumberPattern, NumberType, PrefixMeaning, Trunk,
+};
+use crate::control::protocol::{ControllerLostAction, Name, OnControllerLost, Within};
+
+/// Fixed facts of this run.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub config: Config,
+    /// Its instance as events name it.
+    pub instance: Name,
+    /// The name of this run's event numbering.
+    pub epoch: String,
+    /// Number policy.
+    pub policy: Policy,
+    /// What each trunk says of numbers, by index.
+    pub numbers: Vec<TrunkNumbers>,
+    /// RTP/RTCP port pairs of all shards.
+    pub port_pairs: usize,
+    /// Calls that were up when an earlier run died.
+    pub lost_calls: u64,
+    /// The schema of the control protocol, as JSON.
+    pub schema: String,
+    /// Limits set at run time by an earlier run (`limits.set`), as one JSON object.
+    pub saved_limits: Option<String>,
+}
+
+impl Setup {
+    /// Reads the engine's terms out of a configuration.
+    pub fn new(config: Config, epoch: String) -> Result<Self, RulesError> {
+        let policy = Policy::new(dial_rules(&config))?;
+        let numbers = config.trunks.iter().map(trunk_numbers).collect();
+        let ports = config.media.ports.end() - config.media.ports.start() + 1;
+        Ok(Setup {
+            instance: Name::from(config.instance.as_str()),
+            epoch,
+            policy,
+            numbers,
+            port_pairs: usize::from(ports) / 2,
+            lost_calls: 0,
+            schema: String::from("{}"),
+            saved_limits: None,
+            config,
+        })
+    }
+
+    /// A trunk by index.
+    pub fn trunk(&self, index: usize) -> Option<&Trunk> {
+        self.config.trunks.get(index)
+    }
+
+    /// What a trunk says of numbers.
+    pub fn numbers_of(&self, index: usize) -> Option<&TrunkNumbers> {
+        self.numbers.get(index)
+    }
+
+    /// The index of a trunk.
+    pub fn trunk_by_name(&self, name: &str) -> Option<usize> {
+        self.config.trunks.iter().position(|trunk| trunk.name == name)
+    }
+
+    /// The trunk with the longest `allow` prefix around a source.
+    pub fn trunk_by_source(&self, source: IpAddr) -> Option<usize> {
+        self.trunk_by_name(&self.config.trunk_by_source(source)?.name)
+    }
+
+    /// Whether a dial would come straight back to us.
+    pub fn is_own_listener(&self, remote: SocketAddr) -> bool {
+        self.config.sip.listen.iter().any(|listen| {
+            let same_host = listen.addr.ip() == remote.ip() || listen.addr.ip().is_unspecified();
+            same_host && listen.addr.port() == remote.port()
+        })
+    }
+
+    /// The media thread of a call: all its legs live there.
+    pub fn shard_of(&self, call: CallKey) -> usize {
+        let shards = self.config.media.shards.max(1) as u64;
+        usize::try_from(call.0 % shards).unwrap_or(0)
+    }
+
+    /// `o=` session id of a leg (RFC 8866 §5.2: unique for this host).
+    pub fn sdp_id(&self, leg: LegKey) -> u64 {
+        leg.0
+    }
+
+    /// Where the joined file of a recording will be.
+    pub fn recording_path(&self, recording: &str, wall_us: i64) -> String {
+        let path: PathBuf =
+            crate::observe::recordings::path::final_path(&self.config.recordings.dir, recording, wall_us);
+        path.to_string_lossy().into_owned()
+    }
+}
+
+fn dial_rules(config: &Config) -> DialRules {
+    let dial = &config.dial;
+    let meaning = |meaning: PrefixMeaning| match meaning {
+        PrefixMeaning::PrivacyOn => Presentation::Withhold,
+        PrefixMeaning::PrivacyOff => Presentation::Show,
+        PrefixMeaning::Ignore => Presentation::Unchanged,
+    };
+    let prefixes = dial.prefixes.iter().map(|(country, entries)| {
+        let entries: BTreeMap<_, _> = entries
+            .iter()
+            .map(|(digits, what)| (digits.clone(), meaning(*what)))
+            .collect();
+        (country.clone(), entries)
+    });
+    DialRules {
+        countries: dial.countries.clone(),
+        deny_prefixes: dial.deny_prefixes.clone(),
+        deny_sets: dial
+            .deny_sets
+            .iter()
+            .map(|DenySet::JpMobile| number_policy::DenySet::JpMobile)
+            .collect(),
+        deny_types: dial.deny_types.iter().map(|kind| number_kind(*kind)).collect(),
+        prefixes: prefixes.collect(),
+        rewrite: Vec::new(),
+    }
+}
+
+fn number_kind(kind: NumberType) -> NumberKind {
+    match kind {
+        NumberType::Premium => NumberKind::Premium,
+        NumberType::SharedCost => NumberKind::SharedCost,
+        NumberType::Personal => NumberKind::Personal,
+        NumberType::Pager => NumberKind::Pager,
+        NumberType::Uan => NumberKind::Uan,
+        NumberType::Voicemail => NumberKind::Voicemail,
+    }
+}
+
+fn trunk_numbers(trunk: &Trunk) -> TrunkNumbers {
+    TrunkNumbers {
+        home_country: trunk.home_country.clone(),
+        number_in: match trunk.number_in {
+            NumberIn::E164 => NumberForm::E164,
+            NumberIn::National => NumberForm::National,
+        },
+        caller_ids: trunk.caller_ids.iter().map(NumberPattern::to_string).collect(),
+        extensions: trunk.extensions,
+        emergency: false,
+    }
+}
+
+/// The configured rule in the protocol's terms.
+pub fn on_controller_lost(rule: ControllerLost) -> OnControllerLost {
+    let after_ms = u32::try_from(rule.after.as_millis())
+        .ok()
+        .and_then(Within::new)
+        .unwrap_or_default();
+    let action = match rule.action {
+        config::ControllerLostAction::Keep => ControllerLostAction::Keep,
+        config::ControllerLostAction::Music => ControllerLostAction::Music,
+        config::ControllerLostAction::Hangup => ControllerLostAction::Hangup,
+    };
+    OnControllerLost { after_ms, action }
+}

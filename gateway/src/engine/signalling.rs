@@ -1,0 +1,178 @@
+//! What the SIP endpoint reports, handed to the room that knows what it means.
+//!
+//! Events of a session whose leg has ended are its echo and change nothing.
+
+use bytes::Bytes;
+use sip::endpoint::{Command, Event as SipEvent, SessionKey};
+use sip::message::{Reason, Request};
+
+use super::ending::{End, end_leg};
+use super::keys::LegKey;
+use super::leg::Stage;
+use super::tx::Tx;
+use super::{answering, cause, dialing, holding, inbound, media_plan};
+use crate::control::protocol::{EndReason, EndedBy, Event, LegUpdated, Nothing};
+
+/// One report of the endpoint.
+pub fn handle(tx: &mut Tx, event: SipEvent) {
+    if let SipEvent::Incoming(invite) = event {
+        return inbound::offered(tx, invite);
+    }
+    let session = event.session();
+    let Some(key) = tx.world.sessions.get(&session).copied() else {
+        return;
+    };
+    if tx.world.legs.get(&key).is_none_or(|leg| leg.is_ended()) {
+        return refuse_late_offer(tx, event);
+    }
+    match event {
+        SipEvent::Incoming(_) => {}
+        SipEvent::PeerCancelled { request, .. } => cancelled(tx, key, &request),
+        SipEvent::Acknowledged { sdp, .. } => acknowledged(tx, key, sdp),
+        SipEvent::AckMissing { .. } => {
+            let end = End {
+                by: EndedBy::Timer,
+                q850: Some(102),
+                ..End::by_peer(EndReason::Unreachable)
+            };
+            end_leg(tx, key, end);
+        }
+        SipEvent::Progress {
+            remote_tag,
+            response,
+            sdp,
+            ..
+        } => dialing::progressed(tx, key, remote_tag, &response, sdp),
+        SipEvent::Answered {
+            remote_tag,
+            response,
+            sdp,
+            ..
+        } => dialing::answered(tx, key, &remote_tag, &response, sdp),
+        SipEvent::Refused { response, .. } => dialing::refused(tx, key, &response),
+        SipEvent::Unanswered { why, .. } => dialing::unanswered(tx, key, why),
+        // We cancelled, so the leg has ended already; should it not have, its end is told now.
+        SipEvent::Cancelled { .. } => end_leg(tx, key, End::by_peer(EndReason::Cancelled)),
+        SipEvent::Reinvite { offer, .. } => reinvited(tx, key, session, offer),
+        SipEvent::ReinviteAccepted { sdp, .. } => holding::peer_agreed(tx, key, sdp),
+        SipEvent::ReinviteRefused { .. } => holding::peer_refused(tx, key),
+        SipEvent::Bye { request, .. } => bye(tx, key, &request),
+        SipEvent::ByeDone { .. } => {}
+        SipEvent::Lost { .. } => {
+            let end = End {
+                by: EndedBy::Peer,
+                q850: Some(41),
+                ..End::by_peer(EndReason::Failed)
+            };
+            end_leg(tx, key, end);
+        }
+        SipEvent::Info { .. } => {}
+    }
+}
+
+/// A re-INVITE that crosses our BYE still needs an answer; nothing else of an ended leg does.
+fn refuse_late_offer(tx: &mut Tx, event: SipEvent) {
+    if let SipEvent::Reinvite { session, .. } = event {
+        tx.sip(Command::RejectReinvite {
+            session,
+            status: 481,
+            headers: Vec::new(),
+        });
+    }
+}
+
+fn cancelled(tx: &mut Tx, key: LegKey, request: &Request) {
+    let q850 = request.headers.reason().iter().find_map(Reason::q850_cause);
+    let end = End {
+        sip: Some(487),
+        q850: q850.or(Some(16)),
+        ..End::by_peer(EndReason::Cancelled)
+    };
+    end_leg(tx, key, end);
+}
+
+fn bye(tx: &mut Tx, key: LegKey, request: &Request) {
+    let q850 = request.headers.reason().iter().find_map(Reason::q850_cause);
+    let reason = q850.and_then(cause::of_q850).unwrap_or(EndReason::Completed);
+    end_leg(
+        tx,
+        key,
+        End {
+            q850: q850.or(Some(16)),
+            ..End::by_peer(reason)
+        },
+    );
+}
+
+fn acknowledged(tx: &mut Tx, key: LegKey, sdp: Option<Bytes>) {
+    let Some(leg) = tx.world.legs.get_mut(&key) else {
+        return;
+    };
+    if leg.stage == Stage::Answering {
+        return answering::acknowledged(tx, key, sdp);
+    }
+    if std::mem::take(&mut leg.media.late_reoffer) {
+        let _ = answering::take_answer(tx, key, sdp.as_deref(), true);
+        tell_far_hold(tx, key);
+    }
+}
+
+/// The peer changes the session: answered as it asks, or refused and left as it was.
+fn reinvited(tx: &mut Tx, key: LegKey, session: SessionKey, offer: Option<Bytes>) {
+    let body = match &offer {
+        Some(offer) => answering::answer_to(tx, key, offer).ok(),
+        None => {
+            let held = tx
+                .world
+                .legs
+                .get(&key)
+                .is_some_and(|leg| leg.hold.as_ref().is_some_and(|hold| hold.signalled));
+            if let Some(leg) = tx.world.legs.get_mut(&key) {
+                leg.media.late_reoffer = true;
+            }
+            answering::make_offer(tx, key, held)
+        }
+    };
+    let Some(sdp) = body else {
+        tx.sip(Command::RejectReinvite {
+            session,
+            status: 488,
+            headers: Vec::new(),
+        });
+        return;
+    };
+    tx.sip(Command::AcceptReinvite { session, sdp });
+    if offer.is_some() {
+        tell_far_hold(tx, key);
+    }
+}
+
+/// Whether the peer holds us now, told where it changed.
+fn tell_far_hold(tx: &mut Tx, key: LegKey) {
+    let Some(leg) = tx.world.legs.get_mut(&key) else {
+        return;
+    };
+    let holds = leg
+        .media
+        .negotiated
+        .as_ref()
+        .is_some_and(|negotiated| negotiated.remote_hold);
+    let event = match (leg.far_held, holds) {
+        (false, true) => Event::LegFarHeld(Nothing {}),
+        (true, false) => Event::LegFarResumed(Nothing {}),
+        (true, true) | (false, false) => Event::LegUpdated(LegUpdated {
+            codec: leg
+                .media
+                .negotiated
+                .as_ref()
+                .map(|negotiated| media_plan::codec_name(negotiated.codec)),
+            gain_rx_db: None,
+            gain_tx_db: None,
+            on_controller_lost: None,
+            max_duration_ms: None,
+        }),
+    };
+    leg.far_held = holds;
+    leg.media.silent_since = None;
+    tx.tell_leg(key, event);
+}

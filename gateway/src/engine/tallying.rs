@@ -1,0 +1,89 @@
+//! Which counter a happening belongs to. Counts nothing itself.
+
+use std::time::Duration;
+
+use super::admission::Way;
+use super::metrics::{EngineMetrics, Place};
+use super::setup::Setup;
+use crate::control::protocol::{Direction, EndReason, ErrorKind, FailedClass, Failure, ThrottleReason};
+
+/// The labels of a trunk and a direction.
+pub fn place(setup: &Setup, trunk: usize, way: Way) -> Place<'_> {
+    let direction = match way {
+        Way::In => Direction::In,
+        Way::Out => Direction::Out,
+    };
+    let trunk = setup.trunk(trunk).map_or("", |trunk| trunk.name.as_str());
+    Place {
+        instance: &setup.config.instance,
+        trunk,
+        direction,
+    }
+}
+
+/// A dial that was taken, or refused: throttled by a limit, or refused by the policy.
+pub fn dial(metrics: &mut EngineMetrics, setup: &Setup, trunk: usize, outcome: Result<(), &Failure>) {
+    let place = place(setup, trunk, Way::Out);
+    metrics.offered(place);
+    let Err(failure) = outcome else {
+        return metrics.admitted(place);
+    };
+    let of_trunk = failure
+        .data
+        .get("rule")
+        .and_then(|rule| rule.as_str())
+        .is_some_and(|rule| rule.starts_with("trunk:"));
+    let reason = match (failure.kind, of_trunk) {
+        (ErrorKind::LimitCalls, true) => ThrottleReason::TrunkCalls,
+        (ErrorKind::LimitCalls, false) => ThrottleReason::LimitCalls,
+        (ErrorKind::LimitCps, true) => ThrottleReason::TrunkCps,
+        (ErrorKind::LimitCps, false) => ThrottleReason::LimitCps,
+        (ErrorKind::LimitPorts, _) => ThrottleReason::LimitPorts,
+        (ErrorKind::Draining, _) => ThrottleReason::Draining,
+        _ => return metrics.refused(place, refusal_word(failure.kind)),
+    };
+    metrics.throttled(place, reason);
+}
+
+fn refusal_word(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::DestinationNotAllowed | ErrorKind::CallerIdNotAllowed | ErrorKind::NumberInvalid => {
+            "policy"
+        }
+        ErrorKind::NoRoute | ErrorKind::TrunkDown => "no_route",
+        _ => "invalid",
+    }
+}
+
+/// A leg ended: how it failed, if it did, and how long it talked.
+pub fn leg_ended(
+    metrics: &mut EngineMetrics,
+    setup: &Setup,
+    (trunk, way): (usize, Way),
+    reason: EndReason,
+    talked: Option<Duration>,
+) {
+    let place = place(setup, trunk, way);
+    if let Some(talked) = talked {
+        return metrics.talked(place, talked);
+    }
+    let agents = setup.trunk(trunk).is_some_and(|trunk| trunk.agents);
+    let class = match reason {
+        EndReason::NoAnswer if agents && way == Way::Out => FailedClass::Missed,
+        EndReason::NoAnswer => FailedClass::NoAnswer,
+        EndReason::Busy => FailedClass::Busy,
+        EndReason::NotFound => FailedClass::BadNumber,
+        EndReason::Completed | EndReason::Cancelled => return,
+        EndReason::Rejected
+        | EndReason::NotAllowed
+        | EndReason::Unreachable
+        | EndReason::MediaTimeout
+        | EndReason::SessionExpired
+        | EndReason::MaxDuration
+        | EndReason::Limit
+        | EndReason::Draining
+        | EndReason::ControllerLost
+        | EndReason::Failed => FailedClass::Error,
+    };
+    metrics.failed(place, class);
+}
