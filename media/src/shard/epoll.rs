@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::EventFd;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket as Socket2, Type};
 
 use super::io::{Channel, Io, Socket};
@@ -58,8 +58,10 @@ pub struct EpollIo {
 }
 
 impl EpollIo {
-    /// A poller for up to `slots` streams, woken by writing to `wake`.
-    pub fn new(slots: usize, wake: Arc<EventFd>) -> io::Result<Self> {
+    /// A poller for up to `slots` streams.
+    pub fn new(slots: usize) -> io::Result<Self> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = Arc::new(EventFd::from_value_and_flags(0, flags)?);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -69,6 +71,11 @@ impl EpollIo {
             events: vec![EpollEvent::empty(); READY_MAX.min(slots * 2 + 1)],
             turn: 0,
         })
+    }
+
+    /// What ends a sleep from another thread.
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.wake))
     }
 
     /// Sleeps until something is ready, the wake-up is written, or `timeout` has passed.
@@ -106,6 +113,18 @@ impl EpollIo {
             Channel::Rtp => &mut pair.rtp,
             Channel::Rtcp => &mut pair.rtcp,
         })
+    }
+}
+
+/// Ends [`EpollIo::sleep`].
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<EventFd>);
+
+impl Waker {
+    /// Ends the sleep, or the next one.
+    pub fn wake(&self) {
+        // A full counter means that a wake-up is already waiting.
+        let _ = self.0.write(1);
     }
 }
 

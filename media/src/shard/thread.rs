@@ -9,11 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::Pid;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::epoll::EpollIo;
+use super::epoll::{EpollIo, Waker};
 use super::metrics::MetricsReader;
 use super::{Shard, ShardConfig};
 use crate::command::Command;
@@ -38,7 +37,7 @@ pub struct ShardHandle {
     commands: Producer<Command>,
     events: Consumer<Event>,
     metrics: MetricsReader,
-    wake: Arc<EventFd>,
+    waker: Waker,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,7 +48,7 @@ impl ShardHandle {
         self.commands
             .push(command)
             .map_err(|rtrb::PushError::Full(command)| ShardBusy(command))?;
-        self.wake();
+        self.waker.wake();
         Ok(())
     }
 
@@ -75,17 +74,13 @@ impl ShardHandle {
 
     fn end(&mut self) {
         self.stop.store(true, Ordering::Release);
-        self.wake();
+        self.waker.wake();
         if let Some(thread) = self.thread.take() {
             // A shard that panicked is already ended.
             let _ = thread.join();
         }
     }
 
-    fn wake(&self) {
-        // A full counter means that a wake-up is already waiting.
-        let _ = self.wake.write(1);
-    }
 }
 
 impl Drop for ShardHandle {
@@ -97,12 +92,11 @@ impl Drop for ShardHandle {
 /// Starts a shard. `wake` is called from its thread after events were queued; the consumer gets the blocks
 /// of all tracks.
 pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<ShardHandle> {
-    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-    let wake_shard = Arc::new(EventFd::from_value_and_flags(0, flags)?);
     let (commands, commands_in) = RingBuffer::new(COMMANDS_MAX);
     let (events_out, events) = RingBuffer::new(EVENTS_MAX);
     let stop = Arc::new(AtomicBool::new(false));
-    let io = EpollIo::new(config.streams_max as usize, Arc::clone(&wake_shard))?;
+    let io = EpollIo::new(config.streams_max as usize)?;
+    let waker = io.waker();
     let (cpu, turn, name) = (config.cpu, config.turn, format!("shard-{}", config.index));
     let (shard, metrics) = Shard::new(&config, Instant::now());
     let worker = Worker {
@@ -125,7 +119,7 @@ pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<Shar
         commands,
         events,
         metrics,
-        wake: wake_shard,
+        waker,
         stop,
         thread: Some(thread),
     };

@@ -1,0 +1,184 @@
+//! The relay path neither allocates nor copies a payload, over the simulated and over real sockets.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use media::shard::epoll::EpollIo;
+use media::shard::io::Io;
+use media::shard::sim_io::{Network, SimIo};
+use media::shard::{Shard, ShardConfig};
+use media::{Change, Codec, Event, Heard, SourceRule, StreamConfig, StreamKey};
+
+const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+struct Counting;
+
+thread_local! {
+    static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+fn count() {
+    COUNTED.with(|counted| {
+        if let Some(number) = counted.get() {
+            counted.set(Some(number + 1));
+        }
+    });
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations made by `work` on this thread.
+fn allocations(work: impl FnOnce()) -> u64 {
+    COUNTED.with(|counted| counted.set(Some(0)));
+    work();
+    COUNTED.with(|counted| counted.take()).unwrap()
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocations(|| drop(std::hint::black_box(vec![1u8; 100]))) >= 1);
+}
+
+#[test]
+fn a_hundred_thousand_relayed_packets_cost_no_allocation_and_no_copy() {
+    let start = Instant::now();
+    let network = Network::new(1, start);
+    let mut io = SimIo::new(network.clone(), 4);
+    let parties: [SocketAddr; 2] = ["127.0.0.2:4000".parse().unwrap(), "127.0.0.3:4000".parse().unwrap()];
+    assert!(parties.iter().all(|party| network.bind(*party)));
+    let (mut shard, reader) = Shard::new(&config(), start);
+    let gateway = join(&mut shard, &mut io, parties, start);
+    let mut packet = packet();
+    let mut heard = [0; 2048];
+    let mut relay = |shard: &mut Shard, from: u64, to: u64| {
+        let mut counted = 0;
+        for number in from..to {
+            let now = start + Duration::from_millis(20 * number);
+            network.set_now(now);
+            for (party, gateway) in parties.iter().zip(gateway) {
+                number_packet(&mut packet, number as u32);
+                network.send(*party, &packet, &[], gateway);
+            }
+            counted += allocations(|| shard.turn(&mut io, now));
+            while shard.poll_event().is_some() {}
+            for party in parties {
+                let (len, _) = network.receive(party, &mut heard).expect("a packet for a packet");
+                assert_eq!(heard[12..len], packet[12..]);
+            }
+        }
+        counted
+    };
+    relay(&mut shard, 1, 1000);
+    shard.publish();
+    let before = reader.counts();
+    let allocated = relay(&mut shard, 1000, 51_000);
+    shard.publish();
+    let after = reader.counts();
+    assert_eq!(after.relayed - before.relayed, 100_000);
+    assert_eq!(after.payload_copies, 0);
+    assert_eq!(allocated, 0);
+}
+
+#[test]
+fn real_sockets_relay_without_allocation_and_copy() {
+    let parties = [0; 2].map(|_| UdpSocket::bind((LOCALHOST, 0)).unwrap());
+    let addresses = [0, 1].map(|index: usize| parties[index].local_addr().unwrap());
+    parties.iter().for_each(|party| party.set_read_timeout(Some(Duration::from_secs(5))).unwrap());
+    let mut io = EpollIo::new(4).unwrap();
+    let (mut shard, reader) = Shard::new(&config(), Instant::now());
+    let gateway = join(&mut shard, &mut io, addresses, Instant::now());
+    let mut packet = packet();
+    let mut heard = [0; 2048];
+    let mut relay = |shard: &mut Shard, from: u32, to: u32| {
+        let mut counted = 0;
+        for number in from..to {
+            number_packet(&mut packet, number);
+            for (party, gateway) in parties.iter().zip(gateway) {
+                party.send_to(&packet, gateway).unwrap();
+            }
+            // Loopback delivers before `send_to` returns: one turn meets both packets.
+            counted += allocations(|| shard.turn(&mut io, Instant::now()));
+            while shard.poll_event().is_some() {}
+            for party in &parties {
+                let len = party.recv(&mut heard).unwrap();
+                assert_eq!(heard[12..len], packet[12..]);
+            }
+        }
+        counted
+    };
+    relay(&mut shard, 1, 500);
+    let allocated = relay(&mut shard, 500, 5500);
+    shard.publish();
+    assert_eq!(allocated, 0);
+    assert_eq!((reader.counts().relayed, reader.counts().payload_copies), (2 * 5499, 0));
+}
+
+fn config() -> ShardConfig {
+    ShardConfig { streams_max: 4, port_first: 42_000, port_last: 42_999, ..ShardConfig::default() }
+}
+
+/// Opens two streams that hear each other; gives where each takes RTP.
+fn join(shard: &mut Shard, io: &mut impl Io, parties: [SocketAddr; 2], now: Instant) -> [SocketAddr; 2] {
+    let mut gateway = Vec::new();
+    for (index, remote) in parties.into_iter().enumerate() {
+        let (stream, other) = (StreamKey(index as u64), StreamKey(1 - index as u64));
+        shard.handle_command(vec![Change::Open { stream, address: LOCALHOST }], io, now);
+        let Some(Event::Opened { local, .. }) = shard.poll_event() else { panic!("not opened") };
+        gateway.push(local);
+        let config = StreamConfig {
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            accepts: vec![(0, Codec::Pcmu)],
+            event_payload_type: None,
+            ptime_ms: 20,
+            remote: Some(remote),
+            remote_rtcp: Some(SocketAddr::new(remote.ip(), remote.port() + 1)),
+            source: SourceRule::Strict,
+            may_send: true,
+            may_receive: true,
+        };
+        let row = vec![Heard { speaker: other, gain_db: 0.0 }];
+        let changes =
+            vec![Change::Configure { stream, config }, Change::Hear { listener: stream, speakers: row }];
+        shard.handle_command(changes, io, now);
+    }
+    let rows = (0..2).map(|index| Change::Hear {
+        listener: StreamKey(index),
+        speakers: vec![Heard { speaker: StreamKey(1 - index), gain_db: 0.0 }],
+    });
+    shard.handle_command(rows.collect(), io, now);
+    gateway.try_into().unwrap()
+}
+
+fn packet() -> Vec<u8> {
+    let mut packet = vec![0u8; 172];
+    packet[0] = 0x80;
+    packet[12..].iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
+    packet
+}
+
+fn number_packet(packet: &mut [u8], number: u32) {
+    packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+    packet[4..8].copy_from_slice(&number.wrapping_mul(160).to_be_bytes());
+    packet[8..12].copy_from_slice(&7u32.to_be_bytes());
+}
