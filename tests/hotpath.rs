@@ -64,9 +64,12 @@ fn a_hundred_thousand_relayed_packets_cost_no_allocation_and_no_copy() {
     let start = Instant::now();
     let network = Network::new(1, start);
     let mut io = SimIo::new(network.clone(), 4);
-    let parties: [SocketAddr; 2] = ["127.0.0.2:4000".parse().unwrap(), "127.0.0.3:4000".parse().unwrap()];
+    let parties: [SocketAddr; 2] = [
+        "127.0.0.2:4000".parse().unwrap(),
+        "127.0.0.3:4000".parse().unwrap(),
+    ];
     assert!(parties.iter().all(|party| network.bind(*party)));
-    let (mut shard, reader) = Shard::new(&config(), start);
+    let (mut shard, reader, _blocks) = Shard::new(&config(), start);
     let gateway = join(&mut shard, &mut io, parties, start);
     let mut packet = packet();
     let mut heard = [0; 2048];
@@ -103,9 +106,11 @@ fn a_hundred_thousand_relayed_packets_cost_no_allocation_and_no_copy() {
 fn real_sockets_relay_without_allocation_and_copy() {
     let parties = [0; 2].map(|_| UdpSocket::bind((LOCALHOST, 0)).unwrap());
     let addresses = [0, 1].map(|index: usize| parties[index].local_addr().unwrap());
-    parties.iter().for_each(|party| party.set_read_timeout(Some(Duration::from_secs(5))).unwrap());
+    parties
+        .iter()
+        .for_each(|party| party.set_read_timeout(Some(Duration::from_secs(5))).unwrap());
     let mut io = EpollIo::new(4).unwrap();
-    let (mut shard, reader) = Shard::new(&config(), Instant::now());
+    let (mut shard, reader, _blocks) = Shard::new(&config(), Instant::now());
     let gateway = join(&mut shard, &mut io, addresses, Instant::now());
     let mut packet = packet();
     let mut heard = [0; 2048];
@@ -130,11 +135,19 @@ fn real_sockets_relay_without_allocation_and_copy() {
     let allocated = relay(&mut shard, 500, 5500);
     shard.publish();
     assert_eq!(allocated, 0);
-    assert_eq!((reader.counts().relayed, reader.counts().payload_copies), (2 * 5499, 0));
+    assert_eq!(
+        (reader.counts().relayed, reader.counts().payload_copies),
+        (2 * 5499, 0)
+    );
 }
 
 fn config() -> ShardConfig {
-    ShardConfig { streams_max: 4, port_first: 42_000, port_last: 42_999, ..ShardConfig::default() }
+    ShardConfig {
+        streams_max: 4,
+        port_first: 42_000,
+        port_last: 42_999,
+        ..ShardConfig::default()
+    }
 }
 
 /// Opens two streams that hear each other; gives where each takes RTP.
@@ -142,8 +155,17 @@ fn join(shard: &mut Shard, io: &mut impl Io, parties: [SocketAddr; 2], now: Inst
     let mut gateway = Vec::new();
     for (index, remote) in parties.into_iter().enumerate() {
         let (stream, other) = (StreamKey(index as u64), StreamKey(1 - index as u64));
-        shard.handle_command(vec![Change::Open { stream, address: LOCALHOST }], io, now);
-        let Some(Event::Opened { local, .. }) = shard.poll_event() else { panic!("not opened") };
+        shard.handle_command(
+            vec![Change::Open {
+                stream,
+                address: LOCALHOST,
+            }],
+            io,
+            now,
+        );
+        let Some(Event::Opened { local, .. }) = shard.poll_event() else {
+            panic!("not opened")
+        };
         gateway.push(local);
         let config = StreamConfig {
             codec: Codec::Pcmu,
@@ -157,14 +179,25 @@ fn join(shard: &mut Shard, io: &mut impl Io, parties: [SocketAddr; 2], now: Inst
             may_send: true,
             may_receive: true,
         };
-        let row = vec![Heard { speaker: other, gain_db: 0.0 }];
-        let changes =
-            vec![Change::Configure { stream, config }, Change::Hear { listener: stream, speakers: row }];
+        let row = vec![Heard {
+            speaker: other,
+            gain_db: 0.0,
+        }];
+        let changes = vec![
+            Change::Configure { stream, config },
+            Change::Hear {
+                listener: stream,
+                speakers: row,
+            },
+        ];
         shard.handle_command(changes, io, now);
     }
     let rows = (0..2).map(|index| Change::Hear {
         listener: StreamKey(index),
-        speakers: vec![Heard { speaker: StreamKey(1 - index), gain_db: 0.0 }],
+        speakers: vec![Heard {
+            speaker: StreamKey(1 - index),
+            gain_db: 0.0,
+        }],
     });
     shard.handle_command(rows.collect(), io, now);
     gateway.try_into().unwrap()
@@ -173,7 +206,10 @@ fn join(shard: &mut Shard, io: &mut impl Io, parties: [SocketAddr; 2], now: Inst
 fn packet() -> Vec<u8> {
     let mut packet = vec![0u8; 172];
     packet[0] = 0x80;
-    packet[12..].iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
+    packet[12..]
+        .iter_mut()
+        .enumerate()
+        .for_each(|(at, byte)| *byte = at as u8);
     packet
 }
 

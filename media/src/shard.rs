@@ -14,29 +14,32 @@
 mod apply;
 mod config;
 mod deadlines;
+mod dtmf;
 pub mod epoll;
 mod events;
 mod graph;
 pub mod grid;
 pub mod io;
 mod metrics;
+mod play;
 pub mod ports;
 mod receive;
+mod record;
 pub mod rng;
 mod send;
 #[doc(hidden)]
 pub mod sim_io;
 mod slots;
-mod stub;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod tick;
 mod wheel;
 
+use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::command::Command;
+use crate::command::{Command, PlayKey, StreamKey};
 use crate::event::Event;
 use crate::packet::Pool;
 use crate::rtp::{ClockRate, NtpTime, RtpTime};
@@ -46,12 +49,14 @@ use graph::Lists;
 use grid::Grid;
 use io::{Io, Socket};
 use ports::Ports;
+use record::Recorder;
 use rng::Rng;
 use slots::Slots;
 use wheel::Wheel;
 
 pub use config::*;
 pub use metrics::{Counts, Metrics, MetricsReader, Shared};
+pub use record::BlockReader;
 pub use thread::{COMMANDS_MAX, EVENTS_MAX, ShardBusy, ShardHandle, spawn};
 
 /// Streams of one thread, and all they need.
@@ -67,17 +72,22 @@ pub struct Shard {
     ready: Vec<Socket>,
     /// What each decoded speaker said in this tick, by slot.
     frames: Vec<tick::Frame>,
-    /// Listeners whose sink must be decided anew after this tick.
-    changed: Vec<u32>,
+    /// Streams of the tick under way.
+    due: Vec<u32>,
+    /// The listener of each play.
+    plays: HashMap<PlayKey, StreamKey>,
+    recorder: Recorder,
     events: Events,
     metrics: Metrics,
 }
 
 impl Shard {
-    /// A shard without streams whose grid starts at `now`. The reader shows its numbers to anyone.
-    pub fn new(config: &ShardConfig, now: Instant) -> (Self, MetricsReader) {
+    /// A shard without streams whose grid starts at `now`. The readers take its numbers and
+    /// the blocks of its tracks.
+    pub fn new(config: &ShardConfig, now: Instant) -> (Self, MetricsReader, BlockReader) {
         let streams_max = config.streams_max as usize;
         let (metrics, reader) = metrics::metrics();
+        let (recorder, blocks) = record::recorder(config.blocks);
         let shard = Self {
             start: now,
             grid: Grid::new(now),
@@ -89,11 +99,13 @@ impl Shard {
             wheel: Wheel::new(streams_max),
             ready: Vec::with_capacity(READY_MAX.min(streams_max * 2)),
             frames: vec![[0; crate::frame::FRAME_SAMPLES]; streams_max],
-            changed: Vec::with_capacity(streams_max),
+            due: Vec::with_capacity(streams_max),
+            plays: HashMap::new(),
+            recorder,
             events: Events::new(),
             metrics,
         };
-        (shard, reader)
+        (shard, reader, blocks)
     }
 
     /// Applies all changes of a command; no packet and no tick comes between two of them.
@@ -113,7 +125,7 @@ impl Shard {
         }
         self.receive(io, now);
         while let Some((tick, late)) = self.grid.take_due(now) {
-            self.handle_tick(io, now);
+            self.handle_tick(io, tick, now);
             self.handle_deadlines(io, tick, now);
             self.measure();
             self.metrics.tick(late);
@@ -132,7 +144,7 @@ impl Shard {
 
     /// Whether nothing happens until the next command.
     pub fn is_idle(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.is_empty() && self.recorder.is_idle()
     }
 
     /// Whether events wait in such number that no command should be given.
@@ -163,6 +175,8 @@ impl Shard {
         counts.pool_size = self.pool.size() as u64;
         counts.event_queue_level = self.events.len() as u64;
         counts.events_dropped = self.events.dropped();
+        counts.block_queue_level = self.recorder.level() as u64;
+        counts.blocks_dropped = self.recorder.dropped();
     }
 
     /// The media clock of this shard, for arrival times.

@@ -4,10 +4,12 @@
 //! on their way, its reports and its numbers. Knows nothing of SIP, SDP text, files, or other streams but
 //! by their slot.
 
+mod digits;
 mod inbound;
 mod latch;
 mod outbound;
 mod packer;
+mod plays;
 mod reporter;
 mod sink;
 mod speaker;
@@ -16,16 +18,21 @@ mod stats;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::command::{StreamConfig, StreamKey};
+use crate::command::{StreamConfig, StreamKey, TrackGate};
+use crate::dtmf::Receiver;
 use crate::jitter::Playout;
+use crate::mixer::Limiter;
+use crate::recorder::Track;
 use crate::rtp::{ClockRate, RtpTime, SeqNo, Ssrc};
 use crate::shard::ports::RtpPort;
 use crate::shard::rng::Rng;
 
+pub use digits::{DigitTick, Digits, ORDERS_MAX};
 pub use inbound::{Arrived, Content, Inbound, PAYLOAD_BYTES_MAX};
 pub use latch::{Latch, SOURCE_SILENCE, STEADY_PACKETS};
 pub use outbound::{Outbound, Relayed, Stamp};
 pub use packer::{Packer, silence};
+pub use plays::{Alone, PLAYS_MAX, Plays, Step};
 pub use reporter::{REPORT_BYTES_MAX, REPORT_INTERVAL, Reporter};
 pub use sink::{Ear, Format, Playing, Sink, Situation, Voice};
 pub use speaker::{Belief, NEW_SSRC_PACKETS, NEW_SSRC_SILENCE, OLD_SSRC_SILENCE, Speaker};
@@ -55,11 +62,34 @@ pub struct Stream {
     pub(crate) packer: Packer,
     /// What feeds it.
     pub(crate) sink: Sink,
+    /// What plays towards it.
+    pub(crate) plays: Plays,
+    /// Keeps its mix from clipping.
+    pub(crate) limiter: Limiter,
+    /// Digits on their way to it.
+    pub(crate) digits: Digits,
+    /// Digits its party presses.
+    pub(crate) pressed: Receiver,
+    /// The timestamp of the digit pressed last.
+    pub(crate) pressed_at: Option<RtpTime>,
     /// Whether its digits pass to whoever hears it.
     pub(crate) pass_dtmf: bool,
+    /// The last digit of a speaker whose packets were passed on to it: slot and timestamp.
+    pub(crate) event_relayed: Option<(u32, RtpTime)>,
+    /// Tracks of what its party says.
+    pub(crate) tracks: Vec<Recording>,
     /// Silence as its listener on the engine's side knows it.
     pub(crate) watch: Watch,
     send_failed: u64,
+}
+
+/// A track and whether it takes the party's audio.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    /// The track.
+    pub track: Track,
+    /// Open, or silent.
+    pub gate: TrackGate,
 }
 
 /// What was told of a stream's coming and going packets.
@@ -97,7 +127,14 @@ impl Stream {
             playout: None,
             packer: Packer::new(),
             sink: Sink::Off,
+            plays: Plays::default(),
+            limiter: Limiter::new(),
+            digits: Digits::default(),
+            pressed: Receiver::new(),
+            pressed_at: None,
             pass_dtmf: true,
+            event_relayed: None,
+            tracks: Vec::new(),
             watch: Watch {
                 receiving_told: false,
                 sending_told: false,
@@ -174,18 +211,6 @@ impl Stream {
         Some(now.saturating_duration_since(since))
     }
 
-    /// stub
-    pub fn playing(&self) -> Playing {
-        Playing::default()
-    }
-    /// stub
-    pub fn has_digits(&self) -> bool {
-        false
-    }
-    /// stub
-    pub fn has_tracks(&self) -> bool {
-        false
-    }
     /// Begins or ends the decoding of what its party says.
     pub fn set_decoding(&mut self, wanted: bool) {
         self.playout = wanted.then(|| Box::new(Playout::new()));

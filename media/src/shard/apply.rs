@@ -9,6 +9,7 @@ use super::wheel::Kind;
 use super::{Shard, graph};
 use crate::command::{Change, StreamConfig, StreamKey};
 use crate::event::{Event, PlayEnd};
+use crate::player::Player;
 use crate::stream::{REPORT_INTERVAL, Stream};
 
 /// Ports tried before `OpenFailed`: another program may sit on some of the range.
@@ -27,13 +28,31 @@ impl Shard {
                 let ignored = graph::set_row(&mut shard.slots, &mut shard.lists, slot, &speakers);
                 shard.metrics.counts.changes_ignored += ignored;
             }),
-            Change::Play { .. } | Change::StopPlay { .. } | Change::PausePlay { .. } => {
-                self.apply_play(change)
-            }
-            Change::SendDtmf { .. } | Change::PassDtmf { .. } => self.apply_dtmf(change),
-            Change::StartTrack { .. } | Change::GateTrack { .. } | Change::StopTrack { .. } => {
-                self.apply_track(change, now)
-            }
+            Change::Play {
+                play,
+                listener,
+                sources,
+                repeat,
+                gain_db,
+                layer,
+            } => self.start_play(play, listener, layer, Player::new(sources, repeat, gain_db)),
+            Change::StopPlay { play } => self.stop_play(play),
+            Change::PausePlay { play, paused } => self.pause_play(play, paused),
+            Change::SendDtmf {
+                dtmf,
+                stream,
+                digits,
+                duration_ms,
+                inband,
+            } => self.send_dtmf(dtmf, stream, &digits, duration_ms, inband),
+            Change::PassDtmf { stream, pass } => self.with_slot(stream, |shard, slot| {
+                if let Some(found) = shard.slots.get_mut(slot) {
+                    found.pass_dtmf = pass;
+                }
+            }),
+            Change::StartTrack { track, stream, gate } => self.start_track(track, stream, gate),
+            Change::GateTrack { track, gate } => self.gate_track(track, gate),
+            Change::StopTrack { track } => self.stop_track(track),
             Change::Stats { stream, request } => self.with_slot(stream, |shard, slot| {
                 if let Some(found) = shard.slots.get(slot) {
                     let stats = Box::new(found.stats());

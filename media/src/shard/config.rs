@@ -17,6 +17,8 @@ pub struct ShardConfig {
     pub turn: Duration,
     /// The core its thread stays on.
     pub cpu: Option<usize>,
+    /// Memory for blocks of recordings, 3.2 kB each: one for every track and what the queue holds.
+    pub blocks: usize,
     /// Start of its random numbers: from the operating system in service, fixed in a simulation.
     pub seed: u64,
 }
@@ -44,19 +46,18 @@ pub const READY_MAX: usize = super::epoll::READY_MAX;
 /// and what packets cause is dropped and counted.
 pub const EVENTS_BACKLOG_MAX: usize = 4096;
 
-/// Speakers in one row, plays towards one listener, tracks of one party.
+/// Speakers in one row; further ones are ignored and counted.
 pub const ROW_MAX: usize = 32;
-/// Plays kept for one listener; the oldest of all would not be heard again soon anyway.
-pub const PLAYS_MAX: usize = 16;
+
 /// Tracks of one party at a time: a call and its bridge and two to spare.
 pub const TRACKS_MAX: usize = 4;
 
 /// Nothing heard for so long is told as `Silent`.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(2);
 
-/// A digit without a packet for so long is over although its end was lost: five packets of 20 ms and
-/// their worst delay (RFC 4733 §2.5.2.3 leaves the value open).
-pub const DIGIT_SILENCE: Duration = Duration::from_millis(200);
+/// Blocks waiting for the recordings writer: 0.8 s of stalled disk at 250 tracks. Beyond it blocks are lost
+/// and leave gaps that are counted.
+pub const BLOCKS_MAX: usize = 1024;
 
 impl Default for ShardConfig {
     fn default() -> Self {
@@ -67,6 +68,7 @@ impl Default for ShardConfig {
             streams_max: STREAMS_MAX,
             turn: TURN,
             cpu: None,
+            blocks: 2 * BLOCKS_MAX,
             seed: 0,
         }
     }

@@ -6,7 +6,7 @@
 use super::slots::Slots;
 use crate::command::Heard;
 use crate::gain::Gain;
-use crate::stream::{Ear, Playing, Sink, Situation, Voice};
+use crate::stream::{Ear, Sink, Situation, Voice};
 
 use super::config::ROW_MAX;
 
@@ -121,10 +121,10 @@ pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
             count += 1;
         }
     }
-    let playing = stream.playing();
+    let playing = stream.plays.playing();
     let sink = Situation {
         format: stream.sendable().map(|(format, _)| format),
-        digits: stream.has_digits(),
+        digits: !stream.digits.is_idle(),
         playing,
         voices: voices.get(..count).unwrap_or_default(),
     }
@@ -133,7 +133,7 @@ pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
     let ticks = match sink {
         Sink::Mix | Sink::Play | Sink::Digits | Sink::Silence => true,
         // The clock of a play runs on while the peer holds us.
-        Sink::Off => playing != Playing::default(),
+        Sink::Off => !stream.plays.is_empty(),
         Sink::Relay { .. } => false,
     };
     set_member(&mut lists.ticking, listener, ticks);
@@ -160,7 +160,7 @@ pub fn refresh_decoding(slots: &mut Slots, lists: &mut Lists, speaker: u32) {
             .heard_by
             .iter()
             .any(|slot| slots.get(*slot).is_some_and(|ear| ear.sink == Sink::Mix));
-    let wanted = is_mixed || stream.has_tracks();
+    let wanted = is_mixed || !stream.tracks.is_empty();
     if set_member(&mut lists.decoding, speaker, wanted)
         && let Some(stream) = slots.get_mut(speaker)
     {

@@ -49,6 +49,11 @@ impl Grid {
         self.next = self.next.max(Tick(self.at(now).0 + 1));
     }
 
+    /// The tick that comes next.
+    pub fn next_tick(&self) -> Tick {
+        self.next
+    }
+
     /// The last tick whose time has come, at `now`.
     pub fn at(&self, now: Instant) -> Tick {
         Tick((now.saturating_duration_since(self.start).as_millis() / TICK.as_millis()) as u64)

@@ -131,6 +131,7 @@ impl Shard {
             Content::Event => config.event_payload_type,
         });
         let Some(payload_type) = payload_type.flatten() else {
+            // No telephone-event was agreed there: the digit is made anew as a tone at its end.
             stream.outbound.skip_relayed(packet.speaker, packet.sequence);
             return;
         };
@@ -139,6 +140,9 @@ impl Shard {
             self.metrics.counts.dropped_late += 1;
             return;
         };
+        if arrived.content == Content::Event {
+            stream.event_relayed = Some((packet.speaker, packet.time));
+        }
         let header = Header {
             marker: stamp.marker,
             payload_type,

@@ -14,6 +14,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::epoll::{EpollIo, Waker};
 use super::metrics::MetricsReader;
+use super::record::BlockReader;
 use super::{Shard, ShardConfig};
 use crate::command::Command;
 use crate::event::Event;
@@ -80,7 +81,6 @@ impl ShardHandle {
             let _ = thread.join();
         }
     }
-
 }
 
 impl Drop for ShardHandle {
@@ -89,16 +89,16 @@ impl Drop for ShardHandle {
     }
 }
 
-/// Starts a shard. `wake` is called from its thread after events were queued; the consumer gets the blocks
-/// of all tracks.
-pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<ShardHandle> {
+/// Starts a shard. `wake` is called from its thread after events were queued; the reader takes the
+/// blocks of all tracks.
+pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<(ShardHandle, BlockReader)> {
     let (commands, commands_in) = RingBuffer::new(COMMANDS_MAX);
     let (events_out, events) = RingBuffer::new(EVENTS_MAX);
     let stop = Arc::new(AtomicBool::new(false));
     let io = EpollIo::new(config.streams_max as usize)?;
     let waker = io.waker();
     let (cpu, turn, name) = (config.cpu, config.turn, format!("shard-{}", config.index));
-    let (shard, metrics) = Shard::new(&config, Instant::now());
+    let (shard, metrics, blocks) = Shard::new(&config, Instant::now());
     let worker = Worker {
         shard,
         io,
@@ -123,7 +123,7 @@ pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<Shar
         stop,
         thread: Some(thread),
     };
-    Ok(handle)
+    Ok((handle, blocks))
 }
 
 struct Worker {

@@ -3,28 +3,34 @@
 
 use std::time::Instant;
 
-use super::config::ROW_MAX;
+use super::grid::Tick;
 use super::io::Io;
 use super::{Shard, graph};
-use crate::codec::Encoder;
+use crate::codec::{Codec, Encoder};
+use crate::event::Event;
 use crate::frame::FRAME_SAMPLES;
+use crate::jitter::Pushed;
+use crate::mixer::Mix;
 use crate::packet::Buf;
-use crate::stream::{Arrived, Content, Sink, silence};
+use crate::stream::{Alone, Arrived, Content, DigitTick, Discard, PLAYS_MAX, Sink, Step, silence};
 
 /// Samples of one frame.
 pub type Frame = [i16; FRAME_SAMPLES];
 
+/// Times one listener's sink may change within a tick: every play may end and every order be done.
+const CHANGES_MAX: usize = 2 * PLAYS_MAX;
+
 impl Shard {
-    pub(super) fn handle_tick(&mut self, io: &mut impl Io, now: Instant) {
-        self.decode();
-        let mut at = 0;
-        while let Some(slot) = self.lists.ticking.get(at).copied() {
-            self.send_made(io, slot, now);
-            at += 1;
+    pub(super) fn handle_tick(&mut self, io: &mut impl Io, tick: Tick, now: Instant) {
+        self.begin_recording_tick();
+        self.decode(tick);
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        due.extend_from_slice(&self.lists.ticking);
+        for slot in &due {
+            self.send_made(io, *slot, now);
         }
-        while let Some(slot) = self.changed.pop() {
-            graph::resolve(&mut self.slots, &mut self.lists, slot);
-        }
+        self.due = due;
     }
 
     /// Keeps a copy of a packet for the speaker's next frames, if anyone needs them decoded.
@@ -42,71 +48,210 @@ impl Shard {
         let payload = packet
             .get(arrived.payload_at..arrived.payload_end)
             .unwrap_or_default();
-        playout.push(arrived.verdict, arrived.header.time, codec, payload);
-    }
-
-    fn decode(&mut self) {
-        for slot in &self.lists.decoding {
-            let Some(stream) = self.slots.get_mut(*slot) else {
-                continue;
-            };
-            let Some(frame) = self.frames.get_mut(*slot as usize) else {
-                continue;
-            };
-            if let Some(playout) = &mut stream.playout {
-                playout.pop(frame);
+        match playout.push(arrived.verdict, arrived.header.time, codec, payload) {
+            Pushed::Kept | Pushed::Odd | Pushed::Suspect => {}
+            Pushed::Late | Pushed::Duplicate => {
+                stream.inbound.discard(Discard::Late);
+                self.metrics.counts.dropped_late += 1;
             }
         }
     }
 
+    fn decode(&mut self, tick: Tick) {
+        let mut at = 0;
+        while let Some(slot) = self.lists.decoding.get(at).copied() {
+            at += 1;
+            let Some(stream) = self.slots.get_mut(slot) else {
+                continue;
+            };
+            let Some(frame) = self.frames.get_mut(slot as usize) else {
+                continue;
+            };
+            let Some(playout) = &mut stream.playout else {
+                continue;
+            };
+            let popped = playout.pop(frame);
+            if !stream.tracks.is_empty() {
+                self.record(slot, popped, tick);
+            }
+        }
+    }
+
+    /// Gives a listener its frame. Where a play or the digits end with it, what comes next begins at once.
     fn send_made(&mut self, io: &mut impl Io, slot: u32, now: Instant) {
-        let Some(stream) = self.slots.get(slot) else {
-            return;
-        };
-        match stream.sink {
-            Sink::Off | Sink::Relay { .. } => {}
-            Sink::Silence => {
-                let Some((stream, mut way)) = self.way(io, slot, now) else {
-                    return;
-                };
-                if let Some((format, _)) = stream.sendable() {
-                    way.send_frame(stream, silence(format.codec));
-                }
+        for _ in 0..CHANGES_MAX {
+            let Some(stream) = self.slots.get(slot) else {
+                return;
+            };
+            let is_settled = match stream.sink {
+                Sink::Off => self.pass_time(slot),
+                Sink::Relay { .. } => true,
+                Sink::Silence => self.send_silence(io, slot, now),
+                Sink::Play => self.send_play(io, slot, now),
+                Sink::Mix => self.send_mix(io, slot, now),
+                Sink::Digits => self.send_digits(io, slot, now),
+            };
+            if is_settled {
+                return;
             }
-            Sink::Mix => self.send_mix(io, slot, now),
-            Sink::Play | Sink::Digits => {}
+            graph::resolve(&mut self.slots, &mut self.lists, slot);
         }
     }
 
-    fn send_mix(&mut self, io: &mut impl Io, slot: u32, now: Instant) {
-        let Some(stream) = self.slots.get(slot) else {
-            return;
+    fn send_silence(&mut self, io: &mut impl Io, slot: u32, now: Instant) -> bool {
+        if let Some((stream, mut way)) = self.way(io, slot, now)
+            && let Some((format, _)) = stream.sendable()
+        {
+            way.send_frame(stream, silence(format.codec));
+        }
+        true
+    }
+
+    /// One play alone: its payload goes out from where it lies, the same for all who hear it.
+    fn send_play(&mut self, io: &mut impl Io, slot: u32, now: Instant) -> bool {
+        let Some((stream, mut way)) = self.way(io, slot, now) else {
+            return true;
         };
         let Some((format, _)) = stream.sendable() else {
-            return;
+            return true;
         };
-        let mut sum = [0i32; FRAME_SAMPLES];
-        for ear in stream.row.iter().take(ROW_MAX) {
-            let is_heard = self
-                .slots
-                .get(ear.slot)
-                .is_some_and(|speaker| speaker.voice().is_some());
-            let Some(frame) = self.frames.get(ear.slot as usize).filter(|_| is_heard) else {
-                continue;
-            };
-            for (place, sample) in sum.iter_mut().zip(frame) {
-                *place += ear.gain.apply(*sample);
+        let mut plays = std::mem::take(&mut stream.plays);
+        let mut frame = [0; FRAME_SAMPLES];
+        let mut happened = None;
+        let send = |payload: &[u8]| way.send_frame(stream, payload);
+        let given = plays.next_alone(format.codec, &mut frame, send, |step| happened = Some(step));
+        if let Some(stream) = self.slots.get_mut(slot) {
+            stream.plays = plays;
+        }
+        if let Some(step) = happened {
+            self.tell_step(step);
+        }
+        match given {
+            Alone::Sent => true,
+            Alone::Frame => self.send_samples(io, slot, &frame, format.codec, now),
+            Alone::Silent => self.send_silence(io, slot, now),
+            Alone::Ended => false,
+        }
+    }
+
+    /// Everyone in the row, and what plays.
+    fn send_mix(&mut self, io: &mut impl Io, slot: u32, now: Instant) -> bool {
+        let Some(stream) = self.slots.get(slot) else {
+            return true;
+        };
+        let Some((format, _)) = stream.sendable() else {
+            return true;
+        };
+        let mut mix = Mix::new();
+        if !stream.plays.replaces() {
+            for ear in &stream.row {
+                let is_heard = self
+                    .slots
+                    .get(ear.slot)
+                    .is_some_and(|speaker| speaker.voice().is_some());
+                if let Some(frame) = self.frames.get(ear.slot as usize).filter(|_| is_heard) {
+                    mix.add(frame, ear.gain);
+                }
             }
         }
-        let mut mixed = [0i16; FRAME_SAMPLES];
-        for (place, sample) in mixed.iter_mut().zip(sum) {
-            *place = sample.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
+        let has_ended = self.mix_plays(slot, &mut mix);
+        let mut mixed = [0; FRAME_SAMPLES];
+        if let Some(stream) = self.slots.get_mut(slot) {
+            mix.finish(&mut stream.limiter, &mut mixed);
         }
-        let mut payload = [0u8; FRAME_SAMPLES];
-        Encoder::new(format.codec).encode(&mixed, &mut payload);
         self.metrics.counts.mixed += 1;
+        self.send_samples(io, slot, &mixed, format.codec, now);
+        if has_ended {
+            graph::resolve(&mut self.slots, &mut self.lists, slot);
+        }
+        true
+    }
+
+    /// Adds what plays to a mix; whether a play ended with it.
+    fn mix_plays(&mut self, slot: u32, mix: &mut Mix) -> bool {
+        let Some(stream) = self.slots.get_mut(slot).filter(|stream| !stream.plays.is_empty()) else {
+            return false;
+        };
+        // One layer each: started and ended are at most one step a layer.
+        let mut happened = [None; 3];
+        let mut places = happened.iter_mut();
+        stream.plays.mix_next(mix, |step| {
+            if let Some(place) = places.next() {
+                *place = Some(step);
+            }
+        });
+        let has_ended = happened.iter().any(|step| matches!(step, Some(Step::Ended(..))));
+        happened
+            .into_iter()
+            .flatten()
+            .for_each(|step| self.tell_step(step));
+        has_ended
+    }
+
+    /// The clock of plays runs on while nothing may be sent, once something was agreed.
+    fn pass_time(&mut self, slot: u32) -> bool {
+        if self
+            .slots
+            .get(slot)
+            .is_some_and(|stream| stream.config().is_some())
+        {
+            let has_ended = self.mix_plays(slot, &mut Mix::new());
+            if has_ended {
+                graph::resolve(&mut self.slots, &mut self.lists, slot);
+            }
+        }
+        true
+    }
+
+    fn send_digits(&mut self, io: &mut impl Io, slot: u32, now: Instant) -> bool {
+        let Some((stream, mut way)) = self.way(io, slot, now) else {
+            return true;
+        };
+        let Some((format, to)) = stream.sendable() else {
+            return true;
+        };
+        let mut frame = [0; FRAME_SAMPLES];
+        let time = stream.outbound.time_made(now);
+        match stream.digits.tick(time, &mut frame) {
+            DigitTick::Event {
+                payload,
+                time,
+                marker,
+            } => {
+                let event_payload_type = stream.config().and_then(|config| config.event_payload_type);
+                if let Some(payload_type) = event_payload_type {
+                    let stamp = stream
+                        .outbound
+                        .stamp_digit(time, marker, FRAME_SAMPLES as u32, now);
+                    way.send(stream, payload_type, stamp, &payload, to);
+                }
+                true
+            }
+            DigitTick::Tone => self.send_samples(io, slot, &frame, format.codec, now),
+            DigitTick::Pause => self.send_silence(io, slot, now),
+            DigitTick::Done(dtmf) => {
+                if let Some(dtmf) = dtmf {
+                    self.events.answer(Event::DtmfSent { dtmf });
+                }
+                false
+            }
+            DigitTick::Idle => false,
+        }
+    }
+
+    fn send_samples(
+        &mut self,
+        io: &mut impl Io,
+        slot: u32,
+        frame: &Frame,
+        codec: Codec,
+        now: Instant,
+    ) -> bool {
+        let mut payload = [0; FRAME_SAMPLES];
+        Encoder::new(codec).encode(frame, &mut payload);
         if let Some((stream, mut way)) = self.way(io, slot, now) {
             way.send_frame(stream, &payload);
         }
+        true
     }
 }

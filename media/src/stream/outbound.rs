@@ -74,15 +74,7 @@ impl Outbound {
 
     /// The header for a packet made here that covers `samples` samples.
     pub fn stamp_made(&mut self, samples: u32, now: Instant) -> Stamp {
-        let is_steady = self.feed == Feed::Made
-            && self
-                .sent_at
-                .is_some_and(|sent_at| now.saturating_duration_since(sent_at) < BREAK);
-        let time = if is_steady {
-            self.time.add(self.samples)
-        } else {
-            self.time_after_break(now)
-        };
+        let (time, is_steady) = self.next_made(now);
         self.feed = Feed::Made;
         self.last = self.last.next();
         (self.time, self.samples, self.sent_at) = (time, samples, Some(now));
@@ -94,21 +86,33 @@ impl Outbound {
         }
     }
 
-    /// The header for a packet of a digit whose timestamp stands still (RFC 4733 §2.5.1): `time` is what
-    /// its first packet was stamped with.
-    pub fn stamp_digit(&mut self, time: RtpTime, marker: bool) -> Stamp {
-        self.last = self.last.next();
+    /// The timestamp a packet made at `now` would have.
+    pub fn time_made(&self, now: Instant) -> RtpTime {
+        self.next_made(now).0
+    }
+
+    /// The header for a packet of a digit in place of `samples` samples of audio. Its timestamp stands still
+    /// at the digit's beginning (RFC 4733 §2.5.1); the audio clock goes on.
+    pub fn stamp_digit(&mut self, time: RtpTime, marker: bool, samples: u32, now: Instant) -> Stamp {
+        let stamp = self.stamp_made(samples, now);
         Stamp {
-            ssrc: self.ssrc,
-            sequence: self.last,
             time,
             marker,
+            ..stamp
         }
     }
 
-    /// After a digit of `samples` samples: what follows is stamped behind it.
-    pub fn end_digit(&mut self, samples: u32, now: Instant) {
-        (self.samples, self.sent_at) = (samples, Some(now));
+    fn next_made(&self, now: Instant) -> (RtpTime, bool) {
+        let is_steady = self.feed == Feed::Made
+            && self
+                .sent_at
+                .is_some_and(|sent_at| now.saturating_duration_since(sent_at) < BREAK);
+        let time = if is_steady {
+            self.time.add(self.samples)
+        } else {
+            self.time_after_break(now)
+        };
+        (time, is_steady)
     }
 
     /// The header for a relayed packet, `None` if it belongs before what was already sent.

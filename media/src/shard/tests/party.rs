@@ -7,7 +7,7 @@ use crate::command::*;
 use crate::event::Event;
 use crate::rtp::{Header, Packet, RtpTime, SeqNo, Ssrc};
 use crate::shard::sim_io::{Network, SimIo, Weather};
-use crate::shard::{MetricsReader, Shard, ShardConfig};
+use crate::shard::{BlockReader, MetricsReader, Shard, ShardConfig};
 
 /// One shard, its network and its parties; time moves by `run`.
 pub struct World {
@@ -16,6 +16,7 @@ pub struct World {
     pub network: Network,
     pub shard: Shard,
     pub metrics: MetricsReader,
+    pub blocks: BlockReader,
     pub io: SimIo,
     pub parties: Vec<Party>,
     pub events: Vec<(u64, Event)>,
@@ -27,7 +28,6 @@ pub struct Party {
     pub address: SocketAddr,
     pub gateway: SocketAddr,
     pub payload_type: u8,
-    pub event_payload_type: Option<u8>,
     pub codec: Codec,
     pub ptime_ms: u8,
     pub ssrc: u32,
@@ -58,7 +58,7 @@ impl World {
             seed,
             ..ShardConfig::default()
         };
-        let (shard, metrics) = Shard::new(&config, start);
+        let (shard, metrics, blocks) = Shard::new(&config, start);
         let io = SimIo::new(network.clone(), 64);
         Self {
             start,
@@ -66,6 +66,7 @@ impl World {
             network,
             shard,
             metrics,
+            blocks,
             io,
             parties: Vec::new(),
             events: Vec::new(),
@@ -113,7 +114,6 @@ impl World {
             address,
             gateway,
             payload_type: config.payload_type,
-            event_payload_type: config.event_payload_type,
             codec,
             ptime_ms: config.ptime_ms,
             ssrc: 1000 + index as u32,
@@ -142,11 +142,6 @@ impl World {
             listener: self.parties[listener].stream,
             speakers: speakers.collect(),
         }
-    }
-
-    pub fn hear(&mut self, listener: usize, speakers: &[usize]) {
-        let row = self.row(listener, speakers);
-        self.command(vec![row]);
     }
 
     /// Time passes, a millisecond at a time; parties send every 20 ms, 5 ms off the shard's grid.

@@ -1,0 +1,154 @@
+//! Digits through a shard: heard once, told once, and passed on once, as packets or made anew.
+
+use std::time::Instant;
+
+use super::grid::TICK;
+use super::io::Io;
+use super::wheel::Kind;
+use super::{Shard, graph};
+use crate::command::{DtmfKey, StreamKey};
+use crate::dtmf::{EventPayload, Pressed};
+use crate::event::Event;
+use crate::packet::Buf;
+use crate::rtp::{RtpTime, Verdict};
+use crate::stream::Arrived;
+
+impl Shard {
+    pub(super) fn send_dtmf(
+        &mut self,
+        dtmf: DtmfKey,
+        stream: StreamKey,
+        digits: &str,
+        duration_ms: u32,
+        inband: bool,
+    ) -> bool {
+        let Some(slot) = self.slots.slot(stream) else {
+            return false;
+        };
+        let Some(found) = self.slots.get_mut(slot) else {
+            return false;
+        };
+        let has_events = found
+            .config()
+            .is_some_and(|config| config.event_payload_type.is_some());
+        let is_taken = found
+            .digits
+            .order(Some(dtmf), digits, duration_ms, inband || !has_events);
+        if !is_taken {
+            // Whoever waits for its end is not left waiting.
+            self.events.answer(Event::DtmfSent { dtmf });
+        }
+        graph::resolve(&mut self.slots, &mut self.lists, slot);
+        is_taken
+    }
+
+    /// A packet of a digit: passed on where packets pass, and counted towards its end.
+    pub(super) fn handle_event(
+        &mut self,
+        io: &mut impl Io,
+        slot: u32,
+        arrived: &Arrived,
+        buf: &Buf,
+        now: Instant,
+    ) {
+        let packet = self.pool.packet(buf);
+        let payload = packet
+            .get(arrived.payload_at..arrived.payload_end)
+            .and_then(EventPayload::parse);
+        let (Some(payload), Some(stream)) = (payload, self.slots.get_mut(slot)) else {
+            return;
+        };
+        let time = arrived.header.time;
+        let before = stream.pressed_at.replace(time);
+        let cut_off = match arrived.verdict {
+            Verdict::Restart(_) => stream.pressed.reset(),
+            Verdict::Accept(_) | Verdict::Suspect => None,
+        };
+        let [earlier, ended] = stream.pressed.handle_packet(time, &payload, now);
+        if stream.pressed.next_deadline().is_some() && !self.wheel.is_armed(slot, Kind::Digit) {
+            self.wheel.arm(slot, Kind::Digit, self.grid.after(now, TICK));
+        }
+        if stream.pass_dtmf {
+            self.relay(io, slot, arrived, buf, now);
+        } else {
+            self.hold_back(slot, arrived);
+        }
+        for (pressed, began) in [(cut_off, before), (earlier, before), (ended, Some(time))] {
+            if let Some(pressed) = pressed {
+                self.digit_ended(slot, pressed, began);
+            }
+        }
+    }
+
+    pub(super) fn look_for_digit_end(&mut self, slot: u32, now: Instant) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let began = stream.pressed_at;
+        let pressed = stream.pressed.handle_timeout(now);
+        if stream.pressed.next_deadline().is_some() {
+            self.wheel.arm(slot, Kind::Digit, self.grid.after(now, TICK));
+        }
+        if let Some(pressed) = pressed {
+            self.digit_ended(slot, pressed, began);
+        }
+    }
+
+    /// Keeps a packet from everyone; their numbers close over it.
+    fn hold_back(&mut self, slot: u32, arrived: &Arrived) {
+        let mut at = 0;
+        while let Some(listener) = self
+            .slots
+            .get(slot)
+            .and_then(|stream| stream.relay_to.get(at).copied())
+        {
+            if let Some(listener) = self.slots.get_mut(listener) {
+                listener.outbound.skip_relayed(slot, arrived.header.seq);
+            }
+            at += 1;
+        }
+    }
+
+    /// Tells of a digit, and makes it anew for every listener that its packets did not reach.
+    fn digit_ended(&mut self, slot: u32, pressed: Pressed, began: Option<RtpTime>) {
+        let Some(stream) = self.slots.get(slot) else {
+            return;
+        };
+        let (digit, duration_ms) = (pressed.digit.to_char(), pressed.duration_ms);
+        self.events.tell(Event::Dtmf {
+            stream: stream.key(),
+            digit,
+            duration_ms,
+        });
+        if !stream.pass_dtmf {
+            return;
+        }
+        let mut at = 0;
+        while let Some(listener) = self
+            .slots
+            .get(slot)
+            .and_then(|stream| stream.heard_by.get(at).copied())
+        {
+            at += 1;
+            let Some(stream) = self.slots.get_mut(listener) else {
+                continue;
+            };
+            let is_heard = stream
+                .row
+                .iter()
+                .any(|ear| ear.slot == slot && !ear.gain.is_mute());
+            let was_relayed = began.is_some_and(|began| stream.event_relayed == Some((slot, began)));
+            if !is_heard || was_relayed || stream.sendable().is_none() {
+                continue;
+            }
+            let as_tones = stream
+                .config()
+                .is_none_or(|config| config.event_payload_type.is_none());
+            let mut text = [0; 4];
+            stream
+                .digits
+                .order(None, digit.encode_utf8(&mut text), duration_ms, as_tones);
+            graph::resolve(&mut self.slots, &mut self.lists, listener);
+        }
+    }
+}
