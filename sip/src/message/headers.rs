@@ -7,11 +7,13 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::field_check::{Core, check_optional};
-use super::grammar::{digits, is_free_of_control, is_token, split_list, trim};
+use super::grammar::{is_free_of_control, is_token, split_list, trim};
 use super::guard_error::GuardError;
 use super::header_name::{canonical, known};
 use super::lines::{HEADERS_MAX, LINE_BYTES_MAX};
-use super::{CSeq, CallId, MediaType, Method, NameAddr, Part, Reason, Via};
+use super::{CSeq, CallId, NameAddr, Part, Via};
+
+mod typed;
 
 /// Ordered header fields: raw text, and typed values on demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -351,85 +353,6 @@ impl Headers {
         &self.cseq
     }
 
-    /// The first Contact; none for `*`.
-    pub fn contact(&self) -> Option<NameAddr> {
-        self.addresses("Contact").next()
-    }
-
-    /// All Contacts; none for `*`.
-    pub fn contacts(&self) -> Vec<NameAddr> {
-        self.addresses("Contact").collect()
-    }
-
-    /// The Route set, top first.
-    pub fn routes(&self) -> Vec<NameAddr> {
-        self.addresses("Route").collect()
-    }
-
-    /// The Record-Route set, top first.
-    pub fn record_routes(&self) -> Vec<NameAddr> {
-        self.addresses("Record-Route").collect()
-    }
-
-    /// Every element of a header made of addresses that can be read as one.
-    pub fn addresses(&self, name: &str) -> impl Iterator<Item = NameAddr> {
-        self.values(name).filter_map(|value| NameAddr::parse(value).ok())
-    }
-
-    /// Hops left; absent in messages of RFC 2543 elements.
-    pub fn max_forwards(&self) -> Option<u8> {
-        self.get("Max-Forwards").and_then(digits)
-    }
-
-    /// Option tags the request cannot do without.
-    pub fn require(&self) -> Vec<&str> {
-        self.values("Require").collect()
-    }
-
-    /// Option tags the sender understands.
-    pub fn supported(&self) -> Vec<&str> {
-        self.values("Supported").collect()
-    }
-
-    /// True when an option tag stands in Supported or Require.
-    pub fn offers_option(&self, tag: &str) -> bool {
-        let mut tags = self.values("Supported").chain(self.values("Require"));
-        tags.any(|offered| offered.eq_ignore_ascii_case(tag))
-    }
-
-    /// Methods the sender takes; what is no method is skipped.
-    pub fn allow(&self) -> Vec<Method> {
-        self.values("Allow")
-            .filter_map(|method| Method::parse(method).ok())
-            .collect()
-    }
-
-    /// What the body is.
-    pub fn content_type(&self) -> Option<MediaType> {
-        self.get("Content-Type")
-            .and_then(|value| MediaType::parse(value).ok())
-    }
-
-    /// Content-Length as received.
-    pub fn content_length(&self) -> Option<usize> {
-        self.get("Content-Length").and_then(digits)
-    }
-
-    /// Seconds after which to try again (RFC 3261 §20.33).
-    pub fn retry_after(&self) -> Option<u32> {
-        let value = self.get("Retry-After")?;
-        let end = value
-            .bytes()
-            .position(|byte| !byte.is_ascii_digit())
-            .unwrap_or(value.len());
-        digits(value.get(..end)?)
-    }
-
-    /// The Reasons given (RFC 3326); what cannot be read is skipped.
-    pub fn reason(&self) -> Vec<Reason> {
-        self.values("Reason").filter_map(Reason::parse).collect()
-    }
-
     /// Adds the headers another message has under that name, unchanged.
     pub(crate) fn copy_from(&mut self, other: &Headers, name: &str) {
         let copied = other
@@ -462,7 +385,7 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Host, Uri, ViaTransport};
+    use crate::message::{Host, Method, Reason, Uri, ViaTransport};
 
     fn headers() -> Headers {
         let address = |text| NameAddr::new(Uri::parse(text).unwrap());
