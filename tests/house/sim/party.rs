@@ -1,0 +1,405 @@
+//! A party: a phone or a carrier's far end, with a tone of its own and an ear that keeps what it hears.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use media::shard::sim_io::Network;
+use sip::endpoint::{
+    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, SessionKey, Transport,
+};
+
+use crate::tone;
+
+/// What it does with an INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Rings, then answers after so long.
+    After(Duration),
+    /// Rings for ever.
+    Never,
+    /// Refuses with this status.
+    Refuse(u16),
+    /// Says nothing but 100.
+    Silent,
+    /// 183 with SDP and audio at once, 200 after so long.
+    Early(Duration),
+}
+
+/// What happened to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartyEvent {
+    Invited,
+    Ringing,
+    Answered,
+    Refused(u16),
+    Ended,
+    Cancelled,
+}
+
+/// 20 ms of audio as it arrived.
+#[derive(Clone, Debug)]
+pub struct HeardFrame {
+    pub at: Instant,
+    pub samples: Vec<i16>,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub payload_type: u8,
+}
+
+pub struct Party {
+    pub name: String,
+    pub address: SocketAddr,
+    pub media: SocketAddr,
+    pub hz: f64,
+    pub answer: Answer,
+    pub heard: Vec<HeardFrame>,
+    pub digits: Vec<u8>,
+    pub events: Vec<(Instant, PartyEvent)>,
+    /// Requests it got, as text, for tests that look inside.
+    pub got: Vec<String>,
+    pub silent: bool,
+    endpoint: Endpoint,
+    outbox: VecDeque<(Flow, Bytes)>,
+    session: Option<SessionKey>,
+    far_media: Option<SocketAddr>,
+    send_payload_type: u8,
+    answer_at: Option<Instant>,
+    next_frame: Option<Instant>,
+    position: u64,
+    sequence: u16,
+    pressing: VecDeque<(u8, u16, bool, u32)>,
+    last_event: Option<u32>,
+    calls: u64,
+}
+
+const FRAME: Duration = Duration::from_millis(20);
+
+impl Party {
+    pub fn new(name: &str, address: SocketAddr, hz: f64, gateway: SocketAddr, seed: u64, network: &Network) -> Self {
+        let mut bytes = [7; 32];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        bytes[8..10].copy_from_slice(&address.port().to_be_bytes());
+        bytes[10..26].copy_from_slice(&ip_bytes(address));
+        let mut endpoint = Endpoint::new(EndpointConfig::simple(Transport::Udp, address), bytes);
+        endpoint.set_allowed(vec![sip::network::Network::host(gateway.ip())]);
+        let media = SocketAddr::new(address.ip(), 40_000 + address.port() % 1000 * 2);
+        assert!(network.bind(media), "one media address a party");
+        Party {
+            name: name.to_owned(),
+            address,
+            media,
+            hz,
+            answer: Answer::After(Duration::from_millis(100)),
+            heard: Vec::new(),
+            digits: Vec::new(),
+            events: Vec::new(),
+            got: Vec::new(),
+            silent: false,
+            endpoint,
+            outbox: VecDeque::new(),
+            session: None,
+            far_media: None,
+            send_payload_type: 0,
+            answer_at: None,
+            next_frame: None,
+            position: 0,
+            sequence: 1000,
+            pressing: VecDeque::new(),
+            last_event: None,
+            calls: 0,
+        }
+    }
+
+    /// Calls `user` at the gateway.
+    pub fn call(&mut self, user: &str, gateway: SocketAddr, headers: Vec<ExtraHeader>, now: Instant) {
+        self.calls += 1;
+        let session = SessionKey::Out(self.calls);
+        self.session = Some(session);
+        let flow = Flow { transport: Transport::Udp, local: self.address, remote: gateway };
+        let invite = OutgoingInvite {
+            session,
+            flow,
+            request_uri: format!("sip:{user}@{gateway}"),
+            from: format!("<sip:+4930{}@{}>", self.address.port(), self.address.ip()),
+            to: format!("<sip:{user}@{gateway}>"),
+            contact_host: None,
+            call_id: None,
+            from_tag: None,
+            max_forwards: 70,
+            headers,
+            sdp: self.sdp("sendrecv"),
+            credentials: None,
+            timer_b: Duration::from_secs(32),
+        };
+        self.endpoint.handle_command(Command::Invite(Box::new(invite)), now);
+        self.drain(now);
+    }
+
+    pub fn hang_up(&mut self, now: Instant) {
+        let Some(session) = self.session else { return };
+        let answered = self.events.iter().rev().find_map(|(_, event)| match event {
+            PartyEvent::Answered => Some(true),
+            PartyEvent::Invited | PartyEvent::Ended => Some(false),
+            _ => None,
+        });
+        let command = if answered == Some(true) || matches!(session, SessionKey::In(_)) {
+            Command::Bye { session, headers: vec![] }
+        } else {
+            Command::Cancel { session, headers: vec![] }
+        };
+        self.endpoint.handle_command(command, now);
+        self.stop_media();
+        self.drain(now);
+    }
+
+    /// Changes the session by re-INVITE: `sendonly`, `inactive`, `sendrecv`.
+    pub fn reinvite(&mut self, direction: &str, now: Instant) {
+        let Some(session) = self.session else { return };
+        let sdp = self.sdp(direction);
+        self.endpoint.handle_command(Command::Reinvite { session, sdp }, now);
+        self.drain(now);
+    }
+
+    /// Presses a digit for 100 ms (RFC 4733).
+    pub fn press(&mut self, digit: u8) {
+        let start = self.position as u32;
+        for step in 1..=5u16 {
+            self.pressing.push_back((digit, step * 160, false, start));
+        }
+        for _ in 0..3 {
+            self.pressing.push_back((digit, 800, true, start));
+        }
+    }
+
+    pub fn handle_letter(&mut self, from: SocketAddr, bytes: Bytes, now: Instant) {
+        self.got.push(String::from_utf8_lossy(&bytes).into_owned());
+        let flow = Flow { transport: Transport::Udp, local: self.address, remote: from };
+        self.endpoint.handle_datagram(flow, bytes, now);
+        self.drain(now);
+    }
+
+    pub fn take_letter(&mut self) -> Option<(Flow, Bytes)> {
+        self.outbox.pop_front()
+    }
+
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [self.endpoint.next_deadline(), self.answer_at, self.next_frame].into_iter().flatten().min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant, network: &Network) {
+        if self.endpoint.next_deadline().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+            self.drain(now);
+        }
+        if self.answer_at.is_some_and(|at| at <= now) {
+            self.answer_at = None;
+            self.answer_now(now);
+        }
+        self.listen(now, network);
+        while self.next_frame.is_some_and(|at| at <= now) {
+            self.next_frame = self.next_frame.map(|at| at + FRAME);
+            self.speak(network);
+        }
+    }
+
+    /// No session and no transaction is left.
+    pub fn is_idle(&self) -> bool {
+        self.endpoint.sessions() == 0 && self.endpoint.transactions() == 0
+    }
+
+    /// Samples heard from `since` to `until`.
+    pub fn samples(&self, since: Instant, until: Instant) -> Vec<i16> {
+        let frames = self.heard.iter().filter(|frame| frame.at >= since && frame.at < until);
+        frames.flat_map(|frame| frame.samples.iter().copied()).collect()
+    }
+
+    /// The longest time between two packets from `since` to `until`.
+    pub fn gap(&self, since: Instant, until: Instant) -> Duration {
+        let times = self.heard.iter().map(|frame| frame.at).filter(|at| *at >= since && *at < until);
+        let mut times: Vec<Instant> = times.collect();
+        times.insert(0, since);
+        times.push(until);
+        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    }
+
+    pub fn listen(&mut self, now: Instant, network: &Network) {
+        let mut packet = [0; 2048];
+        while let Some((length, _)) = network.receive(self.media, &mut packet) {
+            self.hear(&packet[..length], now);
+        }
+    }
+
+    fn hear(&mut self, packet: &[u8], now: Instant) {
+        if packet.len() < 12 || packet[0] >> 6 != 2 {
+            return;
+        }
+        let payload_type = packet[1] & 0x7f;
+        let payload = &packet[12..];
+        let timestamp = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
+        if payload_type == 101 {
+            if payload[1] & 0x80 != 0 && self.last_event != Some(timestamp) {
+                self.last_event = Some(timestamp);
+                self.digits.push(payload[0]);
+            }
+            return;
+        }
+        let decode = if payload_type == 8 { tone::from_alaw } else { tone::from_mulaw };
+        self.heard.push(HeardFrame {
+            at: now,
+            samples: payload.iter().map(|byte| decode(*byte)).collect(),
+            ssrc: u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]),
+            sequence: u16::from_be_bytes([packet[2], packet[3]]),
+            payload_type,
+        });
+    }
+
+    fn speak(&mut self, network: &Network) {
+        let position = self.position;
+        self.position += 160;
+        let Some(to) = self.far_media.filter(|_| !self.silent) else { return };
+        let mut header = vec![0x80, self.send_payload_type];
+        header.extend(self.sequence.to_be_bytes());
+        self.sequence = self.sequence.wrapping_add(1);
+        let ssrc = 0x1000_0000 + u32::from(self.address.port());
+        if let Some((digit, duration, end, start)) = self.pressing.pop_front() {
+            header[1] = 101 | if duration == 160 && !end { 0x80 } else { 0 };
+            header.extend(start.to_be_bytes());
+            header.extend(ssrc.to_be_bytes());
+            let [high, low] = duration.to_be_bytes();
+            network.send(self.media, &header, &[digit, if end { 0x8a } else { 10 }, high, low], to);
+            return;
+        }
+        header.extend((position as u32).to_be_bytes());
+        header.extend(ssrc.to_be_bytes());
+        let mut samples = [0; 160];
+        tone::sine(self.hz, 0.25, position, &mut samples);
+        let payload: Vec<u8> = samples.iter().map(|sample| tone::mulaw(*sample)).collect();
+        network.send(self.media, &header, &payload, to);
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Send { flow, bytes } => self.outbox.push_back((flow, bytes)),
+                Output::Event(event) => self.handle_event(event, now),
+                Output::Connect { .. } | Output::Disconnect { .. } | Output::Dropped { .. } => {}
+            }
+        }
+    }
+
+    fn handle_event(&mut self, event: Event, now: Instant) {
+        let mut note = |what| self.events.push((now, what));
+        match event {
+            Event::Incoming(invite) => {
+                note(PartyEvent::Invited);
+                self.session = Some(invite.session);
+                self.far_media = invite.offer.as_deref().and_then(media_of);
+                self.begin_answer(invite.session, now);
+            }
+            Event::PeerCancelled { .. } => {
+                note(PartyEvent::Cancelled);
+                self.answer_at = None;
+                self.stop_media();
+            }
+            Event::Progress { sdp, .. } => {
+                note(PartyEvent::Ringing);
+                if let Some(media) = sdp.as_deref().and_then(media_of) {
+                    self.far_media = Some(media);
+                }
+            }
+            Event::Answered { sdp, .. } => {
+                note(PartyEvent::Answered);
+                self.far_media = sdp.as_deref().and_then(media_of).or(self.far_media);
+                self.next_frame = Some(now);
+            }
+            Event::Acknowledged { .. } => note(PartyEvent::Answered),
+            Event::Refused { response, .. } => note(PartyEvent::Refused(response.status.code())),
+            Event::Unanswered { .. } => note(PartyEvent::Refused(408)),
+            Event::Cancelled { .. } => note(PartyEvent::Cancelled),
+            Event::Reinvite { session, offer, .. } => {
+                self.far_media = offer.as_deref().and_then(media_of).or(self.far_media);
+                let wants = offer.as_deref().map(direction_of).unwrap_or("sendrecv");
+                let direction = match wants {
+                    "sendonly" => "recvonly",
+                    "recvonly" => "sendonly",
+                    other => other,
+                };
+                let sdp = self.sdp(direction);
+                self.endpoint.handle_command(Command::AcceptReinvite { session, sdp }, now);
+            }
+            Event::Bye { .. } | Event::ByeDone { .. } | Event::Lost { .. } | Event::AckMissing { .. } => {
+                note(PartyEvent::Ended);
+                self.stop_media();
+            }
+            Event::ReinviteAccepted { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {}
+        }
+    }
+
+    fn begin_answer(&mut self, session: SessionKey, now: Instant) {
+        let ring = |endpoint: &mut Endpoint, status, sdp| {
+            endpoint.handle_command(Command::Progress { session, status, sdp, headers: vec![] }, now);
+        };
+        match self.answer {
+            Answer::After(wait) => {
+                ring(&mut self.endpoint, 180, None);
+                self.answer_at = Some(now + wait);
+            }
+            Answer::Never => ring(&mut self.endpoint, 180, None),
+            Answer::Refuse(status) => {
+                let command = Command::Reject { session, status, reason: None, headers: vec![] };
+                self.endpoint.handle_command(command, now);
+            }
+            Answer::Silent => {}
+            Answer::Early(wait) => {
+                let sdp = Some(self.sdp("sendrecv"));
+                ring(&mut self.endpoint, 183, sdp);
+                self.next_frame = Some(now);
+                self.answer_at = Some(now + wait);
+            }
+        }
+    }
+
+    fn answer_now(&mut self, now: Instant) {
+        let Some(session) = self.session else { return };
+        let sdp = self.sdp("sendrecv");
+        self.endpoint.handle_command(Command::Answer { session, sdp, headers: vec![] }, now);
+        self.next_frame.get_or_insert(now);
+        self.drain(now);
+    }
+
+    fn stop_media(&mut self) {
+        self.next_frame = None;
+        self.far_media = None;
+    }
+
+    fn sdp(&self, direction: &str) -> Bytes {
+        let (ip, port) = (self.media.ip(), self.media.port());
+        Bytes::from(format!(
+            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
+            self.position + 1
+        ))
+    }
+}
+
+fn ip_bytes(address: SocketAddr) -> [u8; 16] {
+    match address.ip() {
+        std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        std::net::IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+/// Where an SDP text wants its audio.
+fn media_of(sdp: &[u8]) -> Option<SocketAddr> {
+    let text = std::str::from_utf8(sdp).ok()?;
+    let ip = text.lines().find_map(|line| line.strip_prefix("c=IN IP4 "))?.trim().parse().ok()?;
+    let port = text.lines().find_map(|line| line.strip_prefix("m=audio "))?.split(' ').next()?.parse().ok()?;
+    Some(SocketAddr::new(ip, port))
+}
+
+fn direction_of(sdp: &[u8]) -> &'static str {
+    let text = String::from_utf8_lossy(sdp);
+    ["sendonly", "recvonly", "inactive"].into_iter().find(|word| text.contains(&format!("a={word}"))).unwrap_or("sendrecv")
+}

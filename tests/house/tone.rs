@@ -1,0 +1,73 @@
+//! Tones, and an ear for them.
+
+/// Samples a second.
+pub const RATE: f64 = 8000.0;
+
+/// A sine of `hz` at `level` (0 to 1), from sample `position` on.
+pub fn sine(hz: f64, level: f64, position: u64, into: &mut [i16]) {
+    for (index, sample) in into.iter_mut().enumerate() {
+        let time = (position + index as u64) as f64 / RATE;
+        *sample = (f64::sin(std::f64::consts::TAU * hz * time) * level * 32767.0) as i16;
+    }
+}
+
+/// Level of `hz` in `samples`, as the amplitude of a sine of full scale 1 (Goertzel).
+pub fn level(samples: &[i16], hz: f64) -> f64 {
+    if samples.is_empty() {
+        return 0.0;
+    }
+    let omega = std::f64::consts::TAU * hz / RATE;
+    let coefficient = 2.0 * omega.cos();
+    let (mut before, mut now) = (0.0, 0.0);
+    for sample in samples {
+        let next = f64::from(*sample) / 32768.0 + coefficient * now - before;
+        (before, now) = (now, next);
+    }
+    let power = now * now + before * before - coefficient * now * before;
+    2.0 * power.max(0.0).sqrt() / samples.len() as f64
+}
+
+/// Root mean square, full scale 1.
+pub fn rms(samples: &[i16]) -> f64 {
+    let sum: f64 = samples.iter().map(|sample| (f64::from(*sample) / 32768.0).powi(2)).sum();
+    (sum / samples.len().max(1) as f64).sqrt()
+}
+
+/// µ-law by the segment rule of G.711, written for this test only.
+pub fn mulaw(sample: i16) -> u8 {
+    let sign = if sample < 0 { 0x80 } else { 0 };
+    let magnitude = (i32::from(sample).abs().min(32635)) + 132;
+    let exponent = (0..8).rev().find(|e| magnitude & (0x80 << e) != 0).unwrap_or(0);
+    let mantissa = (magnitude >> (exponent + 3)) & 0x0f;
+    !(sign | (exponent << 4) | mantissa) as u8
+}
+
+/// The sample of a µ-law byte.
+pub fn from_mulaw(byte: u8) -> i16 {
+    let byte = !byte;
+    let (exponent, mantissa) = (i32::from((byte >> 4) & 7), i32::from(byte & 0x0f));
+    let magnitude = (((mantissa << 3) + 132) << exponent) - 132;
+    (if byte & 0x80 != 0 { -magnitude } else { magnitude }) as i16
+}
+
+/// The sample of an A-law byte.
+pub fn from_alaw(byte: u8) -> i16 {
+    let byte = byte ^ 0x55;
+    let (exponent, mantissa) = (i32::from((byte >> 4) & 7), i32::from(byte & 0x0f));
+    let magnitude = if exponent == 0 { (mantissa << 4) + 8 } else { ((mantissa << 4) + 264) << (exponent - 1) };
+    (if byte & 0x80 != 0 { magnitude } else { -magnitude }) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_is_heard_through_mu_law_and_no_other() {
+        let mut samples = [0; 1600];
+        sine(800.0, 0.3, 0, &mut samples);
+        let through: Vec<i16> = samples.iter().map(|sample| from_mulaw(mulaw(*sample))).collect();
+        assert!((level(&through, 800.0) - 0.3).abs() < 0.01);
+        assert!(level(&through, 1000.0) < 0.01);
+    }
+}
