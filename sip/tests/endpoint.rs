@@ -9,11 +9,13 @@
 mod endpoint {
     mod calls;
     mod credentials;
+    mod disorder;
     mod forks;
     mod races;
     mod refusals;
     mod reinvites;
     mod storm;
+    mod streams;
     mod wire;
 }
 

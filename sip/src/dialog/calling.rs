@@ -19,6 +19,9 @@ use crate::transaction::timing::WAIT;
 /// Early dialogs one INVITE may have: forks beyond them ring unheard. Ours; carriers fork to a few.
 pub const EARLY_DIALOGS_MAX: usize = 16;
 
+/// The status that ends one early dialog among others. RFC 6228 §4.
+const EARLY_DIALOG_TERMINATED: u16 = 199;
+
 /// Our INVITE and the early dialogs it made.
 #[derive(Debug)]
 pub struct Calling {
@@ -98,7 +101,11 @@ impl Calling {
         if !self.early.contains_key(&remote_tag) && self.early.len() >= EARLY_DIALOGS_MAX {
             return;
         }
-        self.early.entry(remote_tag.clone()).or_insert(dialog);
+        if response.status.code() == EARLY_DIALOG_TERMINATED {
+            self.early.remove(&remote_tag);
+        } else {
+            self.early.entry(remote_tag.clone()).or_insert(dialog);
+        }
         let sdp = sdp_of_response(&response);
         let (session, response) = (self.key, Box::new(response));
         out.push(Action::Event(Event::Progress {

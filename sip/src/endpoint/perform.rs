@@ -173,7 +173,8 @@ impl Endpoint {
         self.config.via(flow, &branch)
     }
 
-    /// Adds what this endpoint says of itself: Contact, Allow and the hop mark on INVITE, User-Agent.
+    /// Adds what this endpoint says of itself: Contact and Allow on INVITE, the hop mark on a first one,
+    /// User-Agent.
     pub(super) fn introduce(&mut self, request: &mut Request, flow: &Flow, session: Option<SessionKey>) {
         if request.method == Method::Invite {
             let host = session.and_then(|key| self.sessions.get(key)?.contact_host.clone());
@@ -181,7 +182,9 @@ impl Endpoint {
             let contact = self.config.contact(flow, host.as_deref(), user.as_deref());
             request.headers.push_contact(&NameAddr::new(contact));
             let _ = request.headers.push("Allow", ALLOW);
-            let _ = request.headers.push(HOP_HEADER, &self.hop_mark);
+            if request.headers.to().tag().is_none() {
+                let _ = request.headers.push(HOP_HEADER, &self.hop_mark);
+            }
         }
         let _ = request.headers.push("User-Agent", &self.config.user_agent);
     }

@@ -109,6 +109,37 @@ fn early_dialogs_beyond_the_limit_are_not_heard() {
 }
 
 #[test]
+fn a_199_ends_its_early_dialog_alone() {
+    let (mut pair, invite) = calling(6);
+    for tag in ["a", "b"] {
+        give(&mut pair, &respond(&invite, "180 Ringing", tag, ""));
+    }
+    give(
+        &mut pair,
+        &respond(&invite, "199 Early Dialog Terminated", "a", ""),
+    );
+    assert_eq!((pair.left.dialogs(), pair.left.sessions()), (1, 1));
+    assert_eq!(
+        names(&pair.take_events(Left)),
+        ["Progress", "Progress", "Progress"]
+    );
+}
+
+#[test]
+fn forks_beyond_the_limit_are_not_acknowledged() {
+    let (mut pair, invite) = calling(7);
+    let mut acks = 0;
+    for tag in 0..20 {
+        let sent = give(
+            &mut pair,
+            &respond(&invite, "200 OK", &format!("t{tag}"), "answer"),
+        );
+        acks += sent.iter().filter(|text| text.starts_with("ACK")).count();
+    }
+    assert_eq!(acks, 16);
+}
+
+#[test]
 fn routes_are_followed_loosely_and_strictly() {
     for (routes, ack, route) in [
         (

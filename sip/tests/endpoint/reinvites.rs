@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sip::endpoint::pair::{Pair, Side, Side::Left, Side::Right};
 use sip::endpoint::{Command, Event, SessionKey, Transport};
 
+use super::wire::{give, respond, tagged, to_tag};
 use crate::*;
 
 #[test]
@@ -264,6 +265,72 @@ fn a_next_offer_stands_for_a_lost_ack() {
     pair.command(Left, reinvite(OUT, "x"));
     pair.run_for(ms(30));
     assert_eq!(names(&pair.take_events(Right)), ["Acknowledged", "Reinvite"]);
+}
+
+#[test]
+fn a_peer_that_always_says_491_is_asked_eight_times() {
+    let mut pair = pair(13);
+    up(&mut pair, Transport::Udp);
+    pair.link.loss_percent = 100;
+    let mut asked = 0;
+    pair.command(Left, reinvite(OUT, "x"));
+    while let Some(sent) = pair.sent.last().filter(|sent| sent.text.starts_with("INVITE")) {
+        asked += 1;
+        let glare = respond(&sent.text, "491 Request Pending", "", "");
+        give(&mut pair, &glare);
+        pair.run_for(ms(4_000));
+    }
+    assert_eq!(asked, 8);
+    let events = pair.take_events(Left);
+    assert!(
+        matches!(events.as_slice(), [Event::ReinviteRefused { status: 491, .. }]),
+        "{events:?}"
+    );
+    assert_eq!(pair.left.sessions(), 1);
+}
+
+#[test]
+fn an_accepted_offer_moves_the_remote_target_and_a_refused_one_does_not() {
+    for (accepts, target) in [
+        (true, "BYE sip:moved@192.0.2.2:5062"),
+        (false, "BYE sip:peer@192.0.2.2:5060"),
+    ] {
+        let mut pair = pair(14);
+        give(&mut pair, &super::wire::invite("first", ""));
+        let [Event::Incoming(incoming)] = &pair.take_events(Left)[..] else {
+            panic!()
+        };
+        let session = incoming.session;
+        pair.command(Left, answer(session));
+        let tag = format!(";tag={}", to_tag(&pair.sent.last().unwrap().text));
+        give(&mut pair, &tagged("ACK", "ack", 1, [";tag=peer", &tag], "", ""));
+        let offer = "Content-Type: application/sdp\r\n";
+        let moved = tagged("INVITE", "re", 2, [";tag=peer", &tag], offer, "offer");
+        give(
+            &mut pair,
+            &moved.replace(
+                "Contact: <sip:peer@192.0.2.2:5060>",
+                "Contact: <sip:moved@192.0.2.2:5062>",
+            ),
+        );
+        pair.command(
+            Left,
+            match accepts {
+                true => accept(session),
+                false => Command::RejectReinvite {
+                    session,
+                    status: 488,
+                    headers: vec![],
+                },
+            },
+        );
+        give(&mut pair, &tagged("ACK", "ack2", 2, [";tag=peer", &tag], "", ""));
+        pair.command(Left, bye(session));
+        assert_eq!(
+            pair.sent.last().unwrap().text.lines().next(),
+            Some(&*format!("{target} SIP/2.0"))
+        );
+    }
 }
 
 fn change(pair: &mut Pair, callee: SessionKey) {
