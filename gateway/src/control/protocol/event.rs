@@ -56,7 +56,7 @@ events! {
     "tick" => Tick(Tick),
     /// Calls are still up while the gateway is emptied.
     "drain.progress" => DrainProgress(DrainProgress),
-    /// The last call is gone after a drain, or the drain was cancelled with `drain.cancel`.
+    /// The last call is gone after a drain.
     "drain.done" => DrainDone(Nothing),
     /// Limits changed.
     "limits.changed" => LimitsChanged(Box<Limits>),

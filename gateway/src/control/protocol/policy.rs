@@ -23,6 +23,9 @@ pub struct PolicyDecision {
     /// Its type, such as `mobile` or `premium`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Which lists decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list_version: Option<String>,
 }
 
 impl PolicyDecision {
@@ -35,6 +38,7 @@ impl PolicyDecision {
             e164: None,
             region: None,
             kind: None,
+            list_version: None,
         }
     }
 

@@ -19,6 +19,13 @@ macro_rules! words {
             }
         }
 
+        impl $name {
+            /// What the word means, as the schema says it.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($word_doc),*)),+ }
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
