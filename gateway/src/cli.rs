@@ -1,0 +1,208 @@
+//! The command line: what may be asked, and who in the library does it.
+//!
+//! Results go to `out`, everything else to `err`. Exit codes: 0 fine, 1 the work failed, 2 the command line or
+//! the configuration is wrong. Knows nothing of calls.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gateway::config::{self, Config, ConfigError};
+use gateway::observe::log::{self, LogFormat};
+
+/// Everything went well.
+const EXIT_OK: u8 = 0;
+/// The work failed.
+const EXIT_FAILED: u8 = 1;
+/// The command line or the configuration is wrong.
+const EXIT_USAGE: u8 = 2;
+
+/// An embedded SIP/RTP media gateway.
+#[derive(Debug, Parser)]
+#[command(name = "media-gateway", version, disable_version_flag = true)]
+struct Cli {
+    /// How log lines on stderr look.
+    #[arg(long, global = true, value_enum, default_value_t = LogWord::Text)]
+    log_format: LogWord,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogWord {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a configuration and show every trunk as it will be used.
+    Check(CheckArgs),
+    /// Print the JSON schema of the configuration file.
+    Schema(SchemaArgs),
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// Of the configuration file.
+    #[arg(long, required = true)]
+    config: bool,
+}
+
+/// Does what the arguments say; the first one is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut impl Write, err: &mut impl Write) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_wrong = error.use_stderr();
+            let text = error.render();
+            // Nobody is left to tell when the last word cannot be written.
+            let _ = if is_wrong {
+                write!(err, "{text}")
+            } else {
+                write!(out, "{text}")
+            };
+            return if is_wrong { EXIT_USAGE } else { EXIT_OK };
+        }
+    };
+    log::init(match cli.log_format {
+        LogWord::Text => LogFormat::Text,
+        LogWord::Json => LogFormat::Json,
+    });
+    match perform(cli.command, out) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(err, "{error:#}");
+            if error.is::<ConfigError>() {
+                EXIT_USAGE
+            } else {
+                EXIT_FAILED
+            }
+        }
+    }
+}
+
+fn perform(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
+    match command {
+        Command::Check(args) => {
+            let config = Config::load(&args.config, None)?;
+            writeln!(out, "OK")?;
+            for trunk in &config.trunks {
+                write!(out, "\n{}", trunk.profile())?;
+            }
+        }
+        Command::Schema(SchemaArgs { config: _ }) => {
+            let schema = serde_json::to_string_pretty(&config::schema()).context("schema")?;
+            writeln!(out, "{schema}")?;
+        }
+        Command::Version => writeln!(out, "media-gateway {}", env!("CARGO_PKG_VERSION"))?,
+    }
+    Ok(EXIT_OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Exit code, stdout, stderr.
+    fn run_with(args: &[&str]) -> (u8, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let args = std::iter::once("media-gateway")
+            .chain(args.iter().copied())
+            .map(OsString::from);
+        let code = run(args, &mut out, &mut err);
+        (
+            code,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        )
+    }
+
+    /// A configuration file that is gone when the test is over.
+    struct File(PathBuf);
+
+    impl File {
+        fn new(name: &str, text: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("gw-cli-{}-{name}.toml", std::process::id()));
+            std::fs::write(&path, text).unwrap();
+            File(path)
+        }
+    }
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn check_of_a_good_file_shows_every_trunk() {
+        let trunk = |name: &str, net: &str| format!("[[trunk]]\nname = \"{name}\"\nallow = [\"{net}\"]\n");
+        let text = trunk("carrier", "192.0.2.0/24") + &trunk("agents", "127.0.0.1");
+        let file = File::new("good", &text);
+        let (code, out, err) = run_with(&["check", "--config", file.0.to_str().unwrap()]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(
+            out.starts_with("OK\n\n[[trunk]] carrier\n  preset = generic\n"),
+            "{out}"
+        );
+        assert!(
+            out.contains("\n[[trunk]] agents\n") && out.contains("  allow = [127.0.0.1/32]\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn check_of_a_bad_file_names_file_line_and_key() {
+        let file = File::new("bad", "instance = \"main\"\n[limits]\ncalls = 0\n");
+        let path = file.0.to_str().unwrap();
+        let (code, out, err) = run_with(&["check", "--config", path]);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert_eq!(
+            err,
+            format!("{path}:3: limits.calls: must be 1 to 100000, is 0\n")
+        );
+    }
+
+    #[test]
+    fn wrong_usage_is_two_and_help_is_fine() {
+        for args in [&["fly"][..], &["check"], &[], &["version", "--log-format", "xml"]] {
+            let (code, out, err) = run_with(args);
+            assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
+            assert!(!err.is_empty(), "{args:?}");
+        }
+        let (code, out, _) = run_with(&["--help"]);
+        assert_eq!(code, 0);
+        assert!(out.contains("Usage: media-gateway"), "{out}");
+    }
+
+    #[test]
+    fn schema_of_the_configuration_is_json() {
+        let (code, out, _) = run_with(&["schema", "--config"]);
+        assert_eq!(code, 0);
+        let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert!(
+            schema["properties"]["trunk"]["items"]["properties"]["media_allow"].is_object(),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn version_is_one_line() {
+        assert_eq!(
+            run_with(&["version", "--log-format", "json"]).1,
+            format!("media-gateway {}\n", env!("CARGO_PKG_VERSION"))
+        );
+    }
+}
