@@ -157,7 +157,7 @@ pub enum UnclaimedAction {
     },
 }
 
-/// Number policy (TRUNKS §7 calls its steps by number).
+/// Number policy: what may be dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
     /// Regions that may be called, ISO 3166 codes.

@@ -52,6 +52,7 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("trunk.session_timer", &["supported", "required"]),
     ("trunk.t38", &["pass"]),
     ("trunk.codecs", &["G722", "opus"]),
+    ("trunk.dtmf", &["info"]),
     ("trunk.srtp", &["optional", "required"]),
     ("trunk.media_source", &["address"]),
     ("trunk.refer_in", &["ask"]),

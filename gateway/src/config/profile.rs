@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::trunk::{Codec, Host, Network, Trunk};
+use super::trunk::{Codec, Host, Network, Trunk, transport_word};
 
 impl Trunk {
     /// One `key = value` a line, in the order of the documentation; secrets left out.
@@ -56,7 +56,7 @@ impl Trunk {
         writeln!(
             out,
             "  listen = {}://{}",
-            self.listen.transport.word(),
+            transport_word(self.listen.transport),
             self.listen.addr
         )?;
         let contact = self.contact_host.as_deref().unwrap_or(&self.advertise);
@@ -167,7 +167,7 @@ impl Display for Host {
         write!(
             f,
             "{addr};transport={};priority={priority};weight={weight}",
-            transport.word()
+            transport_word(*transport)
         )
     }
 }

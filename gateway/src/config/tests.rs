@@ -101,6 +101,10 @@ fn words_of_later_versions_are_refused_by_name() {
         "rel100: `supported` is not available in this version; use `off`",
     );
     trunk_refused(
+        "dtmf = \"info\"",
+        "dtmf: `info` is not available in this version; use `rfc4733` or `inband`",
+    );
+    trunk_refused(
         "media_source = \"address\"",
         "media_source: `address` is not available in this version; use `strict` or `nat`",
     );
@@ -226,7 +230,7 @@ fn lists_and_texts_of_the_wrong_length() {
 fn words_outside_a_closed_list() {
     trunk_refused(
         "dtmf = \"smoke\"",
-        "dtmf: must be one of `rfc4733`, `info`, `inband`, is `smoke`",
+        "dtmf: must be one of `rfc4733`, `inband`, is `smoke`",
     );
     trunk_refused(
         "limit_status = 500",

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 pub use super::file::trunk::{
     AnswerCodecs, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn, NumberOut,
-    Transport,
 };
 use super::{Listen, NumberPattern};
 
 pub use super::network::Network;
 pub use media::Codec;
+pub use sip::endpoint::Transport;
 
 /// A trunk with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +102,14 @@ pub struct Trunk {
     pub headers_in: BTreeSet<String>,
     /// Further headers the engine may send, lower case.
     pub headers_out: BTreeSet<String>,
+}
+
+/// The word for a transport in listeners and peers.
+pub(super) fn transport_word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    }
 }
 
 /// One peer of a trunk.

@@ -331,8 +331,7 @@ pub fn send_digits(tx: &mut Tx, key: LegKey, params: &LegSendDtmf) -> Result<Id,
 
 fn dtmf_method(method: crate::config::DtmfMethod) -> DtmfMethod {
     match method {
-        // INFO is refused when the configuration is read.
-        crate::config::DtmfMethod::Rfc4733 | crate::config::DtmfMethod::Info => DtmfMethod::Rfc4733,
+        crate::config::DtmfMethod::Rfc4733 => DtmfMethod::Rfc4733,
         crate::config::DtmfMethod::Inband => DtmfMethod::Inband,
     }
 }

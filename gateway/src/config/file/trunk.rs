@@ -237,15 +237,6 @@ words! {
     }
 }
 words! {
-    /// How SIP travels.
-    Transport {
-        /// Datagrams.
-        Udp = "udp",
-        /// A stream.
-        Tcp = "tcp",
-    }
-}
-words! {
     /// What the bridge hears before the answer.
     EarlyMedia {
         /// The peer's early media.
@@ -259,8 +250,6 @@ words! {
     DtmfMethod {
         /// telephone-event.
         Rfc4733 = "rfc4733",
-        /// SIP INFO.
-        Info = "info",
         /// Tones in the audio.
         Inband = "inband",
     }

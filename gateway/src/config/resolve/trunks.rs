@@ -5,17 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::trunk::{Auth, Host, Network, NumberIn, NumberOut, Transport, Trunk};
-use super::super::{
-    Limits, Listen, Media, Number, NumberPattern, Sip, file, listener_for, network_from_text,
-};
-use super::{Faults, KeyPath, Problem, UNKNOWN, address, host, listener, name, pattern, region, seconds};
+use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk, transport_word};
+use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
+use super::listeners::{address, host, listener};
+use super::peers::hosts;
+use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
 
-/// Port of SIP over UDP and TCP (RFC 3261 §19.1.2).
-const SIP_PORT: u16 = 5060;
 /// Longest password file, bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4096;
-/// Answers after which a next peer may be tried (TRUNKS: the others would be the same anywhere).
+/// Answers after which a next peer may be tried: any other would be the same everywhere.
 const ROUTE_ON_ALLOWED: [u16; 8] = [403, 408, 480, 488, 500, 502, 503, 504];
 /// Headers the stack writes and reads itself; the engine may not.
 const RESERVED_HEADERS: [&str; 26] = [
@@ -100,7 +98,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     check_choices(entry, path, faults);
     Trunk {
         name: name(&entry.name, &path.key("name"), faults),
-        hosts: hosts(&entry.hosts, shared, listen, &path.key("hosts"), faults),
+        hosts: hosts(&entry.hosts, shared.sip, listen, &path.key("hosts"), faults),
         media_allow: match &entry.media_allow {
             Some(texts) => networks(texts, &path.key("media_allow"), faults),
             None => allow.clone(),
@@ -258,7 +256,7 @@ fn listen(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, fault
         return first;
     };
     if !shared.sip.listen.contains(&wanted) {
-        let url = |listen: &Listen| format!("`{}://{}`", listen.transport.word(), listen.addr);
+        let url = |listen: &Listen| format!("`{}://{}`", transport_word(listen.transport), listen.addr);
         let allowed = shared.sip.listen.iter().map(url).collect();
         faults.add(
             path.key("listen"),
@@ -339,113 +337,6 @@ fn networks(texts: &[String], path: &KeyPath, faults: &mut Faults) -> Vec<Networ
         }
     }
     networks
-}
-
-fn hosts(
-    texts: &[String],
-    shared: &Shared<'_>,
-    listen: Listen,
-    path: &KeyPath,
-    faults: &mut Faults,
-) -> Vec<Host> {
-    let mut hosts = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        let here = path.index(index);
-        let Some(peer) = peer(text, &here, faults) else {
-            continue;
-        };
-        if listener_for(&shared.sip.listen, listen, peer.transport, peer.addr.ip()).is_none() {
-            let transport = peer.transport.word();
-            faults.add(
-                here,
-                Problem::NoListener {
-                    transport,
-                    address: peer.addr.to_string(),
-                },
-            );
-        }
-        hosts.push(peer);
-    }
-    hosts
-}
-
-const HOST_SHAPE: &str = "a peer; write one like `192.0.2.1:5060;transport=udp;priority=1;weight=1`";
-
-/// `ADDRESS[:PORT][;transport=…][;priority=…][;weight=…]`.
-fn peer(text: &str, path: &KeyPath, faults: &mut Faults) -> Option<Host> {
-    let mut parts = text.split(';');
-    let addr = peer_address(parts.next().unwrap_or_default(), text, path, faults)?;
-    let mut host = Host {
-        addr,
-        transport: Transport::Udp,
-        priority: 1,
-        weight: 1,
-    };
-    for part in parts {
-        let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        let read = match (key, value) {
-            ("transport", "udp") => Some(Host {
-                transport: Transport::Udp,
-                ..host
-            }),
-            ("transport", "tcp") => Some(Host {
-                transport: Transport::Tcp,
-                ..host
-            }),
-            ("transport", "tls" | "ws" | "wss") => {
-                let instead = "use `transport=udp` or `transport=tcp`".to_owned();
-                faults.add(
-                    path.clone(),
-                    Problem::LaterValue {
-                        value: part.to_owned(),
-                        instead,
-                    },
-                );
-                return None;
-            }
-            ("priority", number) => number.parse().ok().map(|priority| Host { priority, ..host }),
-            ("weight", number) => number.parse().ok().map(|weight| Host { weight, ..host }),
-            _ => None,
-        };
-        let Some(read) = read else {
-            faults.malformed(path.clone(), text, HOST_SHAPE);
-            return None;
-        };
-        host = read;
-    }
-    Some(host)
-}
-
-fn peer_address(place: &str, whole: &str, path: &KeyPath, faults: &mut Faults) -> Option<SocketAddr> {
-    if let Ok(addr) = place.parse::<SocketAddr>() {
-        if addr.port() != 0 && !addr.ip().is_unspecified() {
-            return Some(addr);
-        }
-        faults.malformed(path.clone(), whole, HOST_SHAPE);
-        return None;
-    }
-    if let Ok(ip) = place.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Some(SocketAddr::new(ip, SIP_PORT));
-    }
-    let domain = place.split(':').next().unwrap_or_default();
-    let looks_like_a_name = domain.bytes().any(|byte| byte.is_ascii_alphabetic());
-    if looks_like_a_name
-        && domain
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-    {
-        let instead = "names need DNS; write the peer's IP address".to_owned();
-        faults.add(
-            path.clone(),
-            Problem::LaterValue {
-                value: domain.to_owned(),
-                instead,
-            },
-        );
-    } else {
-        faults.malformed(path.clone(), whole, HOST_SHAPE);
-    }
-    None
 }
 
 fn auth(auth: &file::trunk::Auth, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Auth> {
