@@ -30,14 +30,11 @@ pub const TURN: Duration = Duration::from_millis(1);
 pub const STREAMS_MAX: u32 = 4096;
 
 /// Packet slots of one shard. Each line is one holder; the sum is all there ever is.
-pub const POOL_SLOTS: usize = RECEIVING + SENDING;
+pub const POOL_SLOTS: usize = RECEIVING;
 
-/// The datagram being read and passed on: one socket is read at a time, and a relayed packet leaves from
-/// the buffer it came in before the next is read.
+/// The datagram being read and passed on: one socket is read at a time, a relayed packet leaves from the
+/// buffer it came in before the next is read, and what is decoded later is kept by its jitter buffer.
 const RECEIVING: usize = 1;
-
-/// The packet being written: digits, mixed frames and reports are made one at a time.
-const SENDING: usize = 1;
 
 /// Sockets read in one turn; the rest stays ready for the next.
 pub const READY_MAX: usize = super::epoll::READY_MAX;

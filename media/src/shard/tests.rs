@@ -6,3 +6,4 @@ mod party;
 mod play;
 mod record;
 mod relay;
+mod source;
