@@ -12,7 +12,8 @@ use gateway::core::Core;
 use gateway::engine::Setup;
 use gateway::engine::io::{ConnKey, Input, Now, Output, RecorderCommand, RecorderEvent};
 use media::shard::sim_io::{Network, SimIo};
-use media::shard::{Shard, ShardConfig, TURN};
+use media::shard::{BlockReader, Shard, ShardConfig, TURN};
+use media::recorder::TrackKey;
 use media::sound::Sound;
 use serde_json::{Value, json};
 use sip::endpoint::{EndpointConfig, Flow, Transport};
@@ -43,7 +44,7 @@ shards = 1
 unix = "state/control.sock"
 [limits]
 calls = 100
-calls_per_second = 0
+calls_per_second = 10000
 [[trunk]]
 name = "carrier"
 hosts = ["10.0.1.1:5060"]
@@ -51,7 +52,7 @@ allow = ["10.0.1.0/24"]
 media_allow = ["10.0.0.0/8"]
 caller_ids = ["+493012345678"]
 calls = 10000
-calls_per_second = 0
+calls_per_second = 10000
 [[trunk]]
 name = "agents"
 hosts = ["10.0.2.1:5060"]
@@ -60,7 +61,7 @@ media_allow = ["10.0.0.0/8"]
 caller_ids = ["*"]
 agents = true
 calls = 10000
-calls_per_second = 0
+calls_per_second = 10000
 [[number]]
 match = "*"
 app = "default"
@@ -78,15 +79,24 @@ pub struct Town {
     pub log: Vec<String>,
     pub post: Post,
     pub media_net: Network,
+    /// Samples that came out of each track.
+    pub taped: BTreeMap<TrackKey, Vec<i16>>,
     /// How long the recordings writer takes.
     pub storage_time: Duration,
     setup_seed: u64,
-    shards: Vec<(Shard, SimIo)>,
+    shards: Vec<Plane>,
     next_turn: Instant,
     stored: BTreeMap<(Instant, u64), RecorderEvent>,
     tracks: BTreeMap<String, Vec<String>>,
     numbered: u64,
     has_media: bool,
+}
+
+/// One media shard with its sockets, and where its recorded blocks come out.
+struct Plane {
+    shard: Shard,
+    io: SimIo,
+    blocks: BlockReader,
 }
 
 impl Town {
@@ -116,8 +126,10 @@ impl Town {
                 turn: TURN,
                 cpu: None,
                 seed: seed + index as u64,
+                blocks: 2048,
             };
-            (Shard::new(&config, start).0, SimIo::new(media_net.clone(), 4096))
+            let (shard, _, blocks) = Shard::new(&config, start);
+            Plane { shard, io: SimIo::new(media_net.clone(), 4096), blocks }
         });
         let shards = shards.collect();
         let mut town = Town {
@@ -131,6 +143,7 @@ impl Town {
             log: Vec::new(),
             post: Post::new(seed),
             media_net,
+            taped: BTreeMap::new(),
             storage_time: Duration::from_millis(30),
             setup_seed: seed,
             shards,
@@ -315,7 +328,7 @@ impl Town {
     }
 
     fn next(&self) -> Option<Instant> {
-        let shards = self.shards.iter().filter_map(|(shard, _)| shard.next_deadline()).min();
+        let shards = self.shards.iter().filter_map(|plane| plane.shard.next_deadline()).min();
         let turn = (self.has_media && shards.is_some()).then_some(self.next_turn);
         let parties = self.parties.iter().filter_map(Party::next_deadline).min();
         let stored = self.stored.first_key_value().map(|((at, _), _)| *at);
@@ -341,15 +354,19 @@ impl Town {
         if self.next_turn <= self.now {
             self.next_turn = self.now + TURN;
             for index in 0..self.shards.len() {
-                let (shard, io) = &mut self.shards[index];
+                let Plane { shard, io, blocks } = &mut self.shards[index];
                 shard.turn(io, self.now);
+                while let Some(block) = blocks.pop() {
+                    self.taped.entry(block.track).or_default().extend_from_slice(&block.samples);
+                    blocks.give_back(block.samples);
+                }
                 self.report(index);
             }
         }
     }
 
     fn report(&mut self, index: usize) {
-        while let Some(event) = self.shards[index].0.poll_event() {
+        while let Some(event) = self.shards[index].shard.poll_event() {
             self.input(Input::Media { shard: index, event });
         }
     }
@@ -384,8 +401,8 @@ impl Town {
                 self.post.send(Letter { from: flow.local, to: flow.remote, bytes }, self.now);
             }
             Output::Media { shard, command } => {
-                let (plane, io) = &mut self.shards[shard];
-                plane.handle_command(command, io, self.now);
+                let plane = &mut self.shards[shard];
+                plane.shard.handle_command(command, &mut plane.io, self.now);
                 self.report(shard);
             }
             Output::Control { conn, line } => {
