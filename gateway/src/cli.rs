@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gateway::config::{self, Config, ConfigError};
+use gateway::control;
 use gateway::observe::log::{self, LogFormat};
 
 /// Everything went well.
@@ -40,7 +41,11 @@ enum LogWord {
 enum Command {
     /// Check a configuration and show every trunk as it will be used.
     Check(CheckArgs),
-    /// Print the JSON schema of the configuration file.
+    /// Give one command to a running gateway and print its result as JSON.
+    Ctl(CtlArgs),
+    /// Print the events of a running gateway, one JSON object a line.
+    Events(EventsArgs),
+    /// Print the schema of the control protocol.
     Schema(SchemaArgs),
     /// Print the version.
     Version,
@@ -53,10 +58,60 @@ struct CheckArgs {
     config: PathBuf,
 }
 
+/// Which gateway is meant; without either the one of this folder.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct SocketArgs {
+    /// Its control socket.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Its configuration, which names the socket.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CtlArgs {
+    #[command(flatten)]
+    socket: SocketArgs,
+    /// Speak as this app.
+    #[arg(long)]
+    app: Option<String>,
+    /// For example `state.get`.
+    method: String,
+    /// Its parameters, one JSON object.
+    #[arg(value_name = "JSON")]
+    params: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct EventsArgs {
+    #[command(flatten)]
+    socket: SocketArgs,
+    /// Speak as this app.
+    #[arg(long)]
+    app: Option<String>,
+    /// Only events of this type; may be given several times.
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// Only events of this call; may be given several times.
+    #[arg(long = "call", value_name = "CALL")]
+    calls: Vec<String>,
+    /// Only events of this leg; may be given several times.
+    #[arg(long = "leg", value_name = "LEG")]
+    legs: Vec<String>,
+    /// Also measurements, so often.
+    #[arg(long, value_name = "MS")]
+    stats_interval_ms: Option<u32>,
+    /// Stop after so many lines.
+    #[arg(long, value_name = "LINES")]
+    count: Option<u64>,
+}
+
 #[derive(Debug, Args)]
 struct SchemaArgs {
-    /// Of the configuration file.
-    #[arg(long, required = true)]
+    /// Of the configuration file instead.
+    #[arg(long)]
     config: bool,
 }
 
@@ -80,7 +135,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut impl Write, err: 
         LogWord::Text => LogFormat::Text,
         LogWord::Json => LogFormat::Json,
     });
-    match perform(cli.command, out) {
+    match perform(cli.command, out, err) {
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(err, "{error:#}");
@@ -93,7 +148,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut impl Write, err: 
     }
 }
 
-fn perform(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
+fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<u8> {
     match command {
         Command::Check(args) => {
             let config = Config::load(&args.config, None)?;
@@ -102,13 +157,65 @@ fn perform(command: Command, out: &mut impl Write) -> anyhow::Result<u8> {
                 write!(out, "\n{}", trunk.profile())?;
             }
         }
-        Command::Schema(SchemaArgs { config: _ }) => {
+        Command::Ctl(args) => {
+            let socket = args.socket.path()?;
+            let (app, params) = (args.app.as_deref(), args.params.as_deref());
+            return Ok(runtime()?.block_on(control::cli::ctl(
+                &socket,
+                app,
+                &args.method,
+                params,
+                out,
+                err,
+            ))?);
+        }
+        Command::Events(args) => {
+            let socket = args.socket.path()?;
+            let EventsArgs {
+                app,
+                types,
+                calls,
+                legs,
+                stats_interval_ms,
+                count,
+                ..
+            } = args;
+            let wanted = control::cli::EventsArgs {
+                app,
+                types,
+                calls,
+                legs,
+                stats_interval_ms,
+                count,
+            };
+            return Ok(runtime()?.block_on(control::cli::events(&socket, &wanted, out, err))?);
+        }
+        Command::Schema(SchemaArgs { config: false }) => return Ok(control::cli::schema(out)?),
+        Command::Schema(SchemaArgs { config: true }) => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("schema")?;
             writeln!(out, "{schema}")?;
         }
         Command::Version => writeln!(out, "media-gateway {}", env!("CARGO_PKG_VERSION"))?,
     }
     Ok(EXIT_OK)
+}
+
+impl SocketArgs {
+    fn path(&self) -> Result<PathBuf, ConfigError> {
+        match (&self.socket, &self.config) {
+            (Some(socket), _) => Ok(socket.clone()),
+            (None, Some(file)) => Ok(Config::load(file, None)?.control.unix),
+            (None, None) => Ok(Config::embedded(&[]).control.unix),
+        }
+    }
+}
+
+/// One thread is enough for a client.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("runtime")
 }
 
 #[cfg(test)]
@@ -196,6 +303,49 @@ mod tests {
             schema["properties"]["trunk"]["items"]["properties"]["media_allow"].is_object(),
             "{out}"
         );
+    }
+
+    #[test]
+    fn schema_of_the_protocol_is_json() {
+        let (code, out, _) = run_with(&["schema"]);
+        assert_eq!(code, 0);
+        let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert!(
+            schema["methods"]
+                .as_array()
+                .is_some_and(|methods| methods.len() > 20),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn commands_without_a_gateway_fail_and_name_the_socket() {
+        for args in [
+            &["ctl", "--socket", "/nonexistent/c.sock", "ping"][..],
+            &["events", "--socket", "/nonexistent/c.sock"],
+        ] {
+            let (code, out, err) = run_with(args);
+            assert_eq!((code, out.as_str()), (1, ""), "{args:?}");
+            assert!(err.starts_with("/nonexistent/c.sock: "), "{err}");
+        }
+        let state = File::new("ctl", "state_dir = \"/nonexistent/state\"\n");
+        let (code, _, err) = run_with(&["ctl", "--config", state.0.to_str().unwrap(), "ping"]);
+        assert_eq!(code, 1);
+        assert!(err.starts_with("/nonexistent/state/control.sock: "), "{err}");
+    }
+
+    #[test]
+    fn socket_and_configuration_exclude_each_other() {
+        let (code, _, err) = run_with(&["ctl", "--socket", "a", "--config", "b", "ping"]);
+        assert_eq!(code, 2);
+        assert!(err.contains("cannot be used with"), "{err}");
+    }
+
+    #[test]
+    fn parameters_that_are_no_json_are_wrong_usage() {
+        let (code, _, err) = run_with(&["ctl", "--socket", "/nonexistent/c.sock", "ping", "{"]);
+        assert_eq!(code, 2);
+        assert!(err.starts_with("the parameters are no JSON: "), "{err}");
     }
 
     #[test]

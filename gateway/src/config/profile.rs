@@ -1,146 +1,142 @@
 //! The effective profile of a trunk, as `check` prints it: every key with the value in force.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 use super::trunk::{Codec, Host, Network, Trunk, transport_word};
 
 impl Trunk {
     /// One `key = value` a line, in the order of the documentation; secrets left out.
     pub fn profile(&self) -> String {
-        let mut text = format!("[[trunk]] {}\n", self.name);
-        // Writing to a String cannot fail.
-        let _ = self.write_profile(&mut text);
+        let mut text = format!("[[trunk]] {}\n  preset = generic\n", self.name);
+        let groups = [
+            self.peers(),
+            self.limits(),
+            self.addresses(),
+            self.media(),
+            self.numbers(),
+            self.fixed(),
+        ];
+        for (key, value) in groups.concat() {
+            text.push_str(&format!("  {key} = {value}\n"));
+        }
         text
     }
 
-    fn write_profile(&self, out: &mut String) -> fmt::Result {
-        writeln!(out, "  preset = generic")?;
-        writeln!(out, "  hosts = {}", list(&self.hosts))?;
-        writeln!(out, "  allow = {}", list(self.allow.iter().map(Block)))?;
-        writeln!(
-            out,
-            "  media_allow = {}",
-            list(self.media_allow.iter().map(Block))
-        )?;
-        writeln!(
-            out,
-            "  calls = {}, in {}, out {}",
-            self.calls, self.calls_in, self.calls_out
-        )?;
-        writeln!(
-            out,
-            "  calls_per_second = {}, burst {}",
-            self.calls_per_second, self.burst
-        )?;
-        writeln!(
-            out,
-            "  limit_status = {}, retry_after_s = {}",
-            self.limit_status, self.retry_after_s
-        )?;
-        writeln!(
-            out,
-            "  route_on = {}, attempts_max = {}",
-            list(&self.route_on),
-            self.attempts_max
-        )?;
-        writeln!(out, "  timer_b_ms = {}", self.timer_b.as_millis())?;
-        match &self.auth {
-            Some(auth) => writeln!(
-                out,
-                "  auth = {}, realm {}",
-                auth.username,
-                or_any(auth.realm.as_deref())
-            )?,
-            None => writeln!(out, "  auth = none")?,
-        }
-        writeln!(
-            out,
-            "  listen = {}://{}",
-            transport_word(self.listen.transport),
-            self.listen.addr
-        )?;
-        let contact = self.contact_host.as_deref().unwrap_or(&self.advertise);
-        writeln!(
-            out,
-            "  advertise = {}, contact_host = {contact}, from_host = {}",
-            self.advertise, self.from_host
-        )?;
-        writeln!(
-            out,
-            "  media_address = {}, in SDP {}",
-            self.media_address, self.media_advertise
-        )?;
-        writeln!(out, "  media_source = {}", self.media_source.word())?;
-        writeln!(
-            out,
-            "  media_timeout_s = {}",
-            self.media_timeout.map_or(0, |limit| limit.as_secs())
-        )?;
-        let codecs = list(self.codecs.iter().map(|codec| codec_word(*codec)));
-        writeln!(
-            out,
-            "  codecs = {codecs}, ptime_ms = {}, answer {}",
-            self.ptime_ms,
-            self.answer_codecs.word()
-        )?;
-        writeln!(
-            out,
-            "  early_media = {}, dtmf = {}",
-            self.early_media.word(),
-            self.dtmf.word()
-        )?;
-        writeln!(out, "  hold = {}, srtp = off", self.hold.word())?;
-        writeln!(
-            out,
-            "  home_country = {}",
-            self.home_country.as_deref().unwrap_or("none")
-        )?;
-        writeln!(
-            out,
-            "  number_in = {}, number_out = {}",
-            self.number_in.word(),
-            self.number_out.word()
-        )?;
-        writeln!(
-            out,
-            "  prefix_out = \"{}\", user_phone = {}",
-            self.prefix_out, self.user_phone
-        )?;
-        writeln!(
-            out,
-            "  agents = {}, extensions = {}",
-            self.agents, self.extensions
-        )?;
-        writeln!(
-            out,
-            "  identity_trusted = {}, identity_out = {}",
-            self.identity_trusted,
-            self.identity_out.word()
-        )?;
-        writeln!(out, "  caller_ids = {}", list(&self.caller_ids))?;
-        writeln!(out, "  reason_out = {}", self.reason_out)?;
-        writeln!(
-            out,
-            "  headers_in = {}, headers_out = {}",
-            list(&self.headers_in),
-            list(&self.headers_out)
-        )?;
-        writeln!(
-            out,
-            "  rel100 = off, session_timer = off, refer_in = reject, refer_out = bridge, redirect = refuse"
-        )
+    fn peers(&self) -> Vec<Line> {
+        let auth = self.auth.as_ref().map_or_else(
+            || "none".to_owned(),
+            |auth| {
+                format!(
+                    "{}, realm {}",
+                    auth.username,
+                    auth.realm.as_deref().unwrap_or("any of its own addresses")
+                )
+            },
+        );
+        vec![
+            ("hosts", list(&self.hosts)),
+            ("allow", list(self.allow.iter().map(Block))),
+            ("media_allow", list(self.media_allow.iter().map(Block))),
+            ("route_on", list(&self.route_on)),
+            ("attempts_max", self.attempts_max.to_string()),
+            ("timer_b_ms", self.timer_b.as_millis().to_string()),
+            ("auth", auth),
+        ]
+    }
+
+    fn limits(&self) -> Vec<Line> {
+        vec![
+            ("calls", self.calls.to_string()),
+            ("calls_in", self.calls_in.to_string()),
+            ("calls_out", self.calls_out.to_string()),
+            ("calls_per_second", self.calls_per_second.to_string()),
+            ("burst", self.burst.to_string()),
+            ("limit_status", self.limit_status.to_string()),
+            ("retry_after_s", self.retry_after_s.to_string()),
+        ]
+    }
+
+    fn addresses(&self) -> Vec<Line> {
+        vec![
+            (
+                "listen",
+                format!("{}://{}", transport_word(self.listen.transport), self.listen.addr),
+            ),
+            ("advertise", self.advertise.clone()),
+            (
+                "contact_host",
+                self.contact_host.as_ref().unwrap_or(&self.advertise).clone(),
+            ),
+            ("from_host", self.from_host.clone()),
+            (
+                "media_address",
+                format!("{}, in SDP {}", self.media_address, self.media_advertise),
+            ),
+        ]
+    }
+
+    fn media(&self) -> Vec<Line> {
+        vec![
+            ("media_source", self.media_source.word().to_owned()),
+            (
+                "media_timeout_s",
+                self.media_timeout.map_or(0, |limit| limit.as_secs()).to_string(),
+            ),
+            ("codecs", list(self.codecs.iter().map(|codec| codec_word(*codec)))),
+            ("ptime_ms", self.ptime_ms.to_string()),
+            ("answer_codecs", self.answer_codecs.word().to_owned()),
+            ("early_media", self.early_media.word().to_owned()),
+            ("dtmf", self.dtmf.word().to_owned()),
+            ("hold", self.hold.word().to_owned()),
+        ]
+    }
+
+    fn numbers(&self) -> Vec<Line> {
+        vec![
+            (
+                "home_country",
+                self.home_country.as_deref().unwrap_or("none").to_owned(),
+            ),
+            ("number_in", self.number_in.word().to_owned()),
+            ("number_out", self.number_out.word().to_owned()),
+            ("prefix_out", format!("\"{}\"", self.prefix_out)),
+            ("user_phone", self.user_phone.to_string()),
+            ("agents", self.agents.to_string()),
+            ("extensions", self.extensions.to_string()),
+            ("identity_trusted", self.identity_trusted.to_string()),
+            ("identity_out", self.identity_out.word().to_owned()),
+            ("caller_ids", list(&self.caller_ids)),
+            ("reason_out", self.reason_out.to_string()),
+            ("headers_in", list(&self.headers_in)),
+            ("headers_out", list(&self.headers_out)),
+        ]
+    }
+
+    /// Keys that have one value in this version.
+    fn fixed(&self) -> Vec<Line> {
+        const FIXED: [(&str, &str); 10] = [
+            ("options_interval_s", "0"),
+            ("srtp", "off"),
+            ("rel100", "off"),
+            ("session_timer", "off"),
+            ("refer_in", "reject"),
+            ("refer_out", "bridge"),
+            ("redirect", "refuse"),
+            ("t38", "refuse"),
+            ("uri", "sip"),
+            ("diversion_out", "off"),
+        ];
+        FIXED.map(|(key, value)| (key, value.to_owned())).to_vec()
     }
 }
+
+type Line = (&'static str, String);
 
 fn codec_word(codec: Codec) -> &'static str {
     match codec {
         Codec::Pcmu => "PCMU",
         Codec::Pcma => "PCMA",
     }
-}
-
-fn or_any(realm: Option<&str>) -> &str {
-    realm.unwrap_or("any of its own addresses")
 }
 
 fn list(items: impl IntoIterator<Item = impl Display>) -> String {

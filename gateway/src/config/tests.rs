@@ -289,6 +289,10 @@ fn texts_that_cannot_be_read() {
         "media_address = \"here\"",
         "media_address: `here` is not an IP address; write one like `192.0.2.1` or `2001:db8::1`",
     );
+}
+
+#[test]
+fn texts_outside_trunks_that_cannot_be_read() {
     refused(
         "instance = \"a b\"\n",
         &[":1: instance: `a b` is not a name; use letters, digits, `-`, `_` and `.` only"],
@@ -576,6 +580,25 @@ fn embedded_configuration_serves_softphones_on_this_machine() {
     assert_eq!(trunk.media_source, MediaSource::Nat);
     assert!(trunk.may_show("+81312345678"));
     assert!(config.state_dir.is_absolute());
+}
+
+#[test]
+fn profile_shows_every_key_of_a_trunk() {
+    let config = parse(CARRIER).expect("good");
+    let profile = config.trunks[0].profile();
+    let shown = profile
+        .lines()
+        .filter_map(|line| line.trim().split_once(" = "))
+        .map(|(key, _)| key);
+    let mut shown = shown.chain(["name"]).collect::<Vec<_>>();
+    shown.sort_unstable();
+    let schema = schema();
+    let keys = schema["properties"]["trunk"]["items"]["properties"]
+        .as_object()
+        .unwrap()
+        .keys();
+    assert_eq!(shown, keys.map(String::as_str).collect::<Vec<_>>());
+    assert!(profile.starts_with("[[trunk]] carrier\n"), "{profile}");
 }
 
 #[test]

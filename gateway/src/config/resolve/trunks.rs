@@ -96,6 +96,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     let media_address = media_address(entry, shared, path, faults);
     refuse_later(entry, path, faults);
     check_choices(entry, path, faults);
+    check_combinations(entry, path, faults);
     Trunk {
         name: name(&entry.name, &path.key("name"), faults),
         hosts: hosts(&entry.hosts, shared.sip, listen, &path.key("hosts"), faults),
@@ -202,6 +203,17 @@ fn check_choices(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults
             },
         );
     }
+    if !entry.prefix_out.bytes().all(|byte| byte.is_ascii_digit()) {
+        faults.malformed(
+            path.key("prefix_out"),
+            &entry.prefix_out,
+            "a prefix; write digits only",
+        );
+    }
+}
+
+/// Lists without doubles, and keys that need another one.
+fn check_combinations(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
     for (index, codec) in entry.codecs.iter().enumerate() {
         let first = entry
             .codecs
@@ -211,14 +223,12 @@ fn check_choices(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults
         if first != index {
             let other = path.key("codecs").index(first).to_string();
             let value = codec.word().to_owned();
-            faults.add(
-                path.key("codecs").index(index),
-                Problem::Duplicate {
-                    value,
-                    other,
-                    remedy: "remove one",
-                },
-            );
+            let problem = Problem::Duplicate {
+                value,
+                other,
+                remedy: "remove one",
+            };
+            faults.add(path.key("codecs").index(index), problem);
         }
     }
     let is_national = [
@@ -235,13 +245,6 @@ fn check_choices(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults
                 },
             );
         }
-    }
-    if !entry.prefix_out.bytes().all(|byte| byte.is_ascii_digit()) {
-        faults.malformed(
-            path.key("prefix_out"),
-            &entry.prefix_out,
-            "a prefix; write digits only",
-        );
     }
 }
 
