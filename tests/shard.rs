@@ -25,6 +25,7 @@ impl Rig {
         let counter = Arc::clone(&woken);
         let wake = Box::new(move || drop(counter.fetch_add(1, Ordering::Relaxed)));
         let config = ShardConfig {
+            index: u32::from(port_first),
             port_first,
             port_last: port_first + 99,
             streams_max: 8,
@@ -147,7 +148,15 @@ fn an_idle_shard_sleeps_and_a_command_ends_it_at_once() {
             }
         )
     });
-    std::thread::sleep(Duration::from_millis(300));
+    // A last wake-up may still be under way; after it the thread sleeps.
+    std::thread::sleep(Duration::from_millis(100));
+    let before = cpu_time("shard-43200");
+    std::thread::sleep(Duration::from_millis(500));
+    let spent = cpu_time("shard-43200") - before;
+    assert!(
+        spent < Duration::from_millis(5),
+        "an idle shard spent {spent:?} of 500 ms"
+    );
     let asked = Instant::now();
     rig.send(vec![Change::Open {
         stream: StreamKey(7),
@@ -159,6 +168,21 @@ fn an_idle_shard_sleeps_and_a_command_ends_it_at_once() {
         "{:?}",
         asked.elapsed()
     );
+}
+
+/// CPU time of one thread, from the scheduler's account.
+fn cpu_time(thread: &str) -> Duration {
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        if std::fs::read_to_string(task.path().join("comm"))
+            .unwrap_or_default()
+            .trim()
+            == thread
+        {
+            let account = std::fs::read_to_string(task.path().join("schedstat")).unwrap();
+            return Duration::from_nanos(account.split(' ').next().unwrap().parse().unwrap());
+        }
+    }
+    panic!("no thread {thread}");
 }
 
 fn stream_config(remote: SocketAddr) -> StreamConfig {

@@ -83,6 +83,8 @@ impl EpollIo {
         let timeout = EpollTimeout::try_from(timeout).unwrap_or(EpollTimeout::ZERO);
         // An interrupted wait is as good as a finished one: the caller looks at everything anyway.
         let _ = self.epoll.wait(&mut self.events, timeout);
+        // Reset the wake-up, or the next sleep would end at once, and every one after it.
+        let _ = self.wake.read();
     }
 
     fn open_one(&self, address: SocketAddr, data: u64) -> io::Result<Open> {
