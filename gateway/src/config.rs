@@ -87,6 +87,13 @@ pub struct Listen {
     pub addr: SocketAddr,
 }
 
+impl std::fmt::Display for Listen {
+    /// As the file writes it: `udp://127.0.0.1:5060`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", trunk::transport_word(self.transport), self.addr)
+    }
+}
+
 /// Media addresses and shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {

@@ -58,10 +58,7 @@ impl Trunk {
 
     fn addresses(&self) -> Vec<Line> {
         vec![
-            (
-                "listen",
-                format!("{}://{}", transport_word(self.listen.transport), self.listen.addr),
-            ),
+            ("listen", self.listen.to_string()),
             ("advertise", self.advertise.clone()),
             (
                 "contact_host",

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk, transport_word};
+use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk};
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
@@ -259,7 +259,7 @@ fn listen(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, fault
         return first;
     };
     if !shared.sip.listen.contains(&wanted) {
-        let url = |listen: &Listen| format!("`{}://{}`", transport_word(listen.transport), listen.addr);
+        let url = |listen: &Listen| format!("`{listen}`");
         let allowed = shared.sip.listen.iter().map(url).collect();
         faults.add(
             path.key("listen"),
