@@ -9,3 +9,5 @@ pub mod engine;
 pub mod observe;
 pub mod shell;
 pub mod utc;
+
+pub use shell::gateway::{Gateway, StartError};

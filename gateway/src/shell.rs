@@ -1,3 +1,17 @@
 //! The part that touches the world: sockets, threads, clocks, signals, files of prompts.
 
+pub mod addresses;
 pub mod clock;
+pub mod gateway;
+pub mod lock;
+pub mod losses;
+pub mod outside;
+pub mod prompts;
+pub mod run;
+pub mod serve;
+pub mod shards;
+pub mod tcp;
+pub mod udp;
+
+pub use addresses::own_addresses;
+pub use serve::{Served, serve};

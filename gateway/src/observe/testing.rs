@@ -1,7 +1,9 @@
-//! A folder that lives as long as a test.
+//! What the tests of this room share: a folder that lives as long as a test, and blocks.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use media::recorder::{Block, TrackKey};
 
 /// An empty folder below the system's temporary one, removed on drop.
 pub struct Scratch(PathBuf);
@@ -26,5 +28,16 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A block of a track that began at `first_tick`, `position` samples after its beginning.
+pub fn block(track: u64, first_tick: u64, position: u64, samples: &[i16], is_last: bool) -> Block {
+    Block {
+        track: TrackKey(track),
+        first_tick,
+        position,
+        samples: samples.to_vec(),
+        is_last,
     }
 }

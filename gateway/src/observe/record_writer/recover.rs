@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::observe::record_writer::ledger::Ledger;
     use crate::observe::recordings::recording::Recording;
-    use crate::observe::testing::Scratch;
+    use crate::observe::testing::{Scratch, block};
     use media::recorder::TrackKey;
     use std::fs;
 
@@ -175,7 +175,7 @@ mod tests {
         let recordings = dir.path().join("recordings");
         let mut recording = Recording::start(&recordings, "r", "c", 5).unwrap();
         recording.begin_track(TrackKey(1), "a").unwrap();
-        recording.block(TrackKey(1), 9, &[1; 160], false).unwrap();
+        recording.block(&block(1, 9, 0, &[1; 160], false)).unwrap();
         drop(recording);
         let live = r#"{"call":"c","started":"S","legs":[{"leg":"a"},{"leg":"b","t_ended":"T","reason":"bye"}],
             "recordings":[{"recording":"r"}]}"#;

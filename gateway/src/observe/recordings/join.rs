@@ -53,15 +53,19 @@ impl Job {
             Ok(stored) => Ok(stored),
             Err(error) => {
                 let _ = fs::remove_file(part_of(&self.final_path));
-                self.manifest.state = State::Failed;
-                self.manifest.stored = None;
-                self.manifest.why = Some(error.to_string());
-                let manifest = self.tracks_dir.join(path::MANIFEST);
-                if let Err(error) = self.manifest.write(&manifest) {
-                    tracing::warn!(%error, "the manifest of a failed recording could not be written");
-                }
+                self.give_up(&error);
                 Err(error)
             }
+        }
+    }
+
+    /// Leaves the parties' files as they are, with a manifest that says why.
+    pub fn give_up(mut self, why: &io::Error) {
+        self.manifest.state = State::Failed;
+        self.manifest.stored = None;
+        self.manifest.why = Some(why.to_string());
+        if let Err(error) = self.manifest.write(&self.tracks_dir.join(path::MANIFEST)) {
+            tracing::warn!(%error, "the manifest of a failed recording could not be written");
         }
     }
 
@@ -162,7 +166,7 @@ pub fn part_of(final_path: &Path) -> PathBuf {
 mod tests {
     use super::super::recording::Recording;
     use super::*;
-    use crate::observe::testing::Scratch;
+    use crate::observe::testing::{Scratch, block};
     use media::recorder::TrackKey;
 
     #[test]
@@ -171,15 +175,15 @@ mod tests {
         let mut recording = Recording::start(dir.path(), "r", "c", 0).unwrap();
         recording.begin_track(TrackKey(1), "a").unwrap();
         recording.begin_track(TrackKey(2), "b").unwrap();
-        recording.block(TrackKey(1), 100, &[1; 160], false).unwrap();
-        recording.block(TrackKey(2), 101, &[2; 160], true).unwrap();
+        recording.block(&block(1, 100, 0, &[1; 160], false)).unwrap();
+        recording.block(&block(2, 101, 0, &[2; 160], true)).unwrap();
         // Two ticks of the first party were lost on the way.
-        recording.block(TrackKey(1), 103, &[3; 160], true).unwrap();
+        recording.block(&block(1, 100, 480, &[3; 160], true)).unwrap();
         assert!(recording.has_all_blocks());
         // The second party comes back: same channel, later.
         recording.begin_track(TrackKey(3), "b").unwrap();
         assert!(!recording.has_all_blocks());
-        recording.block(TrackKey(3), 104, &[4; 160], true).unwrap();
+        recording.block(&block(3, 104, 0, &[4; 160], true)).unwrap();
         recording.stop(&[(20, 40)]);
         let stored = recording.into_job().run().unwrap();
 
@@ -222,7 +226,7 @@ mod tests {
         let dir = Scratch::new("join-empty");
         let mut recording = Recording::start(dir.path(), "r", "c", 0).unwrap();
         recording.begin_track(TrackKey(1), "a").unwrap();
-        recording.block(TrackKey(1), 7, &[], true).unwrap();
+        recording.block(&block(1, 7, 0, &[], true)).unwrap();
         let stored = recording.into_job().run().unwrap();
         assert_eq!((stored.channels, stored.duration_ms), (vec!["a".to_owned()], 0));
         assert_eq!(fs::read(path::final_path(dir.path(), "r", 0)).unwrap().len(), 44);
@@ -233,7 +237,7 @@ mod tests {
         let dir = Scratch::new("join-fails");
         let mut recording = Recording::start(dir.path(), "r", "c", 0).unwrap();
         recording.begin_track(TrackKey(1), "a").unwrap();
-        recording.block(TrackKey(1), 7, &[1; 160], true).unwrap();
+        recording.block(&block(1, 7, 0, &[1; 160], true)).unwrap();
         // A file where the day's folder should be.
         fs::write(dir.path().join("1970-01-01"), b"").unwrap();
         assert!(recording.into_job().run().is_err());

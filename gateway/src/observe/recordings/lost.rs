@@ -97,7 +97,7 @@ fn repair(root: &Path, tracks_dir: PathBuf) -> io::Result<Option<LostRecording>>
 mod tests {
     use super::super::recording::Recording;
     use super::*;
-    use crate::observe::testing::Scratch;
+    use crate::observe::testing::{Scratch, block};
     use media::recorder::TrackKey;
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(find(dir.path()).unwrap().len(), 0);
         let mut recording = Recording::start(dir.path(), "r", "c", 5).unwrap();
         recording.begin_track(TrackKey(1), "a").unwrap();
-        recording.block(TrackKey(1), 9, &[1; 160], false).unwrap();
+        recording.block(&block(1, 9, 0, &[1; 160], false)).unwrap();
         drop(recording);
         let found = find(dir.path()).unwrap();
         assert_eq!(found.len(), 1);
@@ -130,7 +130,7 @@ mod tests {
         let begin = || {
             let mut recording = Recording::start(dir.path(), "r", "c", 5).unwrap();
             recording.begin_track(TrackKey(1), "a").unwrap();
-            recording.block(TrackKey(1), 9, &[1; 160], true).unwrap();
+            recording.block(&block(1, 9, 0, &[1; 160], true)).unwrap();
             recording
         };
         let stored = begin().into_job().run().unwrap();

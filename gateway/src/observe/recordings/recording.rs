@@ -2,18 +2,19 @@
 //!
 //! Owns the open files. Knows nothing of threads, queues or the engine.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use media::recorder::TrackKey;
+use media::recorder::wav::MonoWriter;
+use media::recorder::{Block, TrackKey};
 
 use super::SAMPLES_PER_TICK;
 use super::join::{Job, Piece};
 use super::manifest::{Manifest, Pause, State, TrackEntry};
 use super::path;
-use super::wav::GrowingWav;
+use super::wav::{DATA_BYTES_MAX, create_new};
 
 /// Most tracks of one recording: a leg that leaves and joins again begins a new one.
 pub const TRACKS_MAX: usize = 256;
@@ -30,7 +31,7 @@ pub struct Recording {
 #[derive(Debug)]
 struct Track {
     key: TrackKey,
-    wav: GrowingWav,
+    wav: MonoWriter<File>,
     is_over: bool,
 }
 
@@ -78,7 +79,7 @@ impl Recording {
             ));
         }
         let file = path::track_file(self.tracks.len(), leg);
-        let wav = GrowingWav::create(&self.dir.join(&file))?;
+        let wav = MonoWriter::new(create_new(&self.dir.join(&file))?)?;
         self.tracks.push(Track {
             key,
             wav,
@@ -93,33 +94,29 @@ impl Recording {
         self.save()
     }
 
-    /// Appends a block to its track; the first one decides where the track begins.
-    pub fn block(
-        &mut self,
-        key: TrackKey,
-        first_tick: u64,
-        samples: &[i16],
-        is_last: bool,
-    ) -> io::Result<()> {
-        let Some((track, entry)) = self
-            .tracks
-            .iter_mut()
-            .zip(&mut self.manifest.tracks)
-            .find(|(track, _)| track.key == key)
-        else {
+    /// Appends a block to its track; the first one with sound decides where the track begins.
+    pub fn block(&mut self, block: &Block) -> io::Result<()> {
+        let mut tracks = self.tracks.iter_mut().zip(&mut self.manifest.tracks);
+        let Some((track, entry)) = tracks.find(|(track, _)| track.key == block.track) else {
             return Ok(());
         };
-        track.is_over |= is_last;
-        let is_first = entry.first_tick.is_none() && !samples.is_empty();
-        if is_first {
-            entry.first_tick = Some(first_tick);
+        track.is_over |= block.is_last;
+        if block.samples.is_empty() {
+            return Ok(());
         }
-        if let Some(begin) = entry.first_tick {
-            track
-                .wav
-                .write(first_tick.saturating_sub(begin) * SAMPLES_PER_TICK, samples)?;
+        let end = block.position.saturating_add(block.samples.len() as u64);
+        if end.saturating_mul(2) > DATA_BYTES_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "longer than a WAV file can be",
+            ));
         }
-        if is_first { self.save() } else { Ok(()) }
+        track.wav.append(block.position, &block.samples)?;
+        if entry.first_tick.is_some() {
+            return Ok(());
+        }
+        entry.first_tick = Some(block.first_tick);
+        self.save()
     }
 
     /// Notes the pauses; no track begins after this.
@@ -179,7 +176,7 @@ impl Recording {
                 channel,
                 file: self.dir.join(&entry.file),
                 offset: (first_tick - zero) * SAMPLES_PER_TICK,
-                samples: track.wav.samples(),
+                samples: track.wav.len(),
             });
         }
         Job {

@@ -1,0 +1,61 @@
+//! `media-gateway serve`: a gateway that runs until a signal.
+//!
+//! The first SIGTERM or SIGINT drains: no new calls, those that are up end by themselves. The second one ends
+//! them at once; recordings are stored either way.
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::gateway::{Gateway, StartError, listener_text};
+use crate::config::Config;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Every call had ended and everything is on disk.
+    Cleanly,
+    /// A call or a disk took too long.
+    InHaste,
+}
+
+/// Starts a gateway and returns when signals have ended it.
+pub fn serve(config: Config) -> Result<Served, StartError> {
+    let gateway = Gateway::start(config)?;
+    for listen in gateway.listeners() {
+        tracing::info!("SIP on {}", listener_text(listen));
+    }
+    tracing::info!("control socket at {}", gateway.control_socket().display());
+    if let Some(http) = gateway.http() {
+        tracing::info!("metrics and probes on http://{http}");
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Threads)?;
+    runtime
+        .block_on(until_stopped(&gateway))
+        .map_err(StartError::Threads)?;
+    let clean = runtime.block_on(gateway.shutdown());
+    tracing::info!(clean, "stopped");
+    Ok(if clean { Served::Cleanly } else { Served::InHaste })
+}
+
+/// Returns when the last call is gone after the first signal, or at the second one.
+async fn until_stopped(gateway: &Gateway) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    either(&mut terminate, &mut interrupt).await;
+    tracing::info!("draining: new calls are refused; a second signal ends those that are up");
+    tokio::select! {
+        () = gateway.drain(None) => tracing::info!("the last call has ended"),
+        () = either(&mut terminate, &mut interrupt) => tracing::warn!("ending all calls"),
+    }
+    Ok(())
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
