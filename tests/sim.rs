@@ -2,3 +2,11 @@
 
 #[path = "sim/basics.rs"]
 mod basics;
+#[path = "sim/commands.rs"]
+mod commands;
+#[path = "sim/order.rs"]
+mod order;
+#[path = "sim/resume.rs"]
+mod resume;
+#[path = "sim/storm.rs"]
+mod storm;

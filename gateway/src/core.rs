@@ -48,6 +48,7 @@ impl Core {
             Input::Disconnected { flow } => self.endpoint.handle_disconnected(flow, now.mono),
             Input::Tick => {
                 self.endpoint.handle_timeout(now.mono);
+                self.settle(now);
                 self.engine.handle_timeout(now);
             }
             other => self.engine.handle(other, now),
@@ -78,22 +79,18 @@ impl Core {
         &self.endpoint
     }
 
-    /// Carries words between the two until both are silent.
+    /// Carries words between the two until both are silent. The endpoint is drained before it is given
+    /// the next order.
     fn settle(&mut self, now: Now) {
         loop {
-            let mut moved = false;
-            while let Some(output) = self.engine.poll_output() {
-                moved = true;
+            if let Some(output) = self.endpoint.poll_output() {
+                self.take(output, now);
+            } else if let Some(output) = self.engine.poll_output() {
                 match output {
                     Output::Sip(command) => self.endpoint.handle_command(command, now.mono),
                     other => self.outputs.push_back(other),
                 }
-            }
-            while let Some(output) = self.endpoint.poll_output() {
-                moved = true;
-                self.take(output, now);
-            }
-            if !moved {
+            } else {
                 return;
             }
         }
