@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gateway::config::{self, Config, ConfigError};
 use gateway::control;
 use gateway::observe::log::{self, LogFormat};
+use gateway::shell::{self, gateway::StartError, serve::Served};
 
 /// Everything went well.
 const EXIT_OK: u8 = 0;
@@ -39,6 +40,8 @@ enum LogWord {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gateway until a signal: the first drains it, the second ends it.
+    Serve(ServeArgs),
     /// Check a configuration and show every trunk as it will be used.
     Check(CheckArgs),
     /// Give one command to a running gateway and print its result as JSON.
@@ -49,6 +52,16 @@ enum Command {
     Schema(SchemaArgs),
     /// Print the version.
     Version,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Its configuration; without one, a gateway for softphones on this machine.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of its state, instead of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -139,7 +152,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut impl Write, err: 
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(err, "{error:#}");
-            if error.is::<ConfigError>() {
+            if is_configuration(&error) {
                 EXIT_USAGE
             } else {
                 EXIT_FAILED
@@ -148,8 +161,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut impl Write, err: 
     }
 }
 
+/// Whether the operator's file is at fault rather than the machine.
+fn is_configuration(error: &anyhow::Error) -> bool {
+    error.is::<ConfigError>() || matches!(error.downcast_ref(), Some(StartError::Rules(_)))
+}
+
 fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<u8> {
     match command {
+        Command::Serve(args) => return serve(&args),
         Command::Check(args) => {
             let config = Config::load(&args.config, None)?;
             writeln!(out, "OK")?;
@@ -198,6 +217,18 @@ fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyh
         Command::Version => writeln!(out, "media-gateway {}", env!("CARGO_PKG_VERSION"))?,
     }
     Ok(EXIT_OK)
+}
+
+fn serve(args: &ServeArgs) -> anyhow::Result<u8> {
+    let state_dir = args.state_dir.as_deref();
+    let config = match &args.config {
+        Some(file) => Config::load(file, state_dir)?,
+        None => Config::embedded_in(state_dir, &shell::addresses::own_addresses()),
+    };
+    Ok(match shell::serve::serve(config)? {
+        Served::Cleanly => EXIT_OK,
+        Served::InHaste => EXIT_FAILED,
+    })
 }
 
 impl SocketArgs {
@@ -332,6 +363,19 @@ mod tests {
         let (code, _, err) = run_with(&["ctl", "--config", state.0.to_str().unwrap(), "ping"]);
         assert_eq!(code, 1);
         assert!(err.starts_with("/nonexistent/state/control.sock: "), "{err}");
+    }
+
+    #[test]
+    fn serve_tells_a_wrong_file_from_a_machine_that_cannot() {
+        let file = File::new("serve", "[media]\nshards = 0\n");
+        let path = file.0.to_str().unwrap();
+        let (code, out, err) = run_with(&["serve", "--config", path]);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert_eq!(err, format!("{path}:2: media.shards: must be 1 to 256, is 0\n"));
+        // A file stands where the state folder should be.
+        let (code, _, err) = run_with(&["serve", "--state-dir", path]);
+        assert_eq!(code, 1);
+        assert!(err.contains(path), "{err}");
     }
 
     #[test]

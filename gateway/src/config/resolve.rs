@@ -42,12 +42,15 @@ impl Config {
 
     /// Resolves the text of the file at `path`: its name is for the errors, its folder for relative paths.
     pub fn parse(text: &str, path: &Path, state_dir: Option<&Path>) -> Result<Config, ConfigError> {
-        let folder = path
-            .parent()
-            .map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
+        // A bare file name has an empty parent, which is the working directory.
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            Some(_) | None => Path::new("."),
+        };
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let faults = match read(text) {
             Ok((file, table)) => {
-                let (config, findings) = resolve(&file, &folder.unwrap_or_default(), state_dir);
+                let (config, findings) = resolve(&file, &folder, state_dir);
                 if findings.is_empty() {
                     return Ok(config);
                 }

@@ -533,6 +533,12 @@ advertise = \"203.0.113.5\"
 }
 
 #[test]
+fn paths_are_whole_even_for_a_bare_file_name() {
+    let config = Config::parse(CARRIER, Path::new("gateway.toml"), None).expect("good");
+    assert_eq!(config.state_dir, std::env::current_dir().unwrap().join("state"));
+}
+
+#[test]
 fn state_dir_of_the_command_line_wins_over_the_file() {
     let config = Config::parse(
         CARRIER,

@@ -69,6 +69,15 @@ impl EngineMetrics {
         EngineMetrics::default()
     }
 
+    /// Makes a trunk's numbers stand at zero from the start, so that a first call shows as a rise.
+    pub fn know(&mut self, instance: &str, trunk: &str) {
+        self.tally_mut(Place {
+            instance,
+            trunk,
+            direction: Direction::In,
+        });
+    }
+
     /// A call or dial was offered; `admitted`, `throttled` or `refused` follows for each.
     pub fn offered(&mut self, place: Place<'_>) {
         self.tally_mut(place).offered += 1;

@@ -125,7 +125,10 @@ impl ShardMetrics {
 }
 
 /// The whole page.
-pub fn render(snapshot: Snapshot) -> String {
+pub fn render(mut snapshot: Snapshot) -> String {
+    for trunk in &snapshot.gauges.trunks {
+        snapshot.engine.know(&trunk.instance, &trunk.trunk);
+    }
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(snapshot));
     let mut page = String::new();

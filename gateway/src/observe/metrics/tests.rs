@@ -77,6 +77,34 @@ fn every_metric_of_the_catalogue_is_shown_and_no_other() {
 }
 
 #[test]
+fn a_trunk_without_calls_stands_at_zero() {
+    let trunk = TrunkGauges {
+        instance: "main".into(),
+        trunk: "quiet".into(),
+        ..Default::default()
+    };
+    let gauges = Gauges {
+        trunks: vec![trunk],
+        ..Default::default()
+    };
+    let page = render(Snapshot {
+        gauges,
+        ..Default::default()
+    });
+    for direction in ["in", "out"] {
+        let place = format!("instance=\"main\",trunk=\"quiet\",direction=\"{direction}\"");
+        assert!(
+            page.contains(&format!("media_gateway_calls_offered_total{{{place}}} 0\n")),
+            "{page}"
+        );
+        assert!(
+            page.contains(&format!("media_gateway_calls_active{{{place}}} 0\n")),
+            "{page}"
+        );
+    }
+}
+
+#[test]
 fn samples_carry_their_labels() {
     let page = render(full());
     let place = "instance=\"main\",trunk=\"carrier\",direction=\"in\"";
