@@ -19,7 +19,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let gateway = gateway::Gateway::start(config)?;
     for listen in gateway.listeners() {
-        println!("SIP on {}", gateway::shell::gateway::listener_text(listen));
+        println!("SIP on {listen}");
     }
     let stream = gateway.control().context("no room for a control client")?;
     let (client, mut events) = Client::over(stream);

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub gauges: Gauges,
     /// One per media shard, in their order.
     pub shards: Vec<ShardMetrics>,
+    /// What the shell around the engine had to drop, by reason.
+    pub losses: BTreeMap<&'static str, u64>,
 }
 
 /// Levels, read from the live guards and tables.
@@ -254,6 +256,7 @@ impl Snapshot {
     fn encode_control(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (commands, errors) = self.engine.control();
         counters(out, "sip_dropped", words("why", self.engine.sip_drops()))?;
+        counters(out, "shell_dropped", words("why", &self.losses))?;
         counters(out, "control_commands", plain(commands))?;
         let errors = errors
             .iter()

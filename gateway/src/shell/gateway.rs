@@ -17,7 +17,6 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use error::StartError;
-pub use listeners::listener_text;
 
 use super::clock;
 use super::lock::StateLock;
@@ -82,6 +81,7 @@ impl Gateway {
         let limits = saved_limits(&config.state_dir).map_err(|source| StartError::state(&config, source))?;
         let music = prompts::music(&config.music)?;
         let seed = clock::seed().map_err(StartError::Random)?;
+        read_number_metadata();
         let bound = Bound::bind(config)?;
         let mut setup = Setup::new(bound.config.clone(), epoch(&seed))?;
         setup.lost_calls = lost_calls;
@@ -223,6 +223,12 @@ fn epoch(seed: &[u8; 32]) -> String {
         .take(4)
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// Has the number metadata decoded before the first call, which would wait 150 ms and longer for it.
+fn read_number_metadata() {
+    let example = phonenumber::parse(None, "+12025550123");
+    debug_assert!(example.is_ok(), "a number of NANP's own examples");
 }
 
 /// Lets this process have as many open files as the system allows: a leg takes two, a recorded one three.

@@ -128,6 +128,7 @@ impl World<Core> for Outside {
                     engine: core.engine().metrics().clone(),
                     gauges: core.engine().gauges(now),
                     shards: self.shard_metrics.clone(),
+                    losses: self.losses.snapshot(),
                 };
                 for _ in snapshot.engine.overruns()..self.control.overruns_total() {
                     snapshot.engine.control_overrun();

@@ -178,19 +178,21 @@ impl<M: Machine, W: World<M>> EngineTask<M, W> {
         (self.machine, self.world)
     }
 
-    /// One input and all it leads to. False when its handling panicked; the loop goes on.
+    /// One input and all it leads to. False when its handling panicked; the loop goes on, and what the
+    /// machine had to say before the panic is still performed.
     fn step(&mut self, input: Input, now: Now) -> bool {
-        let handled = catch_unwind(AssertUnwindSafe(|| {
-            self.machine.handle(input, now);
+        let handled = catch_unwind(AssertUnwindSafe(|| self.machine.handle(input, now)));
+        let performed = catch_unwind(AssertUnwindSafe(|| {
             while let Some(output) = self.machine.poll_output() {
                 self.world.perform(output, now);
             }
         }));
-        if handled.is_err() {
-            self.losses.count(losses::INPUT_PANICKED);
-            tracing::error!("the handling of an input panicked; the gateway goes on");
+        if handled.is_ok() && performed.is_ok() {
+            return true;
         }
-        handled.is_ok()
+        self.losses.count(losses::INPUT_PANICKED);
+        tracing::error!("the handling of an input panicked; the gateway goes on");
+        false
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -223,7 +225,10 @@ mod tests {
         fn handle(&mut self, input: Input, _now: Now) {
             match input {
                 Input::Prompts(_) => self.outputs.push_back(Output::Drained),
-                Input::DiskFree { .. } => panic!("as told"),
+                Input::DiskFree { .. } => {
+                    self.outputs.push_back(Output::Dropped { why: "said before" });
+                    panic!("as told");
+                }
                 Input::Drain { .. } => self.deadline = Some(clock::mono() + Duration::from_millis(20)),
                 Input::Tick => {
                     assert!(!self.panics_at_tick, "as told");
@@ -300,6 +305,10 @@ mod tests {
     async fn a_panic_costs_its_input_only() {
         let mut running = running(Toy::default(), Vec::new());
         running.lanes.work.send(Input::DiskFree { mb: 1 }).await.unwrap();
+        assert!(matches!(
+            running.outputs.recv().await,
+            Some(Output::Dropped { why: "said before" })
+        ));
         running.lanes.work.send(Input::Prompts(Vec::new())).await.unwrap();
         assert!(matches!(running.outputs.recv().await, Some(Output::Drained)));
         assert_eq!(running.losses.of(losses::INPUT_PANICKED), 1);

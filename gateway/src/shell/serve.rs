@@ -6,7 +6,7 @@
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::gateway::{Gateway, StartError, listener_text};
+use super::gateway::{Gateway, StartError};
 use crate::config::Config;
 
 /// How a run ended.
@@ -22,7 +22,7 @@ pub enum Served {
 pub fn serve(config: Config) -> Result<Served, StartError> {
     let gateway = Gateway::start(config)?;
     for listen in gateway.listeners() {
-        tracing::info!("SIP on {}", listener_text(listen));
+        tracing::info!("SIP on {listen}");
     }
     tracing::info!("control socket at {}", gateway.control_socket().display());
     if let Some(http) = gateway.http() {

@@ -116,6 +116,12 @@ pub(super) const METRICS: &[Metric] = &[
         "why",
         "SIP messages dropped before any state was made",
     ),
+    m(
+        "shell_dropped",
+        "counter",
+        "why",
+        "Datagrams, connections, orders and records lost because a queue was full or the kernel refused",
+    ),
     m("control_commands", "counter", "", "Control commands answered"),
     m(
         "control_errors",

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::control::protocol::{ErrorKind, FailedClass, ThrottleReason};
 use catalogue::METRICS;
@@ -56,6 +58,7 @@ fn full() -> Snapshot {
         engine,
         gauges,
         shards: vec![shard],
+        losses: BTreeMap::from([(crate::shell::losses::DATAGRAM_QUEUE_FULL, 4)]),
     }
 }
 

@@ -111,12 +111,13 @@ fn name_recording(named: &mut Vec<Value>, lost: &LostRecording) {
         .iter()
         .map(|track| track.leg.as_str())
         .collect();
+    let path = lost.final_path.to_string_lossy();
     let entry = match &lost.stored {
         Some(stored) => json!({
-            "recording": id, "uri": stored.uri, "sha256": stored.sha256,
+            "recording": id, "path": path, "uri": stored.uri, "sha256": stored.sha256,
             "channels": stored.channels, "duration_ms": stored.duration_ms,
         }),
-        None => json!({"recording": id, "lost": true, "files": files, "channels": channels}),
+        None => json!({"recording": id, "path": path, "lost": true, "files": files, "channels": channels}),
     };
     let is_same = |other: &&mut Value| {
         other.as_str() == Some(id) || other.get("recording").and_then(Value::as_str) == Some(id)
@@ -187,13 +188,14 @@ mod tests {
         assert_eq!(recover(dir.path(), &recordings).unwrap(), 1);
         let file =
             file_uri(&crate::observe::recordings::path::tracks_dir(&recordings, "r", 5).join("0-a.wav"));
+        let path = crate::observe::recordings::final_path(&recordings, "r", 5);
         let expected = json!({
             "call": "c", "started": "S", "ended": "2026-11-21T03:09:47.123456Z", "lost": true,
             "legs": [
                 {"leg": "a", "t_ended": "2026-11-21T03:09:47.123456Z", "reason": "failed", "by": "fault"},
                 {"leg": "b", "t_ended": "T", "reason": "bye", "by": "fault"},
             ],
-            "recordings": [{"recording": "r", "lost": true, "files": [file], "channels": ["a"]}],
+            "recordings": [{"recording": "r", "path": path, "lost": true, "files": [file], "channels": ["a"]}],
         });
         assert_eq!(records(&dir), [expected]);
         assert_eq!(recover(dir.path(), &recordings).unwrap(), 0);

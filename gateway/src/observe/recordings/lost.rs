@@ -22,6 +22,8 @@ pub struct LostRecording {
     pub files: Vec<PathBuf>,
     /// The joined file, when the process died after storing it.
     pub stored: Option<StoredFile>,
+    /// Where the joined file is, or would have been.
+    pub final_path: PathBuf,
     tracks_dir: PathBuf,
 }
 
@@ -70,6 +72,7 @@ fn repair(root: &Path, tracks_dir: PathBuf) -> io::Result<Option<LostRecording>>
             manifest,
             files: Vec::new(),
             stored,
+            final_path,
             tracks_dir,
         }));
     }
@@ -89,6 +92,7 @@ fn repair(root: &Path, tracks_dir: PathBuf) -> io::Result<Option<LostRecording>>
         manifest,
         files,
         stored: None,
+        final_path,
         tracks_dir,
     }))
 }

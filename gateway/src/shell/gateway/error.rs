@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::listeners::listener_text;
 use crate::config::{Config, Listen};
 use crate::engine::number_policy::RulesError;
 use crate::shell::lock::LockError;
@@ -40,7 +39,7 @@ pub enum StartError {
     #[error("dial: {0}")]
     Rules(#[from] RulesError),
     /// A SIP listener cannot be bound.
-    #[error("sip.listen {}: {source}; {}", listener_text(listen), remedy(source))]
+    #[error("sip.listen {listen}: {source}; {}", remedy(source))]
     Listen {
         /// Which.
         listen: Listen,

@@ -113,12 +113,3 @@ pub fn bind_http(http: Option<Http>) -> Result<Option<TcpListener>, StartError> 
         .map(Some)
         .map_err(|source| StartError::Http { address, source })
 }
-
-/// A listener as the configuration writes it: `udp://127.0.0.1:5060`.
-pub fn listener_text(listen: &Listen) -> String {
-    let scheme = match listen.transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    };
-    format!("{scheme}://{}", listen.addr)
-}
