@@ -3,7 +3,13 @@
 //! The codec, the tone detector and the SDP reader here are written apart from the gateway's, so that a
 //! mistake in one does not hide in the other.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 pub mod sim;
 pub mod tone;

@@ -29,7 +29,10 @@ pub fn level(samples: &[i16], hz: f64) -> f64 {
 
 /// Root mean square, full scale 1.
 pub fn rms(samples: &[i16]) -> f64 {
-    let sum: f64 = samples.iter().map(|sample| (f64::from(*sample) / 32768.0).powi(2)).sum();
+    let sum: f64 = samples
+        .iter()
+        .map(|sample| (f64::from(*sample) / 32768.0).powi(2))
+        .sum();
     (sum / samples.len().max(1) as f64).sqrt()
 }
 
@@ -54,7 +57,11 @@ pub fn from_mulaw(byte: u8) -> i16 {
 pub fn from_alaw(byte: u8) -> i16 {
     let byte = byte ^ 0x55;
     let (exponent, mantissa) = (i32::from((byte >> 4) & 7), i32::from(byte & 0x0f));
-    let magnitude = if exponent == 0 { (mantissa << 4) + 8 } else { ((mantissa << 4) + 264) << (exponent - 1) };
+    let magnitude = if exponent == 0 {
+        (mantissa << 4) + 8
+    } else {
+        ((mantissa << 4) + 264) << (exponent - 1)
+    };
     (if byte & 0x80 != 0 { magnitude } else { -magnitude }) as i16
 }
 

@@ -17,7 +17,11 @@ fn an_inbound_call_is_answered_bridged_and_hung_up() {
     let agent = town.agent(AGENT_HZ);
     let (caller, call) = town.answered_call(router, customer);
     let desk = town.dialled(router, agent, &call);
-    town.ask(router, "bridge.create", json!({"call": call, "legs": [caller, desk]}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"call": call, "legs": [caller, desk]}),
+    );
     town.run_for(100 * MS);
     assert!(town.hears(agent, CUSTOMER_HZ, 400 * MS) > 0.2);
     assert!(town.hears(customer, AGENT_HZ, 400 * MS) > 0.2);
@@ -25,7 +29,10 @@ fn an_inbound_call_is_answered_bridged_and_hung_up() {
     town.hang_up(customer);
     town.run_for(200 * MS);
     let ended = town.routers[router].last_of("leg.ended", &caller).unwrap();
-    assert_eq!((&ended["data"]["by"], &ended["data"]["reason"]), (&json!("peer"), &json!("completed")));
+    assert_eq!(
+        (&ended["data"]["by"], &ended["data"]["reason"]),
+        (&json!("peer"), &json!("completed"))
+    );
     town.ask(router, "leg.hangup", json!({"leg": desk}));
     town.run_for(Duration::from_secs(40));
     assert_eq!(town.records.len(), 1, "{:?}", town.routers[router].kinds());

@@ -64,8 +64,15 @@ fn an_atomic_batch_does_all_or_nothing() {
     assert_eq!(reply["error"]["data"]["step"], 3);
     town.run_for(500 * MS);
     assert_eq!(town.ask(router, "state.get", json!({}))["legs"], before["legs"]);
-    assert_eq!(town.routers[router].events.len(), events, "no event of a batch that was taken back");
-    assert!(town.parties[agent].got.is_empty(), "no INVITE of a batch that was taken back");
+    assert_eq!(
+        town.routers[router].events.len(),
+        events,
+        "no event of a batch that was taken back"
+    );
+    assert!(
+        town.parties[agent].got.is_empty(),
+        "no INVITE of a batch that was taken back"
+    );
 }
 
 #[test]
@@ -76,7 +83,11 @@ fn a_consult_batch_holds_and_dials_and_its_events_share_a_group() {
     let (first, second) = (town.agent(AGENT_HZ), town.agent(OTHER_HZ));
     let (caller, call) = town.answered_call(router, customer);
     let desk = town.dialled(router, first, &call);
-    town.ask(router, "bridge.create", json!({"id": "b", "call": call, "legs": [caller, desk]}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"id": "b", "call": call, "legs": [caller, desk]}),
+    );
     town.run_for(100 * MS);
     let to = town.target(second);
     let from = town.routers[router].events.len();
@@ -89,18 +100,24 @@ fn a_consult_batch_holds_and_dials_and_its_events_share_a_group() {
         ]}),
     );
     assert_eq!(result["results"][1]["leg"], "colleague");
-    let told: Vec<_> = town.routers[router].events[from..].iter().filter(|event| event["cause"]["cmd"].is_string()).collect();
+    let told: Vec<_> = town.routers[router].events[from..]
+        .iter()
+        .filter(|event| event["cause"]["cmd"].is_string())
+        .collect();
     let group = told[0]["group"].clone();
-    assert!(group.is_string() && told.iter().all(|event| event["group"] == group), "{told:?}");
+    assert!(
+        group.is_string() && told.iter().all(|event| event["group"] == group),
+        "{told:?}"
+    );
     town.run_for(500 * MS);
     let since = town.now;
     town.run_for(400 * MS);
-    let hears = |party: usize, hz: f64| {
-        house::tone::level(&town.parties[party].samples(since, town.now), hz)
-    };
+    let hears = |party: usize, hz: f64| house::tone::level(&town.parties[party].samples(since, town.now), hz);
     assert!(hears(customer, MUSIC_HZ) > 0.2);
     assert!(hears(customer, AGENT_HZ) < 0.01 && hears(customer, OTHER_HZ) < 0.01);
-    assert!(hears(first, OTHER_HZ) > 0.2 && hears(first, CUSTOMER_HZ) < 0.01 && hears(first, MUSIC_HZ) < 0.01);
+    assert!(
+        hears(first, OTHER_HZ) > 0.2 && hears(first, CUSTOMER_HZ) < 0.01 && hears(first, MUSIC_HZ) < 0.01
+    );
     assert!(hears(second, AGENT_HZ) > 0.2 && hears(second, CUSTOMER_HZ) < 0.01);
     let seq = result["seq"].clone();
     let again = town.ask(
@@ -112,7 +129,10 @@ fn a_consult_batch_holds_and_dials_and_its_events_share_a_group() {
         ]}),
     );
     assert_eq!((&again["replayed"], &again["seq"]), (&json!(true), &seq));
-    assert_eq!(town.refused(router, "leg.resume", json!({"leg": caller, "key": "consult-1"})), "key_conflict");
+    assert_eq!(
+        town.refused(router, "leg.resume", json!({"leg": caller, "key": "consult-1"})),
+        "key_conflict"
+    );
 }
 
 #[test]
@@ -152,8 +172,14 @@ fn digits_are_collected_and_a_digit_cuts_the_prompt() {
         town.run_for(300 * MS);
     }
     let ended = town.routers[router].of("collect.ended")[0]["data"].clone();
-    assert_eq!((&ended["digits"], &ended["why"]), (&json!("12"), &json!("terminator")));
-    assert_eq!(town.routers[router].of("play.ended")[0]["data"]["why"], "barge_in");
+    assert_eq!(
+        (&ended["digits"], &ended["why"]),
+        (&json!("12"), &json!("terminator"))
+    );
+    assert_eq!(
+        town.routers[router].of("play.ended")[0]["data"]["why"],
+        "barge_in"
+    );
     assert_eq!(town.routers[router].of("leg.dtmf").len(), 3);
 }
 
@@ -165,19 +191,32 @@ fn digits_pass_to_who_hears_the_sender_exactly_once() {
     let agent = town.agent(AGENT_HZ);
     let (caller, call) = town.answered_call(router, customer);
     let desk = town.dialled(router, agent, &call);
-    town.ask(router, "bridge.create", json!({"call": call, "legs": [caller, desk]}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"call": call, "legs": [caller, desk]}),
+    );
     town.run_for(200 * MS);
     for digit in [5, 0, 10] {
         town.parties[customer].press(digit);
         town.run_for(400 * MS);
     }
     assert_eq!(town.parties[agent].digits, vec![5, 0, 10]);
-    let told: Vec<_> = town.routers[router].of("leg.dtmf").iter().map(|event| event["data"]["digit"].clone()).collect();
+    let told: Vec<_> = town.routers[router]
+        .of("leg.dtmf")
+        .iter()
+        .map(|event| event["data"]["digit"].clone())
+        .collect();
     assert_eq!(told, vec![json!("5"), json!("0"), json!("*")]);
     let op = town.ask(router, "leg.send_dtmf", json!({"leg": desk, "digits": "12#"}))["op"].clone();
     town.run_for(Duration::from_secs(2));
     assert_eq!(town.parties[agent].digits, vec![5, 0, 10, 1, 2, 11]);
-    assert!(town.routers[router].of("op.ended").iter().any(|event| event["op"] == op));
+    assert!(
+        town.routers[router]
+            .of("op.ended")
+            .iter()
+            .any(|event| event["op"] == op)
+    );
 }
 
 #[test]
@@ -187,20 +226,39 @@ fn a_member_of_another_bridge_must_be_moved() {
     let (one, two) = (town.customer(CUSTOMER_HZ), town.customer(OTHER_HZ));
     let (first, call) = town.answered_call(router, one);
     let (second, _) = town.answered_call(router, two);
-    town.ask(router, "bridge.create", json!({"id": "b1", "call": call, "legs": [first], "max_legs": 1}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"id": "b1", "call": call, "legs": [first], "max_legs": 1}),
+    );
     town.ask(router, "bridge.create", json!({"id": "b2", "call": call}));
-    assert_eq!(town.refused(router, "bridge.add", json!({"bridge": "b2", "leg": first})), "invalid_state");
+    assert_eq!(
+        town.refused(router, "bridge.add", json!({"bridge": "b2", "leg": first})),
+        "invalid_state"
+    );
     town.ask(router, "bridge.add", json!({"bridge": "b1", "leg": first}));
-    assert_eq!(town.refused(router, "bridge.add", json!({"bridge": "b1", "leg": second})), "limit_legs");
-    assert_eq!(town.refused(router, "bridge.create", json!({"id": "b1", "call": call})), "id_taken");
+    assert_eq!(
+        town.refused(router, "bridge.add", json!({"bridge": "b1", "leg": second})),
+        "limit_legs"
+    );
+    assert_eq!(
+        town.refused(router, "bridge.create", json!({"id": "b1", "call": call})),
+        "id_taken"
+    );
     town.ask(router, "bridge.move", json!({"leg": first, "to": "b2"}));
     town.ask(router, "bridge.add", json!({"bridge": "b2", "leg": second}));
     town.run_for(100 * MS);
-    assert!(town.hears(one, OTHER_HZ, 400 * MS) > 0.2, "legs of two calls hear each other");
+    assert!(
+        town.hears(one, OTHER_HZ, 400 * MS) > 0.2,
+        "legs of two calls hear each other"
+    );
     let left = town.routers[router].of("bridge.left")[0];
     assert_eq!(left["data"]["why"], "moved");
     town.ask(router, "bridge.destroy", json!({"bridge": "b2", "then": "park"}));
-    assert_eq!(town.ask(router, "bridge.destroy", json!({"bridge": "b2", "then": "park"}))["already_ended"], true);
+    assert_eq!(
+        town.ask(router, "bridge.destroy", json!({"bridge": "b2", "then": "park"}))["already_ended"],
+        true
+    );
     town.run_for(100 * MS);
     assert!(town.hears(one, OTHER_HZ, 400 * MS) < 0.01);
 }
@@ -212,12 +270,23 @@ fn ringback_until_early_media_then_the_far_audio() {
     let customer = town.customer(CUSTOMER_HZ);
     let agent = town.agent(AGENT_HZ);
     let (caller, call) = town.answered_call(router, customer);
-    town.ask(router, "bridge.create", json!({"id": "b", "call": call, "legs": [caller]}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"id": "b", "call": call, "legs": [caller]}),
+    );
     let to = town.target(agent);
     town.parties[agent].answer = Answer::After(Duration::from_secs(5));
-    town.ask(router, "leg.dial", json!({"to": to, "trunk": "agents", "bridge": "b"}));
+    town.ask(
+        router,
+        "leg.dial",
+        json!({"to": to, "trunk": "agents", "bridge": "b"}),
+    );
     town.run_for(200 * MS);
-    assert!(town.hears(customer, 440.0, 800 * MS) > 0.02, "ring tone of 440 and 480 Hz");
+    assert!(
+        town.hears(customer, 440.0, 800 * MS) > 0.02,
+        "ring tone of 440 and 480 Hz"
+    );
     assert!(town.hears(customer, 480.0, 800 * MS) > 0.02);
     town.run_for(Duration::from_secs(5));
     assert!(town.hears(customer, AGENT_HZ, 400 * MS) > 0.2);
@@ -231,10 +300,18 @@ fn early_audio_is_heard_before_the_answer_and_one_way() {
     let customer = town.customer(CUSTOMER_HZ);
     let agent = town.agent(AGENT_HZ);
     let (caller, call) = town.answered_call(router, customer);
-    town.ask(router, "bridge.create", json!({"id": "b", "call": call, "legs": [caller]}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"id": "b", "call": call, "legs": [caller]}),
+    );
     let to = town.target(agent);
     town.parties[agent].answer = Answer::Early(Duration::from_secs(3));
-    town.ask(router, "leg.dial", json!({"to": to, "trunk": "agents", "bridge": "b"}));
+    town.ask(
+        router,
+        "leg.dial",
+        json!({"to": to, "trunk": "agents", "bridge": "b"}),
+    );
     town.run_for(300 * MS);
     assert!(town.hears(customer, AGENT_HZ, 400 * MS) > 0.2);
     assert!(town.hears(agent, CUSTOMER_HZ, 400 * MS) < 0.01);
@@ -250,12 +327,28 @@ fn hold_by_signalling_tells_the_peer_and_music_goes_on() {
     let (leg, _) = town.answered_call(router, customer);
     let reply = town.ask(router, "leg.hold", json!({"leg": leg, "signal": true}));
     town.run_for(300 * MS);
-    assert!(town.parties[customer].got.iter().any(|message| message.contains("a=sendonly")));
-    assert!(town.routers[router].of("op.ended").iter().any(|event| event["op"] == reply["op"]));
+    assert!(
+        town.parties[customer]
+            .got
+            .iter()
+            .any(|message| message.contains("a=sendonly"))
+    );
+    assert!(
+        town.routers[router]
+            .of("op.ended")
+            .iter()
+            .any(|event| event["op"] == reply["op"])
+    );
     assert!(town.hears(customer, MUSIC_HZ, 400 * MS) > 0.2);
-    assert_ne!(town.ask(router, "leg.resume", json!({"leg": leg}))["already"], true);
+    assert_ne!(
+        town.ask(router, "leg.resume", json!({"leg": leg}))["already"],
+        true
+    );
     town.run_for(200 * MS);
-    assert_eq!(town.ask(router, "leg.resume", json!({"leg": leg}))["already"], true);
+    assert_eq!(
+        town.ask(router, "leg.resume", json!({"leg": leg}))["already"],
+        true
+    );
     assert!(town.hears(customer, MUSIC_HZ, 400 * MS) < 0.01);
 }
 
@@ -267,7 +360,11 @@ fn a_peer_that_holds_us_is_told_and_comes_back() {
     let agent = town.agent(AGENT_HZ);
     let (caller, call) = town.answered_call(router, customer);
     let desk = town.dialled(router, agent, &call);
-    town.ask(router, "bridge.create", json!({"call": call, "legs": [caller, desk]}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"call": call, "legs": [caller, desk]}),
+    );
     town.run_for(100 * MS);
     town.reinvite(customer, "inactive");
     town.run_for(200 * MS);
@@ -294,6 +391,14 @@ fn an_unclaimed_call_is_refused_after_its_time_and_a_claimed_one_is_not() {
     town.run_for(Duration::from_secs(6));
     let ended = town.routers[router].of("leg.ended");
     assert_eq!(ended.len(), 1);
-    assert_eq!((&ended[0]["data"]["reason"], &ended[0]["cause"]["by"]), (&json!("no_answer"), &json!("policy")));
-    assert!(town.parties[left].events.iter().any(|(_, event)| *event == house::sim::PartyEvent::Refused(503)));
+    assert_eq!(
+        (&ended[0]["data"]["reason"], &ended[0]["cause"]["by"]),
+        (&json!("no_answer"), &json!("policy"))
+    );
+    assert!(
+        town.parties[left]
+            .events
+            .iter()
+            .any(|(_, event)| *event == house::sim::PartyEvent::Refused(503))
+    );
 }

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 const MS: Duration = Duration::from_millis(1);
 
 fn kinds_of(town: &Town, router: usize, from: usize) -> Vec<String> {
-    town.routers[router].events[from..].iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    town.routers[router].events[from..]
+        .iter()
+        .map(|event| event["type"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -19,7 +22,11 @@ fn seq_rises_by_one_and_the_first_event_is_one() {
     town.answered_call(router, customer);
     town.hang_up(customer);
     town.run_for(Duration::from_secs(1));
-    let seqs: Vec<u64> = town.routers[router].events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    let seqs: Vec<u64> = town.routers[router]
+        .events
+        .iter()
+        .map(|event| event["seq"].as_u64().unwrap())
+        .collect();
     // 1 is gateway.started, before this client was there.
     assert_eq!(seqs, (2..2 + seqs.len() as u64).collect::<Vec<_>>());
 }
@@ -31,7 +38,11 @@ fn a_reply_comes_before_its_events_and_names_the_last_of_them() {
     let customer = town.customer(440.0);
     let (leg, call) = town.answered_call(router, customer);
     let before = town.routers[router].lines.len();
-    let reply = town.ask(router, "bridge.create", json!({"id": "b1", "call": call, "legs": [leg]}));
+    let reply = town.ask(
+        router,
+        "bridge.create",
+        json!({"id": "b1", "call": call, "legs": [leg]}),
+    );
     let lines: Vec<Value> = town.routers[router].lines[before..].to_vec();
     assert!(lines[0].get("result").is_some(), "the reply is first: {lines:?}");
     let last = lines.last().unwrap()["params"]["seq"].as_u64().unwrap();
@@ -95,7 +106,14 @@ fn a_dial_starts_rings_and_is_answered_in_order_and_its_op_ends_once() {
     let result = town.ask(router, "leg.dial", json!({"to": to, "trunk": "agents"}));
     town.run_for(500 * MS);
     let kinds = kinds_of(&town, router, from);
-    let expected = ["call.started", "leg.dialing", "leg.ringing", "leg.answered", "op.ended", "leg.media_up"];
+    let expected = [
+        "call.started",
+        "leg.dialing",
+        "leg.ringing",
+        "leg.answered",
+        "op.ended",
+        "leg.media_up",
+    ];
     assert_eq!(kinds, expected);
     let op = town.routers[router].of("op.ended")[0];
     assert_eq!((&op["op"], &op["data"]["outcome"]), (&result["op"], &json!("ok")));
@@ -112,10 +130,20 @@ fn a_refused_dial_ends_its_leg_then_its_op() {
     town.ask(router, "leg.dial", json!({"to": to, "trunk": "agents"}));
     town.run_for(500 * MS);
     let kinds = kinds_of(&town, router, from);
-    let expected = ["call.started", "leg.dialing", "leg.ended", "op.ended", "call.ended", "call.record"];
+    let expected = [
+        "call.started",
+        "leg.dialing",
+        "leg.ended",
+        "op.ended",
+        "call.ended",
+        "call.record",
+    ];
     assert_eq!(kinds, expected);
     let ended = town.routers[router].of("leg.ended")[0]["data"].clone();
     assert_eq!(ended["reason"], "busy");
     assert_eq!((&ended["sip"], &ended["q850"]), (&json!(486), &json!(17)));
-    assert_eq!(town.routers[router].of("op.ended")[0]["data"]["outcome"], "failed");
+    assert_eq!(
+        town.routers[router].of("op.ended")[0]["data"]["outcome"],
+        "failed"
+    );
 }

@@ -26,11 +26,20 @@ fn a_client_that_resumes_sees_every_seq_once() {
     let back = town.connect("default");
     let hello = json!({"app": "default", "client": "t", "resume": {"epoch": epoch, "seq": seen}});
     let result = town.ask(back, "hello", hello);
-    assert_eq!((&result["resumed"], &result["from"]), (&json!(true), &json!(seen + 1)));
+    assert_eq!(
+        (&result["resumed"], &result["from"]),
+        (&json!(true), &json!(seen + 1))
+    );
     town.ask(witness, "leg.hangup", json!({"leg": leg}));
     town.run_for(Duration::from_secs(1));
-    let seqs: Vec<u64> = town.routers[back].events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
-    let last = town.routers[witness].events.last().unwrap()["seq"].as_u64().unwrap();
+    let seqs: Vec<u64> = town.routers[back]
+        .events
+        .iter()
+        .map(|event| event["seq"].as_u64().unwrap())
+        .collect();
+    let last = town.routers[witness].events.last().unwrap()["seq"]
+        .as_u64()
+        .unwrap();
     assert_eq!(seqs, (seen + 1..=last).collect::<Vec<_>>());
 }
 
@@ -40,7 +49,10 @@ fn a_cursor_of_another_run_gets_a_snapshot() {
     let router = town.connect("default");
     let hello = json!({"app": "default", "client": "t", "resume": {"epoch": "gone", "seq": 7}});
     let result = town.ask(router, "hello", hello);
-    assert_eq!((&result["resumed"], &result["why"]), (&json!(false), &json!("epoch_changed")));
+    assert_eq!(
+        (&result["resumed"], &result["why"]),
+        (&json!(false), &json!("epoch_changed"))
+    );
     assert_eq!(result["snapshot"]["seq"], result["seq"]);
     let customer = town.customer(440.0);
     town.call(customer, "+498001234567");
@@ -54,13 +66,22 @@ fn filters_let_through_what_was_asked_for() {
     let mut town = Town::new(42);
     let all = town.router();
     let some = town.connect("default");
-    town.ask(some, "hello", json!({"app": "default", "client": "t", "subscribe": {"types": ["call.record"]}}));
+    town.ask(
+        some,
+        "hello",
+        json!({"app": "default", "client": "t", "subscribe": {"types": ["call.record"]}}),
+    );
     let customer = town.customer(440.0);
     let (leg, _) = town.answered_call(all, customer);
     town.ask(all, "leg.hangup", json!({"leg": leg}));
     town.run_for(Duration::from_secs(6));
     assert_eq!(town.routers[some].kinds(), vec!["call.record"]);
-    assert!(town.routers[some].lines.iter().any(|line| line["params"]["type"] == "tick"));
+    assert!(
+        town.routers[some]
+            .lines
+            .iter()
+            .any(|line| line["params"]["type"] == "tick")
+    );
 }
 
 #[test]

@@ -57,7 +57,12 @@ fn one_round(town: &mut Town, router: usize, customers: &[usize], agents: &[usiz
     let incoming: Vec<(String, String)> = town.routers[router].events[seen..]
         .iter()
         .filter(|event| event["type"] == "leg.incoming")
-        .map(|event| (event["leg"].as_str().unwrap().into(), event["call"].as_str().unwrap().into()))
+        .map(|event| {
+            (
+                event["leg"].as_str().unwrap().into(),
+                event["call"].as_str().unwrap().into(),
+            )
+        })
         .collect();
     for (index, (leg, call)) in incoming.iter().enumerate() {
         let number = round * AT_ONCE + index;
@@ -108,7 +113,11 @@ fn nothing_is_left(town: &Town) {
     assert!(town.core.engine().is_empty(), "the engine still holds something");
     assert_eq!(town.core.endpoint().sessions(), 0);
     assert_eq!(town.core.endpoint().transactions(), 0);
-    let mut calls: Vec<&str> = town.records.iter().map(|record| record["call"].as_str().unwrap()).collect();
+    let mut calls: Vec<&str> = town
+        .records
+        .iter()
+        .map(|record| record["call"].as_str().unwrap())
+        .collect();
     let all = calls.len();
     calls.sort_unstable();
     calls.dedup();
@@ -121,8 +130,17 @@ fn ten_thousand_calls_with_five_percent_loss_leave_nothing() {
     let seed = 77;
     let town = storm(seed, CALLS, 50);
     nothing_is_left(&town);
-    assert!(town.records.len() > CALLS * 9 / 10, "{} records", town.records.len());
-    println!("seed {seed}: {} calls, {:?} of virtual time in {:?}", town.records.len(), town.now - town.start, began.elapsed());
+    assert!(
+        town.records.len() > CALLS * 9 / 10,
+        "{} records",
+        town.records.len()
+    );
+    println!(
+        "seed {seed}: {} calls, {:?} of virtual time in {:?}",
+        town.records.len(),
+        town.now - town.start,
+        began.elapsed()
+    );
 }
 
 #[test]

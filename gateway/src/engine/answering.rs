@@ -169,6 +169,9 @@ pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
         ours.side_lines = negotiated.side_lines.clone();
         ours.event_payload_type = negotiated.event_payload_type.or(ours.event_payload_type);
     }
+    if let Some(codecs) = &leg.codecs {
+        media_plan::limited(&mut ours, codecs);
+    }
     leg.media.sdp_version = version;
     leg.media.offered = Some(ours.clone());
     Some(sdp::offer(&ours))

@@ -169,7 +169,7 @@ fn all_or_none(tx: &mut Tx, batch: &Batch) -> Result<ResultBody, Failure> {
     tx.group = Some(group);
     let mut results: Vec<ResultBody> = Vec::with_capacity(batch.steps.len());
     for (index, step) in batch.steps.iter().enumerate() {
-        let done = step.request(&results).and_then(|request| {
+        let done = step.request(&results).and_then(without_key).and_then(|request| {
             let app = tx.app.clone();
             tx.because(
                 Cause::Command {
@@ -188,13 +188,24 @@ fn all_or_none(tx: &mut Tx, batch: &Batch) -> Result<ResultBody, Failure> {
     Ok(ResultBody::of(&BatchResult { results }))
 }
 
+/// A batch is retried as a whole, by its own key; a key of a step would promise more than is kept.
+fn without_key(request: Request) -> Result<Request, Failure> {
+    match request.key() {
+        Some(_) => Err(Failure::invalid_params(
+            "params.key",
+            "stands on the batch, not on its steps",
+        )),
+        None => Ok(request),
+    }
+}
+
 /// A batch whose steps stand alone: each is a transaction, a refusal is its result. The events wait
 /// until the one reply is written.
 fn each_alone(engine: &mut Engine, batch: &Batch, app: &Name, now: Now) -> ResultBody {
     let group = engine.new_group();
     let mut results: Vec<ResultBody> = Vec::with_capacity(batch.steps.len());
     for step in &batch.steps {
-        let done = step.request(&results).and_then(|request| {
+        let done = step.request(&results).and_then(without_key).and_then(|request| {
             let cause = Cause::Command {
                 app: app.clone(),
                 cmd: request.method(),

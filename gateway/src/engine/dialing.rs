@@ -21,7 +21,7 @@ use super::number_policy::{Decision, Presentation, Target, TrunkNumbers, classif
 use super::op::Work;
 use super::tx::Tx;
 use super::{answering, bridging, cause, playing};
-use crate::config::{NumberOut, Transport, Trunk};
+use crate::config::{EarlyMedia, NumberOut, Transport, Trunk};
 use crate::control::protocol::{
     self, CallStarted, Cause, CauseBy, Direction, EndReason, EndedBy, ErrorKind, Event, Failure, Id, LegDial,
     LegDialing, LegRinging, Name, OpOutcome, Party, PolicyDecision, Privacy,
@@ -383,7 +383,7 @@ fn make(
     let outbound = Outbound {
         op: Some(op),
         ring_until: Some(tx.now.mono + ring),
-        early_media: params.early_media == protocol::EarlyMedia::Connect,
+        early_media: wants_early_media(tx, plan.trunk, params),
         early_tag: None,
         targets: plan.targets,
         target: None,
@@ -474,6 +474,17 @@ fn new_call(tx: &mut Tx, params: &LegDial, from: &Party, to: &Party) -> Result<C
     };
     tx.tell_call(key, Event::CallStarted(Box::new(started)));
     Ok(key)
+}
+
+/// What the command says, else what the trunk does.
+fn wants_early_media(tx: &Tx, trunk: usize, params: &LegDial) -> bool {
+    match params.early_media {
+        Some(wanted) => wanted == protocol::EarlyMedia::Connect,
+        None => tx
+            .setup
+            .trunk(trunk)
+            .is_none_or(|trunk| trunk.early_media == EarlyMedia::Connect),
+    }
 }
 
 fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan) -> InviteText {

@@ -57,6 +57,18 @@ pub fn stream_config(trunk: &Trunk, negotiated: &Negotiated, answered: bool) -> 
     }
 }
 
+/// Our codecs limited to those a dial named, in its order; all of them where none is left.
+pub fn limited(ours: &mut LocalMedia, wanted: &[CodecName]) {
+    let kept: Vec<_> = wanted
+        .iter()
+        .filter_map(|name| ours.codecs.iter().find(|codec| codec_name(**codec) == *name))
+        .copied()
+        .collect();
+    if !kept.is_empty() {
+        ours.codecs = kept;
+    }
+}
+
 /// The codec's name towards clients.
 pub fn codec_name(codec: sip::sdp::Codec) -> CodecName {
     match codec {

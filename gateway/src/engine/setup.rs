@@ -40,6 +40,8 @@ impl Setup {
     /// Reads the engine's terms out of a configuration.
     pub fn new(config: Config, epoch: String) -> Result<Self, RulesError> {
         let policy = Policy::new(dial_rules(&config))?;
+        // The numbering plans are read at the first look-up: better now than in the first call.
+        number_policy::parse_inbound("+498001234567", &TrunkNumbers::default());
         let numbers = config.trunks.iter().map(trunk_numbers).collect();
         let ports = config.media.ports.end() - config.media.ports.start() + 1;
         Ok(Setup {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::shard::sim_io::Network;
 use sip::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, SessionKey, Transport,
+    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, SessionKey,
+    Transport,
 };
 
 use crate::tone;
@@ -77,7 +78,14 @@ pub struct Party {
 const FRAME: Duration = Duration::from_millis(20);
 
 impl Party {
-    pub fn new(name: &str, address: SocketAddr, hz: f64, gateway: SocketAddr, seed: u64, network: &Network) -> Self {
+    pub fn new(
+        name: &str,
+        address: SocketAddr,
+        hz: f64,
+        gateway: SocketAddr,
+        seed: u64,
+        network: &Network,
+    ) -> Self {
         let mut bytes = [7; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         bytes[8..10].copy_from_slice(&address.port().to_be_bytes());
@@ -117,7 +125,11 @@ impl Party {
         self.calls += 1;
         let session = SessionKey::Out(self.calls);
         self.session = Some(session);
-        let flow = Flow { transport: Transport::Udp, local: self.address, remote: gateway };
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: self.address,
+            remote: gateway,
+        };
         let invite = OutgoingInvite {
             session,
             flow,
@@ -133,7 +145,8 @@ impl Party {
             credentials: None,
             timer_b: Duration::from_secs(32),
         };
-        self.endpoint.handle_command(Command::Invite(Box::new(invite)), now);
+        self.endpoint
+            .handle_command(Command::Invite(Box::new(invite)), now);
         self.drain(now);
     }
 
@@ -145,9 +158,15 @@ impl Party {
             _ => None,
         });
         let command = if answered == Some(true) || matches!(session, SessionKey::In(_)) {
-            Command::Bye { session, headers: vec![] }
+            Command::Bye {
+                session,
+                headers: vec![],
+            }
         } else {
-            Command::Cancel { session, headers: vec![] }
+            Command::Cancel {
+                session,
+                headers: vec![],
+            }
         };
         self.endpoint.handle_command(command, now);
         self.stop_media();
@@ -158,7 +177,8 @@ impl Party {
     pub fn reinvite(&mut self, direction: &str, now: Instant) {
         let Some(session) = self.session else { return };
         let sdp = self.sdp(direction);
-        self.endpoint.handle_command(Command::Reinvite { session, sdp }, now);
+        self.endpoint
+            .handle_command(Command::Reinvite { session, sdp }, now);
         self.drain(now);
     }
 
@@ -175,7 +195,11 @@ impl Party {
 
     pub fn handle_letter(&mut self, from: SocketAddr, bytes: Bytes, now: Instant) {
         self.got.push(String::from_utf8_lossy(&bytes).into_owned());
-        let flow = Flow { transport: Transport::Udp, local: self.address, remote: from };
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: self.address,
+            remote: from,
+        };
         self.endpoint.handle_datagram(flow, bytes, now);
         self.drain(now);
     }
@@ -185,7 +209,10 @@ impl Party {
     }
 
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.endpoint.next_deadline(), self.answer_at, self.next_frame].into_iter().flatten().min()
+        [self.endpoint.next_deadline(), self.answer_at, self.next_frame]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant, network: &Network) {
@@ -211,13 +238,20 @@ impl Party {
 
     /// Samples heard from `since` to `until`.
     pub fn samples(&self, since: Instant, until: Instant) -> Vec<i16> {
-        let frames = self.heard.iter().filter(|frame| frame.at >= since && frame.at < until);
+        let frames = self
+            .heard
+            .iter()
+            .filter(|frame| frame.at >= since && frame.at < until);
         frames.flat_map(|frame| frame.samples.iter().copied()).collect()
     }
 
     /// The longest time between two packets from `since` to `until`.
     pub fn gap(&self, since: Instant, until: Instant) -> Duration {
-        let times = self.heard.iter().map(|frame| frame.at).filter(|at| *at >= since && *at < until);
+        let times = self
+            .heard
+            .iter()
+            .map(|frame| frame.at)
+            .filter(|at| *at >= since && *at < until);
         let mut times: Vec<Instant> = times.collect();
         times.insert(0, since);
         times.push(until);
@@ -245,7 +279,11 @@ impl Party {
             }
             return;
         }
-        let decode = if payload_type == 8 { tone::from_alaw } else { tone::from_mulaw };
+        let decode = if payload_type == 8 {
+            tone::from_alaw
+        } else {
+            tone::from_mulaw
+        };
         self.heard.push(HeardFrame {
             at: now,
             samples: payload.iter().map(|byte| decode(*byte)).collect(),
@@ -258,7 +296,9 @@ impl Party {
     fn speak(&mut self, network: &Network) {
         let position = self.position;
         self.position += 160;
-        let Some(to) = self.far_media.filter(|_| !self.silent) else { return };
+        let Some(to) = self.far_media.filter(|_| !self.silent) else {
+            return;
+        };
         let mut header = vec![0x80, self.send_payload_type];
         header.extend(self.sequence.to_be_bytes());
         self.sequence = self.sequence.wrapping_add(1);
@@ -268,7 +308,12 @@ impl Party {
             header.extend(start.to_be_bytes());
             header.extend(ssrc.to_be_bytes());
             let [high, low] = duration.to_be_bytes();
-            network.send(self.media, &header, &[digit, if end { 0x8a } else { 10 }, high, low], to);
+            network.send(
+                self.media,
+                &header,
+                &[digit, if end { 0x8a } else { 10 }, high, low],
+                to,
+            );
             return;
         }
         header.extend((position as u32).to_be_bytes());
@@ -327,7 +372,8 @@ impl Party {
                     other => other,
                 };
                 let sdp = self.sdp(direction);
-                self.endpoint.handle_command(Command::AcceptReinvite { session, sdp }, now);
+                self.endpoint
+                    .handle_command(Command::AcceptReinvite { session, sdp }, now);
             }
             Event::Bye { .. } | Event::ByeDone { .. } | Event::Lost { .. } | Event::AckMissing { .. } => {
                 note(PartyEvent::Ended);
@@ -339,7 +385,15 @@ impl Party {
 
     fn begin_answer(&mut self, session: SessionKey, now: Instant) {
         let ring = |endpoint: &mut Endpoint, status, sdp| {
-            endpoint.handle_command(Command::Progress { session, status, sdp, headers: vec![] }, now);
+            endpoint.handle_command(
+                Command::Progress {
+                    session,
+                    status,
+                    sdp,
+                    headers: vec![],
+                },
+                now,
+            );
         };
         match self.answer {
             Answer::After(wait) => {
@@ -348,7 +402,12 @@ impl Party {
             }
             Answer::Never => ring(&mut self.endpoint, 180, None),
             Answer::Refuse(status) => {
-                let command = Command::Reject { session, status, reason: None, headers: vec![] };
+                let command = Command::Reject {
+                    session,
+                    status,
+                    reason: None,
+                    headers: vec![],
+                };
                 self.endpoint.handle_command(command, now);
             }
             Answer::Silent => {}
@@ -364,7 +423,14 @@ impl Party {
     fn answer_now(&mut self, now: Instant) {
         let Some(session) = self.session else { return };
         let sdp = self.sdp("sendrecv");
-        self.endpoint.handle_command(Command::Answer { session, sdp, headers: vec![] }, now);
+        self.endpoint.handle_command(
+            Command::Answer {
+                session,
+                sdp,
+                headers: vec![],
+            },
+            now,
+        );
         self.next_frame.get_or_insert(now);
         self.drain(now);
     }
@@ -394,12 +460,26 @@ fn ip_bytes(address: SocketAddr) -> [u8; 16] {
 /// Where an SDP text wants its audio.
 fn media_of(sdp: &[u8]) -> Option<SocketAddr> {
     let text = std::str::from_utf8(sdp).ok()?;
-    let ip = text.lines().find_map(|line| line.strip_prefix("c=IN IP4 "))?.trim().parse().ok()?;
-    let port = text.lines().find_map(|line| line.strip_prefix("m=audio "))?.split(' ').next()?.parse().ok()?;
+    let ip = text
+        .lines()
+        .find_map(|line| line.strip_prefix("c=IN IP4 "))?
+        .trim()
+        .parse()
+        .ok()?;
+    let port = text
+        .lines()
+        .find_map(|line| line.strip_prefix("m=audio "))?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()?;
     Some(SocketAddr::new(ip, port))
 }
 
 fn direction_of(sdp: &[u8]) -> &'static str {
     let text = String::from_utf8_lossy(sdp);
-    ["sendonly", "recvonly", "inactive"].into_iter().find(|word| text.contains(&format!("a={word}"))).unwrap_or("sendrecv")
+    ["sendonly", "recvonly", "inactive"]
+        .into_iter()
+        .find(|word| text.contains(&format!("a={word}")))
+        .unwrap_or("sendrecv")
 }

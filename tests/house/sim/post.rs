@@ -36,19 +36,29 @@ pub struct Post {
 
 impl Post {
     pub fn new(seed: u64) -> Self {
-        Post { weather: Weather::default(), waiting: BTreeMap::new(), number: 0, random: seed | 1 }
+        Post {
+            weather: Weather::default(),
+            waiting: BTreeMap::new(),
+            number: 0,
+            random: seed | 1,
+        }
     }
 
     pub fn send(&mut self, letter: Letter, now: Instant) {
         if self.below(1000) < self.weather.loss_permille {
             return;
         }
-        let copies = if self.below(1000) < self.weather.duplicate_permille { 2 } else { 1 };
+        let copies = if self.below(1000) < self.weather.duplicate_permille {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
             let jitter = u64::try_from(self.weather.jitter.as_micros()).unwrap();
             let extra = Duration::from_micros(self.below(jitter + 1));
             self.number += 1;
-            self.waiting.insert((now + self.weather.delay + extra, self.number), letter.clone());
+            self.waiting
+                .insert((now + self.weather.delay + extra, self.number), letter.clone());
         }
     }
 

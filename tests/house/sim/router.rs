@@ -44,7 +44,9 @@ impl Router {
                 self.events.push(event);
             }
         } else {
-            let id = value["id"].as_u64().expect("replies have the id of their request");
+            let id = value["id"]
+                .as_u64()
+                .expect("replies have the id of their request");
             self.replies.insert(id, value);
         }
     }
@@ -56,11 +58,17 @@ impl Router {
 
     /// The last event of a type about a leg.
     pub fn last_of(&self, kind: &str, leg: &str) -> Option<&Value> {
-        self.events.iter().rev().find(|event| event["type"] == kind && event["leg"] == leg)
+        self.events
+            .iter()
+            .rev()
+            .find(|event| event["type"] == kind && event["leg"] == leg)
     }
 
     /// Types of all events, in order.
     pub fn kinds(&self) -> Vec<&str> {
-        self.events.iter().filter_map(|event| event["type"].as_str()).collect()
+        self.events
+            .iter()
+            .filter_map(|event| event["type"].as_str())
+            .collect()
     }
 }

@@ -11,9 +11,9 @@ use gateway::control::protocol::parse_frame;
 use gateway::core::Core;
 use gateway::engine::Setup;
 use gateway::engine::io::{ConnKey, Input, Now, Output, RecorderCommand, RecorderEvent};
+use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, Shard, ShardConfig, TURN};
-use media::recorder::TrackKey;
 use media::sound::Sound;
 use serde_json::{Value, json};
 use sip::endpoint::{EndpointConfig, Flow, Transport};
@@ -108,14 +108,18 @@ impl Town {
     /// A town whose configuration text was changed by `edit`.
     pub fn with(seed: u64, edit: impl FnOnce(String) -> String) -> Self {
         let text = edit(CONFIG.to_owned());
-        let config = Config::parse(&text, Path::new("/town/gateway.toml"), None).expect("the town's configuration");
+        let config =
+            Config::parse(&text, Path::new("/town/gateway.toml"), None).expect("the town's configuration");
         let start = Instant::now();
         let setup = Setup::new(config, format!("e{seed:x}")).expect("dial rules");
         let mut bytes = [3; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let media_net = Network::new(seed, start);
         let endpoint = EndpointConfig::simple(Transport::Udp, gateway());
-        let now = Now { mono: start, wall_us: wall(start, start) };
+        let now = Now {
+            mono: start,
+            wall_us: wall(start, start),
+        };
         let shards = (0..setup.config.media.shards).map(|index| {
             let width = 10_000 / setup.config.media.shards as u16;
             let config = ShardConfig {
@@ -129,7 +133,11 @@ impl Town {
                 blocks: 2048,
             };
             let (shard, _, blocks) = Shard::new(&config, start);
-            Plane { shard, io: SimIo::new(media_net.clone(), 4096), blocks }
+            Plane {
+                shard,
+                io: SimIo::new(media_net.clone(), 4096),
+                blocks,
+            }
         });
         let shards = shards.collect();
         let mut town = Town {
@@ -163,8 +171,14 @@ impl Town {
             tone::sine(hz, 0.25, 0, &mut samples);
             Arc::new(Sound::from_pcm(samples))
         };
-        self.input(Input::Prompts(vec![("greeting".into(), tone_of(GREETING_HZ, 1000))]));
-        self.input(Input::Music(vec![("default".into(), vec![tone_of(MUSIC_HZ, 10_000)])]));
+        self.input(Input::Prompts(vec![(
+            "greeting".into(),
+            tone_of(GREETING_HZ, 1000),
+        )]));
+        self.input(Input::Music(vec![(
+            "default".into(),
+            vec![tone_of(MUSIC_HZ, 10_000)],
+        )]));
     }
 
     /// Adds a party; its index is its name to the other methods.
@@ -195,7 +209,11 @@ impl Town {
 
     pub fn router_of(&mut self, app: &str) -> usize {
         let index = self.connect(app);
-        self.ask(index, "hello", json!({"app": app, "client": "test", "subscribe": {}}));
+        self.ask(
+            index,
+            "hello",
+            json!({"app": app, "client": "test", "subscribe": {}}),
+        );
         index
     }
 
@@ -218,20 +236,31 @@ impl Town {
         let (id, line) = self.routers[router].request(method, params);
         self.line(router, &line);
         self.run_for(Duration::ZERO);
-        self.routers[router].replies.get(&id).cloned().unwrap_or(Value::Null)
+        self.routers[router]
+            .replies
+            .get(&id)
+            .cloned()
+            .unwrap_or(Value::Null)
     }
 
     /// Sends a line as it is.
     pub fn line(&mut self, router: usize, line: &str) {
         let frame = parse_frame(line);
         let conn = self.routers[router].conn;
-        self.input(Input::Control { conn, id: frame.id, request: frame.request });
+        self.input(Input::Control {
+            conn,
+            id: frame.id,
+            request: frame.request,
+        });
     }
 
     /// Sends a request that must succeed.
     pub fn ask(&mut self, router: usize, method: &str, params: Value) -> Value {
         let reply = self.request(router, method, params.clone());
-        assert!(reply.get("result").is_some(), "{method} {params} was refused: {reply}");
+        assert!(
+            reply.get("result").is_some(),
+            "{method} {params} was refused: {reply}"
+        );
         reply["result"].clone()
     }
 
@@ -239,7 +268,8 @@ impl Town {
     pub fn refused(&mut self, router: usize, method: &str, params: Value) -> String {
         let reply = self.request(router, method, params.clone());
         let kind = reply["error"]["data"]["kind"].as_str();
-        kind.unwrap_or_else(|| panic!("{method} {params} was not refused: {reply}")).to_owned()
+        kind.unwrap_or_else(|| panic!("{method} {params} was not refused: {reply}"))
+            .to_owned()
     }
 
     /// A party calls a number.
@@ -283,7 +313,11 @@ impl Town {
     pub fn dialled(&mut self, router: usize, agent: usize, call: &str) -> String {
         self.parties[agent].answer = Answer::After(Duration::from_millis(100));
         let to = self.target(agent);
-        let result = self.ask(router, "leg.dial", json!({"to": to, "trunk": "agents", "call": call}));
+        let result = self.ask(
+            router,
+            "leg.dial",
+            json!({"to": to, "trunk": "agents", "call": call}),
+        );
         self.run_for(Duration::from_millis(300));
         result["leg"].as_str().unwrap().to_owned()
     }
@@ -318,7 +352,10 @@ impl Town {
     }
 
     pub fn now(&self) -> Now {
-        Now { mono: self.now, wall_us: wall(self.start, self.now) }
+        Now {
+            mono: self.now,
+            wall_us: wall(self.start, self.now),
+        }
     }
 
     pub fn input(&mut self, input: Input) {
@@ -328,11 +365,18 @@ impl Town {
     }
 
     fn next(&self) -> Option<Instant> {
-        let shards = self.shards.iter().filter_map(|plane| plane.shard.next_deadline()).min();
+        let shards = self
+            .shards
+            .iter()
+            .filter_map(|plane| plane.shard.next_deadline())
+            .min();
         let turn = (self.has_media && shards.is_some()).then_some(self.next_turn);
         let parties = self.parties.iter().filter_map(Party::next_deadline).min();
         let stored = self.stored.first_key_value().map(|((at, _), _)| *at);
-        [self.core.next_deadline(), turn, parties, self.post.next(), stored].into_iter().flatten().min()
+        [self.core.next_deadline(), turn, parties, self.post.next(), stored]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn step(&mut self) {
@@ -347,7 +391,11 @@ impl Town {
             self.parties[index].handle_timeout(self.now, &self.media_net);
             self.collect(index);
         }
-        while let Some(entry) = self.stored.first_entry().filter(|entry| entry.key().0 <= self.now) {
+        while let Some(entry) = self
+            .stored
+            .first_entry()
+            .filter(|entry| entry.key().0 <= self.now)
+        {
             let event = entry.remove();
             self.input(Input::Recorder(event));
         }
@@ -357,7 +405,10 @@ impl Town {
                 let Plane { shard, io, blocks } = &mut self.shards[index];
                 shard.turn(io, self.now);
                 while let Some(block) = blocks.pop() {
-                    self.taped.entry(block.track).or_default().extend_from_slice(&block.samples);
+                    self.taped
+                        .entry(block.track)
+                        .or_default()
+                        .extend_from_slice(&block.samples);
                     blocks.give_back(block.samples);
                 }
                 self.report(index);
@@ -373,8 +424,15 @@ impl Town {
 
     fn deliver(&mut self, letter: Letter) {
         if letter.to == gateway() {
-            let flow = Flow { transport: Transport::Udp, local: gateway(), remote: letter.from };
-            return self.input(Input::Datagram { flow, bytes: letter.bytes });
+            let flow = Flow {
+                transport: Transport::Udp,
+                local: gateway(),
+                remote: letter.from,
+            };
+            return self.input(Input::Datagram {
+                flow,
+                bytes: letter.bytes,
+            });
         }
         let party = self.parties.iter().position(|party| party.address == letter.to);
         if let Some(index) = party {
@@ -385,7 +443,14 @@ impl Town {
 
     fn collect(&mut self, party: usize) {
         while let Some((flow, bytes)) = self.parties[party].take_letter() {
-            self.post.send(Letter { from: flow.local, to: flow.remote, bytes }, self.now);
+            self.post.send(
+                Letter {
+                    from: flow.local,
+                    to: flow.remote,
+                    bytes,
+                },
+                self.now,
+            );
         }
     }
 
@@ -398,7 +463,14 @@ impl Town {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Send { flow, bytes } => {
-                self.post.send(Letter { from: flow.local, to: flow.remote, bytes }, self.now);
+                self.post.send(
+                    Letter {
+                        from: flow.local,
+                        to: flow.remote,
+                        bytes,
+                    },
+                    self.now,
+                );
             }
             Output::Media { shard, command } => {
                 let plane = &mut self.shards[shard];
@@ -428,14 +500,23 @@ impl Town {
         self.recorder.push(command.clone());
         match command {
             RecorderCommand::Start { .. } => {}
-            RecorderCommand::Track { recording, leg, .. } => self.tracks.entry(recording).or_default().push(leg),
+            RecorderCommand::Track { recording, leg, .. } => {
+                self.tracks.entry(recording).or_default().push(leg)
+            }
             RecorderCommand::Stop { recording, .. } => {
                 let channels = self.tracks.remove(&recording).unwrap_or_default();
                 let uri = format!("file:///town/{recording}.wav");
                 let sha256 = "0".repeat(64);
-                let event = RecorderEvent::Stored { recording, uri, sha256, channels, duration_ms: 0 };
+                let event = RecorderEvent::Stored {
+                    recording,
+                    uri,
+                    sha256,
+                    channels,
+                    duration_ms: 0,
+                };
                 self.numbered += 1;
-                self.stored.insert((self.now + self.storage_time, self.numbered), event);
+                self.stored
+                    .insert((self.now + self.storage_time, self.numbered), event);
             }
         }
     }

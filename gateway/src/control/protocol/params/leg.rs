@@ -254,9 +254,9 @@ params! {
         /// Given up after so long, counted from the command.
         #[serde(default)]
         pub ring_timeout_ms: Within<1, 3_600_000, 60_000>,
-        /// What is done with early media.
-        #[serde(default = "connect")]
-        pub early_media: EarlyMedia,
+        /// What is done with early media; as the trunk says when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub early_media: Option<EarlyMedia>,
         /// The bridge it joins at once; it is audible once its media is up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub bridge: Option<Id>,
@@ -278,10 +278,6 @@ params! {
             Some(_) | None => Ok(()),
         }
     }
-}
-
-fn connect() -> EarlyMedia {
-    EarlyMedia::Connect
 }
 
 params! {
