@@ -555,7 +555,7 @@ fn spelt() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(4000)))]
 
     #[test]
     fn whatever_the_formatting_no_number_outside_the_lists_is_dialled(
