@@ -1,0 +1,56 @@
+# Each target is a line or two over cargo. CARGO_FLAGS and DEMO_ARGS add to them.
+CARGO ?= cargo
+# Peers and tools of tests/interop.
+TEST_PACKAGES = sip-tester baresip-core sox
+# How long `make soak` goes on, and how many cases `make fuzz` draws for each property.
+SOAK_S ?= 3600
+FUZZ_CASES ?= 100000
+
+.PHONY: demo test check bench soak fuzz test-packages
+
+# A carrier, two agent phones and a router around the gateway; then who heard whom.
+demo:
+	$(CARGO) run --locked --release --bin media-gateway $(CARGO_FLAGS) -- demo $(DEMO_ARGS)
+
+# Every test there is.
+test: test-packages
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace --locked --no-fail-fast $(CARGO_FLAGS) && \
+		$(CARGO) test --workspace --doc --locked --quiet $(CARGO_FLAGS); \
+	else \
+		$(CARGO) test --workspace --locked --no-fail-fast $(CARGO_FLAGS); \
+	fi
+
+# What can be said without running anything: form, lints, house rules.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --locked --quiet --test tidy
+
+bench:
+	$(CARGO) bench --locked $(CARGO_FLAGS)
+
+# The suite again and again, with new random cases each time, until the time is over or something fails.
+soak: test-packages
+	@end=$$(($$(date +%s) + $(SOAK_S))); round=0; \
+	while [ $$(date +%s) -lt $$end ]; do \
+		round=$$((round + 1)); echo "soak: round $$round"; \
+		$(CARGO) test --workspace --release --locked --quiet $(CARGO_FLAGS) || exit 1; \
+	done
+
+# Every property with many more cases; a failing one is printed, shrunk, and kept beside its source.
+fuzz:
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test -p sip -p media -p gateway --lib --release --locked $(CARGO_FLAGS)
+
+# Installs what is missing where we may; otherwise says what to install.
+test-packages:
+	@missing=""; for package in $(TEST_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if ! command -v apt-get >/dev/null; then echo "please install:$$missing" >&2; exit 1; fi; \
+	if [ "$$(id -u)" = 0 ]; then as_root=""; \
+	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root="sudo -n"; \
+	else echo "please run: apt-get install$$missing" >&2; exit 1; fi; \
+	$$as_root apt-get update -qq && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing
