@@ -5,9 +5,21 @@
 #[path = "mission/scene.rs"]
 mod scene;
 
+#[path = "mission/books.rs"]
+mod books;
+#[path = "mission/buttons.rs"]
+mod buttons;
 #[path = "mission/consult.rs"]
 mod consult;
 #[path = "mission/conversation.rs"]
 mod conversation;
+#[path = "mission/deskphone.rs"]
+mod deskphone;
+#[path = "mission/flow.rs"]
+mod flow;
+#[path = "mission/limits.rs"]
+mod limits;
+#[path = "mission/numbers.rs"]
+mod numbers;
 #[path = "mission/offer.rs"]
 mod offer;
