@@ -23,7 +23,9 @@ impl Rig {
     fn new(port_first: u16) -> Rig {
         let woken = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&woken);
-        let wake = Box::new(move || drop(counter.fetch_add(1, Ordering::Relaxed)));
+        let wake = Box::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
         let config = ShardConfig {
             index: u32::from(port_first),
             port_first,

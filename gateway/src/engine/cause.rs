@@ -53,7 +53,7 @@ pub fn of_status(status: u16, rang: bool) -> Meaning {
 pub fn of_q850(q850: u8) -> Option<EndReason> {
     use EndReason::*;
     match q850 {
-        1 | 2 | 3 | 26 | 22 | 23 | 28 => Some(NotFound),
+        1..=3 | 22 | 23 | 26 | 28 => Some(NotFound),
         16 => Some(Completed),
         17 => Some(Busy),
         18 | 19 => Some(NoAnswer),
@@ -68,7 +68,7 @@ pub fn of_q850(q850: u8) -> Option<EndReason> {
 /// The status for a Q.850 cause that is to be told in SIP.
 pub fn status_of_q850(q850: u8) -> u16 {
     match q850 {
-        1 | 2 | 3 | 26 => 404,
+        1..=3 | 26 => 404,
         17 => 486,
         18 => 408,
         19 | 20 | 31 => 480,
@@ -124,7 +124,7 @@ pub fn reason_of_own_status(status: u16) -> EndReason {
         404 | 410 | 484 | 485 | 604 => NotFound,
         403 => NotAllowed,
         408 | 480 => NoAnswer,
-        503 | 502 | 504 => Unreachable,
+        502..=504 => Unreachable,
         488 | 606 | 500 | 501 => Failed,
         _ => Rejected,
     }
