@@ -8,7 +8,7 @@
 //! | one input as a transaction, what goes out in which order | `engine.rs`, `tx.rs`, `table.rs` |
 //! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
 //! | answer, early media towards the caller | `answering.rs` |
-//! | dialling out, targets, CANCEL at the ring limit | `dialing.rs`, `number_policy.rs` |
+//! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
@@ -18,6 +18,7 @@
 
 pub mod admission;
 mod answering;
+mod attempts;
 mod audibility;
 mod audience;
 mod bridge;
@@ -29,6 +30,7 @@ mod collecting;
 mod commands;
 mod control;
 mod controllers;
+mod dial_plan;
 mod dialing;
 mod draining;
 mod ending;

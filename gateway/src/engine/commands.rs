@@ -10,7 +10,9 @@ use super::keys::{CallKey, LegKey, Named};
 use super::recording::Target;
 use super::taping::{self, Spec};
 use super::tx::Tx;
-use super::{answering, bridging, cause, collecting, dialing, draining, holding, playing, snapshot};
+use super::{
+    answering, bridging, cause, collecting, dial_plan, dialing, draining, holding, playing, snapshot,
+};
 use crate::control::protocol::*;
 
 /// Does what a request asks; not those about the connection itself, nor `batch` and `leg.stats`.
@@ -105,7 +107,7 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         }
         Request::PolicyCheck(params) => {
             let from = params.from.as_ref().map(Text::as_str);
-            let decision = dialing::policy_check(tx, params.to.as_str(), from, params.trunk.as_ref())?;
+            let decision = dial_plan::policy_check(tx, params.to.as_str(), from, params.trunk.as_ref())?;
             Ok(ResultBody::of(&decision))
         }
         Request::LimitsGet(_) => Ok(ResultBody::of(&snapshot::limits(tx))),

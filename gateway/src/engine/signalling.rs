@@ -10,7 +10,7 @@ use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::Stage;
 use super::tx::Tx;
-use super::{answering, cause, dialing, holding, inbound, media_plan};
+use super::{answering, attempts, cause, holding, inbound, media_plan};
 use crate::control::protocol::{EndReason, EndedBy, Event, LegUpdated, Nothing};
 
 /// One report of the endpoint.
@@ -42,15 +42,15 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
             response,
             sdp,
             ..
-        } => dialing::progressed(tx, key, remote_tag, &response, sdp),
+        } => attempts::progressed(tx, key, remote_tag, &response, sdp),
         SipEvent::Answered {
             remote_tag,
             response,
             sdp,
             ..
-        } => dialing::answered(tx, key, &remote_tag, &response, sdp),
-        SipEvent::Refused { response, .. } => dialing::refused(tx, key, &response),
-        SipEvent::Unanswered { why, .. } => dialing::unanswered(tx, key, why),
+        } => attempts::answered(tx, key, &remote_tag, &response, sdp),
+        SipEvent::Refused { response, .. } => attempts::refused(tx, key, &response),
+        SipEvent::Unanswered { why, .. } => attempts::unanswered(tx, key, why),
         // We cancelled, so the leg has ended already; should it not have, its end is told now.
         SipEvent::Cancelled { .. } => end_leg(tx, key, End::by_peer(EndReason::Cancelled)),
         SipEvent::Reinvite { offer, .. } => reinvited(tx, key, session, offer),

@@ -8,7 +8,7 @@ use super::ending::{End, end_leg, finish_if_ready};
 use super::keys::LegKey;
 use super::leg::{Origin, Stage};
 use super::tx::Tx;
-use super::{answering, collecting, dialing, playing};
+use super::{answering, attempts, collecting, playing};
 use crate::control::protocol::{Cause, CauseBy, DtmfMethod, EndReason, EndedBy, Event, LegDtmf, Nothing};
 
 /// One report of a shard.
@@ -48,7 +48,7 @@ fn opened(tx: &mut Tx, stream: StreamKey, local: std::net::SocketAddr) {
     }
     match leg.origin {
         Origin::In(_) => answering::port_opened(tx, key),
-        Origin::Out(_) => dialing::port_opened(tx, key),
+        Origin::Out(_) => attempts::port_opened(tx, key),
     }
 }
 

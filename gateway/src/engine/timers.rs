@@ -6,7 +6,7 @@ use super::call::CallStage;
 use super::ending::{End, end_call, end_leg, finish_if_ready};
 use super::keys::{CallKey, LegKey};
 use super::tx::Tx;
-use super::{cause, collecting, controllers, dialing, draining, taping};
+use super::{attempts, cause, collecting, controllers, draining, taping};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy};
 
 /// One row that is due.
@@ -53,7 +53,7 @@ fn wake_leg(tx: &mut Tx, key: LegKey) {
     };
     let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
     if is_due(leg.outbound().and_then(|out| out.ring_until)) {
-        return dialing::rang_out(tx, key);
+        return attempts::rang_out(tx, key);
     }
     if is_due(leg.max_duration_at) {
         return end_leg(tx, key, End::ours(EndedBy::Timer, EndReason::MaxDuration));
