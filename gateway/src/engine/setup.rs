@@ -39,6 +39,7 @@ pub struct Setup {
 impl Setup {
     /// Reads the engine's terms out of a configuration.
     pub fn new(config: Config, epoch: String) -> Result<Self, RulesError> {
+        number_policy::load_plans();
         let policy = Policy::new(dial_rules(&config))?;
         // The numbering plans are read at the first look-up: better now than in the first call.
         number_policy::parse_inbound("+498001234567", &TrunkNumbers::default());
