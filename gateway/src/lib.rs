@@ -7,6 +7,7 @@ pub mod control;
 pub mod core;
 pub mod engine;
 pub mod observe;
+pub mod phone;
 pub mod shell;
 pub mod utc;
 

@@ -15,6 +15,11 @@ pub fn wall_us() -> i64 {
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// Comes back when `at` has come.
+pub async fn until(at: Instant) {
+    tokio::time::sleep_until(at.into()).await;
+}
+
 /// 32 bytes of the kernel's randomness: the seed of everything drawn later.
 pub fn seed() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
