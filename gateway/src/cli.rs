@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gateway::config::{self, Config, ConfigError};
 use gateway::control;
+use gateway::demo::{self, Verdict};
 use gateway::observe::log::{self, LogFormat};
 use gateway::shell::{self, gateway::StartError, serve::Served};
 
@@ -42,6 +43,8 @@ enum LogWord {
 enum Command {
     /// Run the gateway until a signal: the first drains it, the second ends it.
     Serve(ServeArgs),
+    /// Show a whole call between simulated phones, and measure who heard whom.
+    Demo(DemoArgs),
     /// Check a configuration and show every trunk as it will be used.
     Check(CheckArgs),
     /// Give one command to a running gateway and print its result as JSON.
@@ -62,6 +65,16 @@ struct ServeArgs {
     /// Folder of its state, instead of the configuration's.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Folder for the recording, the call record and the picture; made if missing.
+    #[arg(long, value_name = "DIR", default_value = "demo-out")]
+    out: PathBuf,
+    /// Leave at once instead of waiting for calls of a softphone.
+    #[arg(long)]
+    exit: bool,
 }
 
 #[derive(Debug, Args)]
@@ -169,6 +182,13 @@ fn is_configuration(error: &anyhow::Error) -> bool {
 fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => return serve(&args),
+        Command::Demo(DemoArgs { out: folder, exit }) => {
+            let options = demo::Options { out: folder, exit };
+            return Ok(match demo::run(&options, out)? {
+                Verdict::AsIntended => EXIT_OK,
+                Verdict::Crosses(_) => EXIT_FAILED,
+            });
+        }
         Command::Check(args) => {
             let config = Config::load(&args.config, None)?;
             writeln!(out, "OK")?;

@@ -5,6 +5,7 @@
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod demo;
 pub mod engine;
 pub mod observe;
 pub mod phone;
