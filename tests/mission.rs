@@ -1,6 +1,19 @@
 //! The call centre's promises, a test for each: every one listens to the parties, or reads the books.
 //!
-//! The number in a test's name is the promise's number in docs/mission.md.
+//! Tests are named by the number of their promise:
+//!
+//! | promises | file |
+//! |---|---|
+//! | 8, 9: an offer is missed after 20 s, refused, withdrawn; the next agent gets the call | `offer.rs` |
+//! | 10 to 15, 18: hold, resume, mute, end, the moment of the end, digits | `conversation.rs` |
+//! | 19 to 25: consult, transfer, join, swap, drop, mute among three | `consult.rs` |
+//! | 26 to 28: voice on a desk phone | `deskphone.rs` |
+//! | 35 to 46: menu, prompts, queue, caller at ring, whisper, a record for each call | `flow.rs` |
+//! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
+//! | 48 to 50, 70 to 73: limits and counts | `limits.rs` |
+//! | 66: the record of a call | `books.rs` |
+//! | every button as its commands | `buttons.rs` |
+//! | the same under bad weather and at every moment of a tick | `weather.rs` |
 
 #[path = "mission/scene.rs"]
 mod scene;
@@ -23,3 +36,5 @@ mod limits;
 mod numbers;
 #[path = "mission/offer.rs"]
 mod offer;
+#[path = "mission/weather.rs"]
+mod weather;

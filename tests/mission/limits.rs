@@ -32,7 +32,7 @@ fn metrics(town: &Town) -> String {
     render(Snapshot {
         engine: engine.metrics().clone(),
         gauges: engine.gauges(town.now()),
-        shards: Vec::new(),
+        ..Snapshot::default()
     })
 }
 
