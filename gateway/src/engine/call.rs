@@ -75,6 +75,37 @@ pub enum CallStage {
 }
 
 impl Call {
+    /// A call as it begins, without legs.
+    pub fn new(
+        key: CallKey,
+        id: Id,
+        app: Name,
+        direction: Direction,
+        parties: (Party, Party),
+        now: Now,
+    ) -> Self {
+        let (from, to) = parties;
+        Call {
+            key,
+            id,
+            app,
+            direction,
+            from,
+            to,
+            shard: 0,
+            legs: Vec::new(),
+            bridges: Vec::new(),
+            bridge_log: Vec::new(),
+            ops: Vec::new(),
+            recordings: Vec::new(),
+            started: now,
+            answered: None,
+            stage: CallStage::Live,
+            max_duration_at: None,
+            tags: BTreeMap::new(),
+        }
+    }
+
     /// No leg lives any more.
     pub fn is_closing(&self) -> bool {
         matches!(self.stage, CallStage::Closing { .. })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sip::endpoint::{ExtraHeader, SessionKey};
 
 use super::admission::{Guard, Way};
-use super::call::{Call, CallStage};
+use super::call::Call;
 use super::dial_plan::{Plan, admit, plan};
 use super::keys::{BridgeKey, CallKey, LegKey, Named};
 use super::leg::{InviteText, Origin, Outbound};
@@ -158,24 +158,12 @@ fn new_call(tx: &mut Tx, params: &LegDial, from: &Party, to: &Party) -> Result<C
         .limits
         .max_duration
         .map(|longest| tx.now.mono + longest);
+    let parties = (from.clone(), to.clone());
     let row = Call {
-        key,
-        id,
-        app: tx.app.clone(),
-        direction: Direction::Out,
-        from: from.clone(),
-        to: to.clone(),
         shard: tx.setup.shard_of(key),
-        legs: Vec::new(),
-        bridges: Vec::new(),
-        bridge_log: Vec::new(),
-        ops: Vec::new(),
-        recordings: Vec::new(),
-        started: tx.now,
-        answered: None,
-        stage: CallStage::Live,
         max_duration_at,
         tags: params.tags.0.clone(),
+        ..Call::new(key, id, tx.app.clone(), Direction::Out, parties, tx.now)
     };
     tx.world.calls.insert(key, row);
     let (app, direction) = (tx.app.clone(), Direction::Out);

@@ -307,24 +307,13 @@ fn begin(
         .limits
         .max_duration
         .map(|longest| tx.now.mono + longest);
+    let parties = (from.clone(), to.clone());
     let row = Call {
-        key: call,
-        id: call_id,
-        app: app.clone(),
-        direction: Direction::In,
-        from: from.clone(),
-        to: to.clone(),
         shard,
         legs: vec![leg],
-        bridges: Vec::new(),
-        bridge_log: Vec::new(),
-        ops: Vec::new(),
-        recordings: Vec::new(),
-        started: tx.now,
-        answered: None,
         stage,
         max_duration_at,
-        tags: Default::default(),
+        ..Call::new(call, call_id, app.clone(), Direction::In, parties, tx.now)
     };
     tx.world.calls.insert(call, row);
     let origin = Origin::In(Inbound {
