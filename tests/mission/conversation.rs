@@ -93,11 +93,11 @@ fn row_12_mute_silences_the_microphone_and_nothing_else() {
 }
 
 fn track_of(scene: &Scene, wanted: &str) -> media::recorder::TrackKey {
-    let tracks = scene.town.recorder.iter().filter_map(|command| match command {
+    let mut tracks = scene.town.recorder.iter().filter_map(|command| match command {
         RecorderCommand::Track { track, leg, .. } if leg == wanted => Some(*track),
         _ => None,
     });
-    tracks.last().expect("a track of that leg")
+    tracks.next_back().expect("a track of that leg")
 }
 
 #[test]
