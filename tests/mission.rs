@@ -12,6 +12,7 @@
 //! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
 //! | 48 to 50, 70 to 73: limits and counts | `limits.rs` |
 //! | 66: the record of a call | `books.rs` |
+//! | beside them: what two readers of a promise might read differently | `edges.rs` |
 //! | every button as its commands | `buttons.rs` |
 //! | the same under bad weather and at every moment of a tick | `weather.rs` |
 
@@ -28,6 +29,8 @@ mod consult;
 mod conversation;
 #[path = "mission/deskphone.rs"]
 mod deskphone;
+#[path = "mission/edges.rs"]
+mod edges;
 #[path = "mission/flow.rs"]
 mod flow;
 #[path = "mission/limits.rs"]

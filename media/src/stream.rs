@@ -74,6 +74,8 @@ pub struct Stream {
     pub(crate) pressed_at: Option<RtpTime>,
     /// Whether its digits pass to whoever hears it.
     pub(crate) pass_dtmf: bool,
+    /// The timestamp of the last digit that was kept from everyone.
+    pub(crate) withheld_at: Option<RtpTime>,
     /// The last digit of a speaker whose packets were passed on to it: slot and timestamp.
     pub(crate) event_relayed: Option<(u32, RtpTime)>,
     /// Tracks of what its party says.
@@ -133,6 +135,7 @@ impl Stream {
             pressed: Receiver::new(),
             pressed_at: None,
             pass_dtmf: true,
+            withheld_at: None,
             event_relayed: None,
             tracks: Vec::new(),
             watch: Watch {
@@ -143,6 +146,15 @@ impl Stream {
             },
             send_failed: 0,
         }
+    }
+
+    /// Whether the digit that began at `time` is kept from everyone. One that was withheld stays so to the
+    /// last of its packets: its end is sent three times, and a collect is over with the first.
+    pub fn withholds(&mut self, time: RtpTime) -> bool {
+        if !self.pass_dtmf {
+            self.withheld_at = Some(time);
+        }
+        self.withheld_at == Some(time)
     }
 
     /// Applies what was agreed. SSRC, sequence and timestamp sent go on unbroken.

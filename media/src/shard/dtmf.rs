@@ -68,10 +68,10 @@ impl Shard {
         if stream.pressed.next_deadline().is_some() && !self.wheel.is_armed(slot, Kind::Digit) {
             self.wheel.arm(slot, Kind::Digit, self.grid.after(now, TICK));
         }
-        if stream.pass_dtmf {
-            self.relay(io, slot, arrived, buf, now);
-        } else {
+        if stream.withholds(time) {
             self.hold_back(slot, arrived);
+        } else {
+            self.relay(io, slot, arrived, buf, now);
         }
         for (pressed, began) in [(cut_off, before), (earlier, before), (ended, Some(time))] {
             if let Some(pressed) = pressed {
@@ -120,7 +120,8 @@ impl Shard {
             digit,
             duration_ms,
         });
-        if !stream.pass_dtmf {
+        let is_withheld = began.is_some() && stream.withheld_at == began;
+        if !stream.pass_dtmf || is_withheld {
             return;
         }
         let mut at = 0;

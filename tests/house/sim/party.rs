@@ -22,6 +22,8 @@ pub enum Answer {
     Never,
     /// Refuses with this status.
     Refuse(u16),
+    /// Refuses with this status and this Q.850 cause in a Reason header.
+    RefuseBecause(u16, u8),
     /// Says nothing but 100.
     Silent,
     /// 183 with SDP and audio at once, 200 after so long.
@@ -408,6 +410,11 @@ impl Party {
                     reason: None,
                     headers: vec![],
                 };
+                self.endpoint.handle_command(command, now);
+            }
+            Answer::RefuseBecause(status, cause) => {
+                let reason = ExtraHeader { name: "Reason".into(), value: format!("Q.850;cause={cause}") };
+                let command = Command::Reject { session, status, reason: None, headers: vec![reason] };
                 self.endpoint.handle_command(command, now);
             }
             Answer::Silent => {}

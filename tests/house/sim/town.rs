@@ -16,7 +16,7 @@ use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, Shard, ShardConfig, TURN};
 use media::sound::Sound;
 use serde_json::{Value, json};
-use sip::endpoint::{EndpointConfig, Flow, Transport};
+use sip::endpoint::{EndpointConfig, ExtraHeader, Flow, Transport};
 
 use super::party::{Answer, Party};
 use super::post::{Letter, Post, Weather};
@@ -274,8 +274,13 @@ impl Town {
 
     /// A party calls a number.
     pub fn call(&mut self, party: usize, user: &str) {
+        self.call_with(party, user, vec![]);
+    }
+
+    /// A party calls a number with further headers.
+    pub fn call_with(&mut self, party: usize, user: &str, headers: Vec<ExtraHeader>) {
         let now = self.now;
-        self.parties[party].call(user, gateway(), vec![], now);
+        self.parties[party].call(user, gateway(), headers, now);
         self.collect(party);
     }
 

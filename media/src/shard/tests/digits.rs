@@ -8,6 +8,11 @@ use crate::shard::sim_io::Weather;
 
 /// Presses one digit: 5 packets 20 ms apart, the last three times.
 fn press(world: &mut World, party: usize, digit: u8) {
+    press_and(world, party, digit, |_, _| {});
+}
+
+/// The same, with something done after each packet.
+fn press_and(world: &mut World, party: usize, digit: u8, mut after: impl FnMut(&mut World, u16)) {
     let time = world.parties[party].time;
     for step in 1..=7u16 {
         let duration = step.min(5) * 160;
@@ -24,6 +29,7 @@ fn press(world: &mut World, party: usize, digit: u8) {
         sender.send(&network, 101, step == 1, &payload);
         sender.time = current;
         world.run(20);
+        after(world, step);
     }
     world.run(100);
 }
@@ -171,6 +177,25 @@ fn collected_digits_pass_in_no_form() {
         press(&mut world, 0, 2);
         world.run(500);
         assert_eq!(told_digits(&world), "12");
+        assert_eq!(heard_digits(&world.parties[1], &world), "2");
+        world.parties[1].assert_unbroken();
+    }
+}
+
+#[test]
+fn a_digit_that_ends_its_collect_does_not_pass_with_its_last_packets() {
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let mut world = pair(codec, Some(101));
+        let stream = world.parties[0].stream;
+        world.command(vec![Change::PassDtmf { stream, pass: false }]);
+        press_and(&mut world, 0, 7, |world, step| {
+            if step == 5 {
+                assert_eq!(told_digits(world), "7", "told with the first of its three ends");
+                world.command(vec![Change::PassDtmf { stream, pass: true }]);
+            }
+        });
+        assert_eq!(heard_digits(&world.parties[1], &world), "");
+        press(&mut world, 0, 2);
         assert_eq!(heard_digits(&world.parties[1], &world), "2");
         world.parties[1].assert_unbroken();
     }
