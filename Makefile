@@ -10,7 +10,7 @@ FUZZ_CASES ?= 100000
 
 # A carrier, two agent phones and a router around the gateway; then who heard whom.
 demo:
-	$(CARGO) run --locked --release --bin media-gateway $(CARGO_FLAGS) -- demo $(DEMO_ARGS)
+	$(CARGO) run --locked --release -p gateway $(CARGO_FLAGS) -- demo $(DEMO_ARGS)
 
 # Every test there is.
 test: test-packages
