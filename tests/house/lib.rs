@@ -1,4 +1,5 @@
-//! What the integration tests share: tones and ears of their own, and a whole town in virtual time.
+//! What the integration tests share: tones and ears of their own, a whole town in virtual time, and the
+//! real program on the wire.
 //!
 //! The codec, the tone detector and the SDP reader here are written apart from the gateway's, so that a
 //! mistake in one does not hide in the other.
@@ -13,3 +14,4 @@
 
 pub mod sim;
 pub mod tone;
+pub mod wire;

@@ -65,9 +65,53 @@ pub fn from_alaw(byte: u8) -> i16 {
     (if byte & 0x80 != 0 { magnitude } else { -magnitude }) as i16
 }
 
+/// A-law by the segment rule of G.711, written for this test only.
+pub fn alaw(sample: i16) -> u8 {
+    let sign = if sample < 0 { 0 } else { 0x80 };
+    let magnitude = (i32::from(sample).abs()).min(32_635) >> 3;
+    let exponent = (1..8).rev().find(|e| magnitude & (0x10 << e) != 0).unwrap_or(0);
+    let mantissa = (magnitude >> exponent.max(1)) & 0x0f;
+    (sign | (exponent << 4) | mantissa) as u8 ^ 0x55
+}
+
+/// A mono file of 16 bits a sample.
+pub fn write_wav(path: &std::path::Path, samples: &[i16]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(path, spec).unwrap();
+    for sample in samples {
+        wav.write_sample(*sample).unwrap();
+    }
+    wav.finalize().unwrap();
+}
+
+/// The samples of a file of 16 bits a sample, by channel.
+pub fn read_wav(path: &std::path::Path) -> Vec<Vec<i16>> {
+    let wav = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let channels = usize::from(wav.spec().channels);
+    let mut tracks = vec![Vec::new(); channels];
+    for (index, sample) in wav.into_samples::<i16>().enumerate() {
+        tracks[index % channels].push(sample.unwrap());
+    }
+    tracks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tone_survives_a_law() {
+        let mut samples = [0; 1600];
+        sine(800.0, 0.3, 0, &mut samples);
+        let through: Vec<i16> = samples.iter().map(|sample| from_alaw(alaw(*sample))).collect();
+        assert!((level(&through, 800.0) - 0.3).abs() < 0.01);
+        assert!(level(&through, 1000.0) < 0.01);
+    }
 
     #[test]
     fn a_tone_is_heard_through_mu_law_and_no_other() {

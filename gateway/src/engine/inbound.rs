@@ -17,7 +17,7 @@ use super::tx::{About, Tx};
 use super::{call_record, cause, media_plan, tallying};
 use crate::config::Trunk;
 use crate::control::protocol::{
-    CallRefused, CallStarted, Cause, CauseBy, Direction, Event, Name, Party, Refusal, ThrottleReason,
+    CallRefused, CallStarted, Direction, Event, Name, Party, Refusal, ThrottleReason,
 };
 
 /// Why an INVITE of a known trunk is not let in.
@@ -65,9 +65,7 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
             tx.metrics.admitted(tallying::place(setup, index, Way::In));
             begin(tx, index, invite, from, to, app, unclaimed);
         }
-        Err(turned) => tx.because(Cause::By(CauseBy::Policy), |tx| {
-            turn_away(tx, index, invite.session, from, to, turned);
-        }),
+        Err(turned) => turn_away(tx, index, invite.session, from, to, turned),
     }
 }
 

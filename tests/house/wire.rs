@@ -1,0 +1,38 @@
+//! The real `media-gateway` process on loopback, among real peers.
+//!
+//! Starts programs, listens to what is on the wire, and drives the gateway over its control socket. Nothing
+//! here decides what is right; the tests do.
+
+mod binary;
+mod clock;
+mod ear;
+mod folder;
+mod gateway;
+mod phone;
+mod ports;
+mod router;
+mod sipp;
+mod site;
+
+pub use clock::{now_us, until};
+pub use ear::{Ear, Packet};
+pub use folder::Folder;
+pub use gateway::{Gateway, Settings};
+pub use phone::Phone;
+pub use ports::free_port;
+pub use router::{Heard, Router};
+pub use sipp::{Law, Sipp, Transport};
+pub use site::Site;
+
+/// Where the carrier's signalling and media come from.
+pub const CARRIER: &str = "127.0.0.11";
+/// Where the agents' do.
+pub const AGENTS: &str = "127.0.0.12";
+/// The number that the gateway answers to.
+pub const OUR_NUMBER: &str = "+4930123456";
+/// The hold music of every gateway started here: a steady tone, so that a gap in it can be seen.
+pub const MUSIC_HZ: f64 = 600.0;
+/// What the carrier's side says.
+pub const CALLER_HZ: f64 = 1_000.0;
+/// What an agent says.
+pub const AGENT_HZ: f64 = 1_400.0;

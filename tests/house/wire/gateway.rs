@@ -1,0 +1,202 @@
+//! One `media-gateway` process.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{AGENTS, CARRIER, Folder, MUSIC_HZ, OUR_NUMBER, binary, clock, ports};
+use crate::tone;
+
+/// A debug build decodes its music and opens its sockets in well under a second on an idle machine.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What tests change about the configuration.
+#[derive(Clone)]
+pub struct Settings {
+    /// `limits.calls`.
+    pub calls: u32,
+    /// Networks of the agents' media beside their own.
+    pub agents_media: Vec<String>,
+    /// Networks of the carrier's media beside its own.
+    pub carrier_media: Vec<String>,
+    /// `media_source` of both trunks.
+    pub media_source: &'static str,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            calls: 100,
+            agents_media: Vec::new(),
+            carrier_media: Vec::new(),
+            media_source: "strict",
+        }
+    }
+}
+
+/// Killed when dropped.
+pub struct Gateway {
+    child: Child,
+    folder: PathBuf,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    http: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts one whose state lies in `folder`, and waits until it can be reached.
+    pub async fn start(folder: &Folder, settings: &Settings) -> Self {
+        write_music(&folder.join("music.wav"));
+        let config = folder.join("gateway.toml");
+        std::fs::write(&config, text(settings)).unwrap();
+        let log_path = folder.join(&format!("gateway-{}.log", clock::now_us()));
+        let child = Command::new(binary::gateway())
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(File::create(folder.join("stdout.log")).unwrap())
+            .stderr(File::create(&log_path).unwrap())
+            .env("NO_COLOR", "1")
+            .env_remove("RUST_LOG")
+            .spawn()
+            .unwrap();
+        let log = || std::fs::read_to_string(&log_path).unwrap_or_default();
+        let mut gateway = Gateway {
+            child,
+            folder: folder.path().to_owned(),
+            udp: ([127, 0, 0, 1], 0).into(),
+            tcp: ([127, 0, 0, 1], 0).into(),
+            http: ([127, 0, 0, 1], 0).into(),
+        };
+        let addresses = clock::until("the gateway to start", START_PATIENCE, || {
+            if let Some(status) = gateway.child.try_wait().unwrap() {
+                panic!("the gateway ended with {status}: {}", log());
+            }
+            let text = log();
+            Some([
+                after(&text, "udp://")?,
+                after(&text, "tcp://")?,
+                after(&text, "http://")?,
+            ])
+        })
+        .await;
+        [gateway.udp, gateway.tcp, gateway.http] = addresses;
+        gateway
+    }
+
+    pub fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        self.tcp
+    }
+
+    pub fn control(&self) -> PathBuf {
+        self.state().join("control.sock")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// SIGKILL: nothing is closed, flushed or said. Returns the moment before it.
+    pub fn kill(&mut self) -> i64 {
+        let at_us = clock::now_us();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        at_us
+    }
+
+    /// Sum of a metric over all its label sets that hold `label`; some appear with their first event only.
+    pub fn metric(&self, name: &str, label: &str) -> u64 {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(self.http).unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let is_wanted = |line: &&str| {
+            line.strip_prefix("media_gateway_")
+                .and_then(|line| line.strip_prefix(name))
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && line.contains(label)
+        };
+        let values = page.lines().filter(is_wanted).map(|line| {
+            let value: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            value as u64
+        });
+        values.sum()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address that follows `scheme` in the log, once its line is whole.
+fn after(log: &str, scheme: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(scheme)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')?;
+    rest.get(..end)?.parse().ok()
+}
+
+fn text(settings: &Settings) -> String {
+    let list = |first: &str, more: &[String]| {
+        let all: Vec<_> = std::iter::once(first.to_owned())
+            .chain(more.iter().cloned())
+            .collect();
+        format!("{all:?}")
+    };
+    format!(
+        r#"state_dir = "state"
+[sip]
+listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"]
+[media]
+ports = "{ports}"
+[http]
+listen = "127.0.0.1:0"
+[limits]
+calls = {calls}
+calls_per_second = 1000
+[recordings]
+min_free_mb = 0
+[music.default]
+files = ["music.wav"]
+[[number]]
+match = "{OUR_NUMBER}"
+[[trunk]]
+name = "carrier"
+allow = ["{CARRIER}"]
+media_allow = {carrier_media}
+media_source = "{media_source}"
+burst = 1000
+[[trunk]]
+name = "agents"
+agents = true
+allow = ["{AGENTS}"]
+media_allow = {agents_media}
+caller_ids = ["{OUR_NUMBER}", "*"]
+media_source = "{media_source}"
+burst = 1000
+"#,
+        ports = ports::media_block(),
+        calls = settings.calls,
+        carrier_media = list(CARRIER, &settings.carrier_media),
+        media_source = settings.media_source,
+        agents_media = list(AGENTS, &settings.agents_media),
+    )
+}
+
+/// Ten seconds: a whole number of periods, so that it loops without a click.
+fn write_music(path: &Path) {
+    let mut samples = vec![0; 80_000];
+    tone::sine(MUSIC_HZ, 0.3, 0, &mut samples);
+    tone::write_wav(path, &samples);
+}

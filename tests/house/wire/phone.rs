@@ -1,0 +1,139 @@
+//! One baresip: a phone that speaks a WAV file, answers at once and records what it hears.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{Folder, binary, clock, ports};
+use crate::tone;
+
+const START_PATIENCE: Duration = Duration::from_secs(15);
+/// Seconds of tone it has to say.
+const TONE_S: usize = 30;
+
+/// Ended when dropped.
+pub struct Phone {
+    child: Child,
+    folder: PathBuf,
+    user: &'static str,
+    ip: &'static str,
+    port: u16,
+}
+
+impl Phone {
+    /// A phone at `ip` that says `hz`; it dials `target` at once, if there is one.
+    pub async fn start(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        hz: f64,
+        target: Option<&str>,
+    ) -> Self {
+        let folder = folder.join(user);
+        std::fs::create_dir_all(folder.join("rec")).unwrap();
+        let mut samples = vec![0; TONE_S * 8_000];
+        tone::sine(hz, 0.3, 0, &mut samples);
+        tone::write_wav(&folder.join("says.wav"), &samples);
+        let port = ports::free_port(ip);
+        write_files(&folder, user, ip, port);
+        let mut command = binary::peer("baresip", "baresip-core");
+        command.args(["-4", "-s", "-v", "-t", "60", "-f"]).arg(&folder);
+        if let Some(target) = target {
+            command.args(["-e", &format!("/dial {target}")]);
+        }
+        let log = File::create(folder.join("log")).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut phone = Phone {
+            child,
+            folder,
+            user,
+            ip,
+            port,
+        };
+        clock::until("baresip to be ready", START_PATIENCE, || {
+            assert!(
+                phone.child.try_wait().unwrap().is_none(),
+                "baresip ended: {}",
+                phone.log()
+            );
+            phone.log().contains("baresip is ready").then_some(())
+        })
+        .await;
+        phone
+    }
+
+    /// What a `leg.dial` calls it by.
+    pub fn uri(&self) -> String {
+        format!("sip:{}@{}:{}", self.user, self.ip, self.port)
+    }
+
+    /// What it heard, once it has ended the file.
+    pub async fn heard(mut self) -> Vec<i16> {
+        // SIGTERM, by its own id: it closes its files.
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        clock::until("baresip to end", START_PATIENCE, || {
+            self.child.try_wait().unwrap()
+        })
+        .await;
+        let files = std::fs::read_dir(self.folder.join("rec"))
+            .unwrap()
+            .filter_map(Result::ok);
+        let heard = files
+            .map(|entry| entry.path())
+            .find(|path| path.to_string_lossy().ends_with("dec.wav"));
+        let heard = heard.unwrap_or_else(|| panic!("baresip recorded nothing: {}", self.log()));
+        tone::read_wav(&heard).remove(0)
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.join("log")).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder of a list of installed files that `name` lies in.
+fn folder_of(package: &str, name: &str) -> PathBuf {
+    let list = Command::new("dpkg").args(["-L", package]).output();
+    let list = list
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    let found = list.lines().map(Path::new).find(|path| path.ends_with(name));
+    found
+        .and_then(Path::parent)
+        .unwrap_or_else(|| panic!("{package} has no {name}; `make test` says what it needs"))
+        .to_owned()
+}
+
+fn write_files(folder: &Path, user: &str, ip: &str, port: u16) {
+    let modules = folder_of("baresip-core", "g711.so");
+    let media = ports::free_port(ip);
+    let at = folder.display();
+    let mut config = format!(
+        "sip_listen {ip}:{port}\ncall_max_calls 4\naudio_source aufile,{at}/says.wav\n\
+         audio_player aubridge,null\naudio_alert aubridge,alert\nausrc_srate 8000\nauplay_srate 8000\n\
+         ausrc_channels 1\nauplay_channels 1\nrtp_ports {media}-{}\nmodule_path {}\nsnd_path {at}/rec\n",
+        media + 20,
+        modules.display(),
+    );
+    for module in ["stdio.so", "g711.so", "sndfile.so", "aufile.so", "aubridge.so"] {
+        config.push_str(&format!("module {module}\n"));
+    }
+    config.push_str("module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n");
+    std::fs::write(folder.join("config"), config).unwrap();
+    let account = format!("<sip:{user}@{ip}:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
+    std::fs::write(folder.join("accounts"), account).unwrap();
+    std::fs::write(folder.join("contacts"), "").unwrap();
+}

@@ -1,0 +1,21 @@
+//! The real program against real peers on loopback: SIPp and baresip, UDP and TCP, on the machine's clock.
+//!
+//! One call of the operating system's programs proves more than any number of our own; how to read a
+//! failure and what has to be installed: `tests/interop/README.md`.
+
+#[path = "interop/audio.rs"]
+mod audio;
+#[path = "interop/baresip.rs"]
+mod baresip;
+#[path = "interop/crash.rs"]
+mod crash;
+#[path = "interop/limits.rs"]
+mod limits;
+#[path = "interop/load.rs"]
+mod load;
+#[path = "interop/resume.rs"]
+mod resume;
+#[path = "interop/script.rs"]
+mod script;
+#[path = "interop/timing.rs"]
+mod timing;
