@@ -12,8 +12,12 @@ use crate::control::protocol::{
     Name, OnControllerLost,
 };
 
-/// The app's last connection closed.
+/// The app's last connection closed. An app that has no legs and that no number or rule names, such as
+/// a person at a prompt, is missed by nobody.
 pub fn lost(tx: &mut Tx, app: &Name) {
+    if !is_awaited(tx, app) {
+        return;
+    }
     let rule = rule_of(tx, app);
     tx.world.lost_apps.insert(app.clone());
     let event = ControllerLost {
@@ -32,6 +36,13 @@ pub fn lost(tx: &mut Tx, app: &Name) {
     for key in legs {
         arm(tx, key, rule);
     }
+}
+
+fn is_awaited(tx: &Tx, app: &Name) -> bool {
+    let config = &tx.setup.config;
+    let is_named =
+        config.apps.contains_key(app.as_str()) || config.numbers.iter().any(|number| *app == *number.app);
+    is_named || tx.world.legs.iter().any(|(_, leg)| leg.app == *app)
 }
 
 fn arm(tx: &mut Tx, key: LegKey, rule: OnControllerLost) {
