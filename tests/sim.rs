@@ -8,5 +8,7 @@ mod commands;
 mod order;
 #[path = "sim/resume.rs"]
 mod resume;
+#[path = "sim/shards.rs"]
+mod shards;
 #[path = "sim/storm.rs"]
 mod storm;

@@ -40,6 +40,7 @@ mod ending;
 )]
 mod engine;
 mod gates;
+mod gathering;
 mod gauges;
 mod holding;
 mod identity;

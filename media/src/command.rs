@@ -167,6 +167,19 @@ pub enum Change {
         /// Which stream.
         stream: StreamKey,
     },
+    /// Gives a stream, with everything that runs on it, to another shard. It leaves all rows here, and its
+    /// own row is empty there; RTP goes on unbroken. The other shard gets `Adopt` in the same step.
+    HandOver {
+        /// Which stream.
+        stream: StreamKey,
+        /// The number of the shard that takes it.
+        to: usize,
+    },
+    /// A stream comes from another shard. What names it waits until it is there, and then happens in order.
+    Adopt {
+        /// Which stream.
+        stream: StreamKey,
+    },
     /// Replaces one listener's row: who it hears. An empty row sends silence (or the play).
     Hear {
         /// The listener.

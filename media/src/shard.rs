@@ -19,7 +19,9 @@ pub mod epoll;
 mod events;
 mod graph;
 pub mod grid;
+mod handover;
 pub mod io;
+mod mail;
 mod metrics;
 mod play;
 pub mod ports;
@@ -47,6 +49,7 @@ use crate::rtp::{ClockRate, NtpTime, RtpTime};
 use events::Events;
 use graph::Lists;
 use grid::Grid;
+use handover::Awaited;
 use io::{Io, Socket};
 use ports::Ports;
 use record::Recorder;
@@ -55,9 +58,11 @@ use slots::Slots;
 use wheel::Wheel;
 
 pub use config::*;
+pub use handover::HELD_MAX;
+pub use mail::{LETTERS_MAX, Post, links};
 pub use metrics::{Counts, Metrics, MetricsReader, Shared};
 pub use record::BlockReader;
-pub use thread::{COMMANDS_MAX, EVENTS_MAX, ShardBusy, ShardHandle, spawn};
+pub use thread::{COMMANDS_MAX, EVENTS_MAX, ShardBusy, ShardHandle, spawn, spawn_all};
 
 /// Streams of one thread, and all they need.
 pub struct Shard {
@@ -77,6 +82,10 @@ pub struct Shard {
     /// The listener of each play.
     plays: HashMap<PlayKey, StreamKey>,
     recorder: Recorder,
+    /// The way to other shards.
+    post: Post,
+    /// Streams on their way here.
+    awaited: Awaited,
     events: Events,
     metrics: Metrics,
 }
@@ -102,15 +111,23 @@ impl Shard {
             due: Vec::with_capacity(streams_max),
             plays: HashMap::new(),
             recorder,
+            post: Post::alone(),
+            awaited: Awaited::default(),
             events: Events::new(),
             metrics,
         };
         (shard, reader, blocks)
     }
 
+    /// Connects it with other shards, which must have the same start. Its number is that of `post`.
+    pub fn join(&mut self, post: Post) {
+        debug_assert!(self.slots.is_empty(), "shards are connected before they work");
+        self.post = post;
+    }
+
     /// Applies all changes of a command; no packet and no tick comes between two of them.
     pub fn handle_command(&mut self, command: Command, io: &mut impl Io, now: Instant) {
-        if self.is_idle() {
+        if self.is_still() {
             self.grid.skip_to(now);
         }
         for change in command {
@@ -120,7 +137,8 @@ impl Shard {
 
     /// Does all that is due: takes what has arrived, passes it on, and ticks if the grid says so.
     pub fn turn(&mut self, io: &mut impl Io, now: Instant) {
-        if self.is_idle() {
+        self.take_mail(io, now);
+        if self.is_still() {
             return self.grid.skip_to(now);
         }
         self.receive(io, now);
@@ -137,13 +155,20 @@ impl Shard {
         self.events.pop()
     }
 
-    /// When `turn` must run again at the latest, whatever arrives; none while there is no stream.
+    /// When `turn` must run again at the latest, whatever arrives; none while there is no stream, here or on
+    /// its way.
     pub fn next_deadline(&self) -> Option<Instant> {
-        (!self.slots.is_empty()).then(|| self.grid.next_deadline())
+        let is_needed = !self.slots.is_empty() || !self.awaited.is_empty() || !self.post.is_quiet();
+        is_needed.then(|| self.grid.next_deadline())
     }
 
-    /// Whether nothing happens until the next command.
+    /// Whether nothing happens until the next command or letter.
     pub fn is_idle(&self) -> bool {
+        self.is_still() && self.post.is_quiet()
+    }
+
+    /// Whether no tick is needed.
+    fn is_still(&self) -> bool {
         self.slots.is_empty() && self.recorder.is_idle()
     }
 

@@ -43,6 +43,8 @@ pub struct Stream {
     key: StreamKey,
     local: SocketAddr,
     port: RtpPort,
+    /// The shard that opened it: its ports go back there.
+    home: usize,
     config: Option<StreamConfig>,
     /// The receiving half.
     pub(crate) inbound: Inbound,
@@ -108,8 +110,8 @@ pub(crate) struct Watch {
 }
 
 impl Stream {
-    /// A stream with its ports and its own random numbers, hearing nobody.
-    pub fn new(key: StreamKey, local: SocketAddr, port: RtpPort, rng: &mut Rng) -> Self {
+    /// A stream with its ports, which are of shard `home`, and its own random numbers, hearing nobody.
+    pub fn new(key: StreamKey, local: SocketAddr, port: RtpPort, home: usize, rng: &mut Rng) -> Self {
         let outbound = Outbound::new(
             Ssrc(rng.next_u32()),
             SeqNo(rng.next_u32() as u16),
@@ -119,6 +121,7 @@ impl Stream {
             key,
             local,
             port,
+            home,
             config: None,
             inbound: Inbound::new(),
             outbound,
@@ -180,6 +183,11 @@ impl Stream {
     /// Its pair of ports.
     pub fn port(&self) -> RtpPort {
         self.port
+    }
+
+    /// The shard whose range its ports are from.
+    pub fn home(&self) -> usize {
+        self.home
     }
 
     /// What is agreed.

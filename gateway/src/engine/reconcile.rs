@@ -10,6 +10,7 @@ use media::{Change, Heard, PlayLayer, Source};
 
 use super::audibility;
 use super::bridge::Hears;
+use super::gathering;
 use super::keys::{BridgeKey, LegKey};
 use super::leg::{Background, Leg, Stage};
 use super::op::Work;
@@ -29,6 +30,7 @@ pub fn run(tx: &mut Tx) {
             continue;
         };
         affected.extend(row.legs.iter().copied());
+        gathering::gather(tx, bridge);
         hears.insert(bridge, refresh_bridge(tx, bridge));
     }
     for leg in affected {

@@ -86,10 +86,9 @@ impl Setup {
         })
     }
 
-    /// The media thread of a call: all its legs live there.
+    /// The media thread where the legs of a call begin; a bridge may take them to another (`gathering`).
     pub fn shard_of(&self, call: CallKey) -> usize {
-        let shards = self.config.media.shards.max(1) as u64;
-        usize::try_from(call.0 % shards).unwrap_or(0)
+        spread(call, self.config.media.shards)
     }
 
     /// `o=` session id of a leg (RFC 8866 §5.2: unique for this host).
@@ -169,4 +168,31 @@ pub fn on_controller_lost(rule: ControllerLost) -> OnControllerLost {
         config::ControllerLostAction::Hangup => ControllerLostAction::Hangup,
     };
     OnControllerLost { after_ms, action }
+}
+
+/// One of `shards`. Calls share their numbering with legs and more, so that their own numbers have a rhythm,
+/// every second one, say; Fibonacci hashing spreads such numbers evenly.
+fn spread(call: CallKey, shards: usize) -> usize {
+    let mixed = call.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    usize::try_from(mixed % shards.max(1) as u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_spread_evenly_whatever_the_rhythm_of_their_numbers() {
+        for (step, shards) in [(1, 2), (2, 2), (4, 2), (3, 3), (6, 4), (7, 8)] {
+            let mut counts = vec![0; shards];
+            for call in 0..1000 {
+                counts[spread(CallKey(1 + call * step), shards)] += 1;
+            }
+            let fair = 1000 / shards;
+            assert!(
+                counts.iter().all(|count| fair.abs_diff(*count) <= fair / 5),
+                "{step} {counts:?}"
+            );
+        }
+    }
 }

@@ -166,7 +166,15 @@ fn closed(tx: &mut Tx, key: LegKey, stats: Box<media::stream::Stats>) {
     };
     leg.media.closed = Some(stats);
     tx.gates.rest_port(tx.now.mono);
-    let call = leg.call;
+    let (call, is_ended) = (leg.call, leg.is_ended());
+    if !is_ended {
+        // It was on its way to a shard that had no room for it.
+        tx.out
+            .log
+            .push((true, "a stream was lost between two media threads".into()));
+        let end = End::ours(EndedBy::Fault, EndReason::Limit);
+        tx.because(Cause::By(CauseBy::Fault), |tx| end_leg(tx, key, end));
+    }
     finish_if_ready(tx, call);
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use media::shard::{BlockReader, ShardConfig, ShardHandle, spawn};
+use media::shard::{BlockReader, ShardConfig, ShardHandle, spawn_all};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use tokio::sync::Notify;
@@ -68,8 +68,7 @@ impl Shards {
         losses: Arc<Losses>,
     ) -> Result<(Shards, Vec<BlockReader>), ShardsError> {
         let cpus = allowed_cpus();
-        let mut shards = Vec::with_capacity(count);
-        let mut blocks = Vec::with_capacity(count);
+        let mut configs = Vec::with_capacity(count);
         for (index, share) in split_ports(ports, count)?.into_iter().enumerate() {
             let config = ShardConfig {
                 index: index as u32,
@@ -80,14 +79,16 @@ impl Shards {
                 ..ShardConfig::default()
             };
             let wake = Arc::clone(wake);
-            let (handle, reader) = spawn(config, Box::new(move || wake.notify_one()))
-                .map_err(|source| ShardsError::Spawn { index, source })?;
-            shards.push(Shard {
-                handle,
-                backlog: VecDeque::new(),
-            });
-            blocks.push(reader);
+            let wake: Box<dyn Fn() + Send> = Box::new(move || wake.notify_one());
+            configs.push((config, wake));
         }
+        let started = spawn_all(configs).map_err(|(index, source)| ShardsError::Spawn { index, source })?;
+        let (handles, blocks): (Vec<_>, Vec<_>) = started.into_iter().unzip();
+        let shards = handles.into_iter().map(|handle| Shard {
+            handle,
+            backlog: VecDeque::new(),
+        });
+        let shards = shards.collect();
         Ok((
             Shards {
                 shards,
@@ -267,5 +268,70 @@ mod tests {
         );
         assert!(!shards.retry());
         shards.stop();
+    }
+
+    #[tokio::test]
+    async fn a_stream_moves_between_threads_and_hears_from_its_own_socket() {
+        let wake = Arc::new(Notify::new());
+        let losses = Arc::new(Losses::default());
+        let (mut shards, _blocks) =
+            Shards::spawn(&(41_100..=41_139), 2, [2; 32], &wake, Arc::clone(&losses)).unwrap();
+        let stream = media::StreamKey(9);
+        let address = "127.0.0.1".parse().unwrap();
+        shards.send(0, vec![media::Change::Open { stream, address }]);
+        let (_, media::Event::Opened { local, .. }) = next(&mut shards, &wake).await else {
+            panic!("not opened");
+        };
+        let phone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let config = media::StreamConfig {
+            codec: media::Codec::Pcmu,
+            payload_type: 0,
+            accepts: vec![(0, media::Codec::Pcmu)],
+            event_payload_type: None,
+            ptime_ms: 20,
+            remote: Some(phone.local_addr().unwrap()),
+            remote_rtcp: None,
+            source: media::SourceRule::Strict,
+            may_send: false,
+            may_receive: true,
+        };
+        shards.send(
+            1,
+            vec![
+                media::Change::Adopt { stream },
+                media::Change::Configure { stream, config },
+            ],
+        );
+        shards.send(0, vec![media::Change::HandOver { stream, to: 1 }]);
+        let mut packet = [0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0xFF];
+        let received = loop {
+            packet[3] += 1;
+            phone.send_to(&packet, local).unwrap();
+            let patience = std::time::Duration::from_millis(100);
+            if let Ok(received) = tokio::time::timeout(patience, next(&mut shards, &wake)).await {
+                break received;
+            }
+        };
+        assert!(
+            matches!(received, (1, media::Event::Receiving { .. })),
+            "{received:?}"
+        );
+        shards.send(1, vec![media::Change::Close { stream }]);
+        assert!(matches!(
+            next(&mut shards, &wake).await,
+            (1, media::Event::Closed { .. })
+        ));
+        shards.stop();
+    }
+
+    async fn next(shards: &mut Shards, wake: &Notify) -> (usize, media::Event) {
+        let mut batch = Vec::new();
+        loop {
+            shards.collect(&mut batch, 1);
+            if let Some(Input::Media { shard, event }) = batch.pop() {
+                return (shard, event);
+            }
+            wake.notified().await;
+        }
     }
 }

@@ -109,7 +109,8 @@ impl Track {
         self.lost_frames
     }
 
-    fn cut(&mut self) -> Option<Block> {
+    /// Ends the block in the making before its time; the track goes on with the next frame.
+    pub fn cut(&mut self) -> Option<Block> {
         let (position, samples) = self.block.take()?;
         let (track, first_tick) = (self.key, self.first_tick);
         Some(Block {

@@ -17,6 +17,9 @@ const PORT_TRIES_MAX: usize = 16;
 
 impl Shard {
     pub(super) fn apply(&mut self, change: Change, io: &mut impl Io, now: Instant) {
+        let Some(change) = self.hold_for_arrival(change) else {
+            return;
+        };
         let is_applied = match change {
             Change::Open { stream, address } => {
                 self.open(stream, address, io, now);
@@ -24,6 +27,11 @@ impl Shard {
             }
             Change::Configure { stream, config } => self.configure(stream, config, now),
             Change::Close { stream } => self.close(stream, io, now),
+            Change::HandOver { stream, to } => self.hand_over(stream, to, io),
+            Change::Adopt { stream } => {
+                self.await_stream(stream);
+                true
+            }
             Change::Hear { listener, speakers } => self.with_slot(listener, |shard, slot| {
                 let ignored = graph::set_row(&mut shard.slots, &mut shard.lists, slot, &speakers);
                 shard.metrics.counts.changes_ignored += ignored;
@@ -101,8 +109,13 @@ impl Shard {
                 continue;
             }
             let local = SocketAddr::new(address, port.0);
-            self.slots
-                .insert(Box::new(Stream::new(key, local, port, &mut self.rng)));
+            self.slots.insert(Box::new(Stream::new(
+                key,
+                local,
+                port,
+                self.post.index(),
+                &mut self.rng,
+            )));
             return Some(local);
         }
         None
@@ -139,7 +152,7 @@ impl Shard {
         self.wheel.disarm(slot);
         io.close(slot);
         if let Some(closed) = self.slots.remove(slot) {
-            self.ports.give(closed.port(), now);
+            self.bring_home(closed.port(), closed.home(), now);
             self.events.answer(Event::Closed {
                 stream,
                 stats: Box::new(closed.stats()),

@@ -13,7 +13,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket as Socket2, Type};
 
-use super::io::{Channel, Io, Socket};
+use super::io::{Channel, Io, Socket, Sockets};
 use super::ports::RtpPort;
 
 /// Packets taken from a socket that was already ready in the turn before.
@@ -100,10 +100,14 @@ impl EpollIo {
             }
         }
         socket.bind(&SockAddr::from(address))?;
+        self.watch(socket.into(), data)
+    }
+
+    fn watch(&self, socket: UdpSocket, data: u64) -> io::Result<Open> {
         self.epoll
             .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, data))?;
         Ok(Open {
-            socket: socket.into(),
+            socket,
             ready_turn: 0,
             reads_left: 0,
         })
@@ -148,6 +152,33 @@ impl Io for EpollIo {
         if let Some(place) = self.pairs.get_mut(slot as usize) {
             *place = None;
         }
+    }
+
+    fn release(&mut self, slot: u32) -> Option<Sockets> {
+        let Pair { rtp, rtcp } = self.pairs.get_mut(slot as usize)?.take()?;
+        for open in [&rtp, &rtcp] {
+            // What is open and was added can be taken out.
+            let _ = self.epoll.delete(&open.socket);
+        }
+        Some(Sockets::System {
+            rtp: rtp.socket,
+            rtcp: rtcp.socket,
+        })
+    }
+
+    fn adopt(&mut self, slot: u32, sockets: Sockets) -> io::Result<()> {
+        let Sockets::System { rtp, rtcp } = sockets else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let rtp = self.watch(rtp, data(slot, Channel::Rtp))?;
+        let rtcp = self.watch(rtcp, data(slot, Channel::Rtcp))?;
+        let place = self
+            .pairs
+            .get_mut(slot as usize)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        debug_assert!(place.is_none(), "a slot is opened once");
+        *place = Some(Pair { rtp, rtcp });
+        Ok(())
     }
 
     fn ready(&mut self, ready: &mut Vec<Socket>) {

@@ -87,6 +87,15 @@ pub fn detach(slots: &mut Slots, lists: &mut Lists, slot: u32) {
     leave(&mut lists.ticking, slot);
 }
 
+/// Takes in a stream that came from another shard: it hears nobody yet and nobody hears it. Its jitter
+/// buffer goes on until its rows are known.
+pub fn attach(slots: &mut Slots, lists: &mut Lists, slot: u32) {
+    let Some(stream) = slots.get(slot) else { return };
+    debug_assert!(stream.row.is_empty() && stream.heard_by.is_empty() && stream.relay_to.is_empty());
+    set_member(&mut lists.decoding, slot, stream.playout.is_some());
+    resolve(slots, lists, slot);
+}
+
 /// Decides anew for everyone who hears `speaker`: what it sends has changed.
 pub fn resolve_listeners(slots: &mut Slots, lists: &mut Lists, speaker: u32) {
     let mut at = 0;

@@ -2,7 +2,7 @@
 //! simulated one [`sim_io`](super::sim_io).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use super::ports::RtpPort;
 
@@ -24,6 +24,25 @@ pub enum Channel {
     Rtcp,
 }
 
+/// The pair of one stream on its way to another shard; what waits in it goes along.
+#[derive(Debug)]
+pub enum Sockets {
+    /// Of the operating system.
+    System {
+        /// The even port.
+        rtp: UdpSocket,
+        /// The odd port.
+        rtcp: UdpSocket,
+    },
+    /// Of a simulated network.
+    Simulated {
+        /// The even port.
+        rtp: SocketAddr,
+        /// The odd port.
+        rtcp: SocketAddr,
+    },
+}
+
 /// Sockets of one shard. All calls return at once.
 pub trait Io {
     /// Binds the pair of one stream: `port` for RTP and the one above it for RTCP.
@@ -31,6 +50,12 @@ pub trait Io {
 
     /// Closes the pair.
     fn close(&mut self, slot: u32);
+
+    /// Lets go of a pair without closing it, for another shard to take in.
+    fn release(&mut self, slot: u32) -> Option<Sockets>;
+
+    /// Takes in a pair that another shard let go of; where that fails, the pair is closed.
+    fn adopt(&mut self, slot: u32, sockets: Sockets) -> io::Result<()>;
 
     /// Lists sockets that may have something to read, once a turn. Clears `ready` first and never grows
     /// it past its capacity.

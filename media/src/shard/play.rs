@@ -86,6 +86,26 @@ impl Shard {
         }
     }
 
+    /// Lets the plays of a stream go with it.
+    pub(super) fn release_plays(&mut self, slot: u32) {
+        let Some(stream) = self.slots.get(slot) else {
+            return;
+        };
+        for play in stream.plays.keys() {
+            self.plays.remove(&play);
+        }
+    }
+
+    /// Takes in the plays that came with a stream.
+    pub(super) fn adopt_plays(&mut self, slot: u32) {
+        let Some(stream) = self.slots.get(slot) else {
+            return;
+        };
+        for play in stream.plays.keys() {
+            self.plays.insert(play, stream.key());
+        }
+    }
+
     /// Tells what a tick did to a play.
     pub(super) fn tell_step(&mut self, step: Step) {
         match step {

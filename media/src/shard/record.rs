@@ -79,7 +79,7 @@ pub(super) fn recorder(blocks: usize) -> (Recorder, BlockReader) {
 }
 
 impl Recorder {
-    fn hand_out(&mut self, block: Block) {
+    pub(super) fn hand_out(&mut self, block: Block) {
         let Err(PushError::Full(block)) = self.blocks.push(block) else {
             return;
         };
@@ -101,6 +101,11 @@ impl Recorder {
                 break;
             }
         }
+    }
+
+    /// Whether this track runs here.
+    pub fn knows(&self, track: TrackKey) -> bool {
+        self.party.contains_key(&track)
     }
 
     /// Blocks the writer has not taken yet.
@@ -193,6 +198,29 @@ impl Shard {
                 debug_assert!(false, "a running track has its party");
                 return;
             }
+        }
+    }
+
+    /// Lets the tracks of a stream go with it. What they hold is handed out here, where the memory is from.
+    pub(super) fn release_tracks(&mut self, slot: u32) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        for recording in &mut stream.tracks {
+            self.recorder.party.remove(&recording.track.key());
+            if let Some(block) = recording.track.cut() {
+                self.recorder.hand_out(block);
+            }
+        }
+    }
+
+    /// Takes in the tracks that came with a stream.
+    pub(super) fn adopt_tracks(&mut self, slot: u32) {
+        let Some(stream) = self.slots.get(slot) else {
+            return;
+        };
+        for recording in &stream.tracks {
+            self.recorder.party.insert(recording.track.key(), stream.key());
         }
     }
 

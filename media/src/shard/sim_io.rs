@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::io::{Channel, Io, Socket};
+use super::io::{Channel, Io, Socket, Sockets};
 use super::ports::RtpPort;
 use super::rng::Rng;
 
@@ -224,6 +224,25 @@ impl Io for SimIo {
             self.network.unbind(rtp);
             self.network.unbind(rtcp);
         }
+    }
+
+    fn release(&mut self, slot: u32) -> Option<Sockets> {
+        let (rtp, rtcp) = self.pairs.get_mut(slot as usize)?.take()?;
+        Some(Sockets::Simulated { rtp, rtcp })
+    }
+
+    fn adopt(&mut self, slot: u32, sockets: Sockets) -> io::Result<()> {
+        let Sockets::Simulated { rtp, rtcp } = sockets else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let Some(place) = self.pairs.get_mut(slot as usize) else {
+            self.network.unbind(rtp);
+            self.network.unbind(rtcp);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        };
+        debug_assert!(place.is_none(), "a slot is opened once");
+        *place = Some((rtp, rtcp));
+        Ok(())
     }
 
     fn ready(&mut self, ready: &mut Vec<Socket>) {

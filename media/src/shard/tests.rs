@@ -1,6 +1,7 @@
 //! Whole shards in virtual time: real shards, test parties, a simulated network.
 
 mod digits;
+mod handover;
 mod mix;
 mod party;
 mod play;

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::epoll::{EpollIo, Waker};
+use super::mail::{Post, links};
 use super::metrics::MetricsReader;
 use super::record::BlockReader;
 use super::{Shard, ShardConfig};
@@ -92,13 +93,44 @@ impl Drop for ShardHandle {
 /// Starts a shard. `wake` is called from its thread after events were queued; the reader takes the
 /// blocks of all tracks.
 pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<(ShardHandle, BlockReader)> {
+    let io = EpollIo::new(config.streams_max as usize)?;
+    start(config, io, Post::alone(), Instant::now(), wake)
+}
+
+/// Starts shards that can hand streams to one another, numbered in this order; see [`spawn`]. Fails with the
+/// number of the one that could not be started.
+pub fn spawn_all(
+    configs: Vec<(ShardConfig, Box<dyn Fn() + Send>)>,
+) -> Result<Vec<(ShardHandle, BlockReader)>, (usize, io::Error)> {
+    let mut ios = Vec::with_capacity(configs.len());
+    for (index, (config, _)) in configs.iter().enumerate() {
+        ios.push(EpollIo::new(config.streams_max as usize).map_err(|error| (index, error))?);
+    }
+    let wakers: Vec<Waker> = ios.iter().map(EpollIo::waker).collect();
+    let posts = links(configs.len());
+    let begin = Instant::now();
+    let mut started = Vec::with_capacity(configs.len());
+    for (index, (((config, wake), io), mut post)) in configs.into_iter().zip(ios).zip(posts).enumerate() {
+        post.set_wakers(wakers.clone());
+        started.push(start(config, io, post, begin, wake).map_err(|error| (index, error))?);
+    }
+    Ok(started)
+}
+
+fn start(
+    config: ShardConfig,
+    io: EpollIo,
+    post: Post,
+    begin: Instant,
+    wake: Box<dyn Fn() + Send>,
+) -> io::Result<(ShardHandle, BlockReader)> {
     let (commands, commands_in) = RingBuffer::new(COMMANDS_MAX);
     let (events_out, events) = RingBuffer::new(EVENTS_MAX);
     let stop = Arc::new(AtomicBool::new(false));
-    let io = EpollIo::new(config.streams_max as usize)?;
     let waker = io.waker();
     let (cpu, turn, name) = (config.cpu, config.turn, format!("shard-{}", config.index));
-    let (shard, metrics, blocks) = Shard::new(&config, Instant::now());
+    let (mut shard, metrics, blocks) = Shard::new(&config, begin);
+    shard.join(post);
     let worker = Worker {
         shard,
         io,

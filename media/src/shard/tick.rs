@@ -61,19 +61,31 @@ impl Shard {
         let mut at = 0;
         while let Some(slot) = self.lists.decoding.get(at).copied() {
             at += 1;
-            let Some(stream) = self.slots.get_mut(slot) else {
-                continue;
-            };
-            let Some(frame) = self.frames.get_mut(slot as usize) else {
-                continue;
-            };
-            let Some(playout) = &mut stream.playout else {
-                continue;
-            };
-            let popped = playout.pop(frame);
-            if !stream.tracks.is_empty() {
-                self.record(slot, popped, tick);
-            }
+            self.decode_one(slot, tick);
+        }
+    }
+
+    fn decode_one(&mut self, slot: u32, tick: Tick) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let Some(frame) = self.frames.get_mut(slot as usize) else {
+            return;
+        };
+        let Some(playout) = &mut stream.playout else {
+            return;
+        };
+        let popped = playout.pop(frame);
+        if !stream.tracks.is_empty() {
+            self.record(slot, popped, tick);
+        }
+    }
+
+    /// One tick of one stream, which came while this shard had done that tick already.
+    pub(super) fn make_up_tick(&mut self, io: &mut impl Io, slot: u32, tick: Tick, now: Instant) {
+        self.decode_one(slot, tick);
+        if self.lists.ticking.binary_search(&slot).is_ok() {
+            self.send_made(io, slot, now);
         }
     }
 

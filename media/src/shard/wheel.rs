@@ -35,6 +35,10 @@ impl Kind {
     }
 }
 
+/// Every deadline of one stream, while it moves to another shard's wheel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dues([Option<Tick>; Kind::ALL.len()]);
+
 #[derive(Clone, Copy, Debug)]
 struct Timer {
     due: Option<Tick>,
@@ -91,6 +95,27 @@ impl Wheel {
     pub fn disarm(&mut self, slot: u32) {
         for kind in Kind::ALL {
             self.unlink(id(slot, kind));
+        }
+    }
+
+    /// Ends all deadlines of a stream and says when they would have fallen due.
+    pub fn take(&mut self, slot: u32) -> Dues {
+        let due = |kind| {
+            self.timers
+                .get(id(slot, kind) as usize)
+                .and_then(|timer| timer.due)
+        };
+        let dues = Dues(Kind::ALL.map(due));
+        self.disarm(slot);
+        dues
+    }
+
+    /// Sets the deadlines another wheel had for a stream.
+    pub fn arm_all(&mut self, slot: u32, dues: Dues) {
+        for (kind, due) in Kind::ALL.into_iter().zip(dues.0) {
+            if let Some(due) = due {
+                self.arm(slot, kind, due);
+            }
         }
     }
 

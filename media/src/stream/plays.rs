@@ -89,6 +89,11 @@ impl Plays {
         Some((key, self.stop(key)?))
     }
 
+    /// All that run.
+    pub fn keys(&self) -> impl Iterator<Item = PlayKey> + '_ {
+        self.running.iter().map(|play| play.key)
+    }
+
     /// What is heard. A paused announcement keeps its place, in silence.
     pub fn playing(&self) -> Playing {
         let newest = |layer| self.running.iter().rev().find(|play| play.layer == layer);

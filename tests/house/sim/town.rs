@@ -13,7 +13,7 @@ use gateway::engine::Setup;
 use gateway::engine::io::{ConnKey, Input, Now, Output, RecorderCommand, RecorderEvent};
 use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
-use media::shard::{BlockReader, Shard, ShardConfig, TURN};
+use media::shard::{BlockReader, MetricsReader, Shard, ShardConfig, TURN, links};
 use media::sound::Sound;
 use serde_json::{Value, json};
 use sip::endpoint::{EndpointConfig, ExtraHeader, Flow, Transport};
@@ -97,6 +97,7 @@ struct Plane {
     shard: Shard,
     io: SimIo,
     blocks: BlockReader,
+    metrics: MetricsReader,
 }
 
 impl Town {
@@ -120,7 +121,8 @@ impl Town {
             mono: start,
             wall_us: wall(start, start),
         };
-        let shards = (0..setup.config.media.shards).map(|index| {
+        let posts = links(setup.config.media.shards);
+        let shards = posts.into_iter().enumerate().map(|(index, post)| {
             let width = 10_000 / setup.config.media.shards as u16;
             let config = ShardConfig {
                 index: index as u32,
@@ -132,11 +134,13 @@ impl Town {
                 seed: seed + index as u64,
                 blocks: 2048,
             };
-            let (shard, _, blocks) = Shard::new(&config, start);
+            let (mut shard, metrics, blocks) = Shard::new(&config, start);
+            shard.join(post);
             Plane {
                 shard,
                 io: SimIo::new(media_net.clone(), 4096),
                 blocks,
+                metrics,
             }
         });
         let shards = shards.collect();
@@ -346,6 +350,16 @@ impl Town {
         self.step();
     }
 
+    /// Streams and port pairs in use, of each shard.
+    pub fn media_in_use(&mut self) -> Vec<(u64, u64)> {
+        let in_use = self.shards.iter_mut().map(|plane| {
+            plane.shard.publish();
+            let counts = plane.metrics.counts();
+            (counts.streams, counts.ports_used)
+        });
+        in_use.collect()
+    }
+
     /// Without media: for storms of calls where only the signalling is looked at.
     pub fn without_media(mut self) -> Self {
         self.has_media = false;
@@ -407,7 +421,9 @@ impl Town {
         if self.next_turn <= self.now {
             self.next_turn = self.now + TURN;
             for index in 0..self.shards.len() {
-                let Plane { shard, io, blocks } = &mut self.shards[index];
+                let Plane {
+                    shard, io, blocks, ..
+                } = &mut self.shards[index];
                 shard.turn(io, self.now);
                 while let Some(block) = blocks.pop() {
                     self.taped

@@ -152,13 +152,15 @@ impl Writer {
             };
             self.handle_block(shard, block);
         }
-        for shard in 0..self.blocks.len() {
-            for _ in 0..BLOCKS_PER_TURN {
-                let Some(block) = self.blocks.get_mut(shard).and_then(|source| source.pop()) else {
-                    break;
-                };
-                self.handle_block(shard, block);
-            }
+        let mut taken = Vec::new();
+        for (shard, source) in self.blocks.iter_mut().enumerate() {
+            let blocks = std::iter::from_fn(|| source.pop()).take(BLOCKS_PER_TURN);
+            taken.extend(blocks.map(|block| (shard, block)));
+        }
+        // A track whose stream moved comes from two shards: its blocks go into the file in their order.
+        taken.sort_by_key(|(_, block)| block.position);
+        for (shard, block) in taken {
+            self.handle_block(shard, block);
         }
     }
 
