@@ -17,5 +17,7 @@ mod load;
 mod resume;
 #[path = "interop/script.rs"]
 mod script;
+#[path = "interop/strange.rs"]
+mod strange;
 #[path = "interop/timing.rs"]
 mod timing;

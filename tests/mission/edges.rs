@@ -153,10 +153,7 @@ fn row_43_an_asserted_identity_counts_where_the_trunk_is_trusted() {
         name: "P-Asserted-Identity".into(),
         value: "\"Erika\" <sip:+4684060000@carrier.example>".into(),
     };
-    for (trusted, number, source) in [
-        (true, "+4684060000", "pai"),
-        (false, "+49306000", "from"),
-    ] {
+    for (trusted, number, source) in [(true, "+4684060000", "pai"), (false, "+49306000", "from")] {
         let line = format!("name = \"carrier\"\nidentity_trusted = {trusted}");
         let mut town = Town::with(4391, |text| text.replace("name = \"carrier\"", &line));
         let router = town.router();

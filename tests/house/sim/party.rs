@@ -413,8 +413,16 @@ impl Party {
                 self.endpoint.handle_command(command, now);
             }
             Answer::RefuseBecause(status, cause) => {
-                let reason = ExtraHeader { name: "Reason".into(), value: format!("Q.850;cause={cause}") };
-                let command = Command::Reject { session, status, reason: None, headers: vec![reason] };
+                let reason = ExtraHeader {
+                    name: "Reason".into(),
+                    value: format!("Q.850;cause={cause}"),
+                };
+                let command = Command::Reject {
+                    session,
+                    status,
+                    reason: None,
+                    headers: vec![reason],
+                };
                 self.endpoint.handle_command(command, now);
             }
             Answer::Silent => {}
