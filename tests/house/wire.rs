@@ -13,6 +13,7 @@ mod ports;
 mod router;
 mod sipp;
 mod site;
+mod stalls;
 
 pub use clock::{now_us, until};
 pub use ear::{Ear, Packet};
@@ -23,6 +24,7 @@ pub use ports::free_port;
 pub use router::{Heard, Router};
 pub use sipp::{Law, Sipp, Transport};
 pub use site::Site;
+pub use stalls::Stalls;
 
 /// Where the carrier's signalling and media come from.
 pub const CARRIER: &str = "127.0.0.11";
