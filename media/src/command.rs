@@ -55,7 +55,7 @@ pub struct StreamConfig {
     pub may_receive: bool,
 }
 
-/// Which RTP sources a stream takes (SAFETY row A1 decides the words).
+/// Which RTP sources a stream takes (docs/threats.md A1 decides the words).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceRule {
     /// Only the address and port of `remote`.

@@ -281,7 +281,7 @@ const ASSUMED_ONE_WAY: Duration = Duration::from_millis(60);
 /// Default packet length (RFC 3551 §4.2).
 const PTIME_MS_DEFAULT: u8 = 20;
 
-/// SAFETY A11: 10 to 60 ms in steps of ten, or the default.
+/// docs/threats.md A11: 10 to 60 ms in steps of ten, or the default.
 fn sane_ptime_ms(ptime_ms: u8) -> u8 {
     if (10..=60).contains(&ptime_ms) && ptime_ms.is_multiple_of(10) {
         ptime_ms

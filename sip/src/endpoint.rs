@@ -94,7 +94,7 @@ impl Endpoint {
         }
     }
 
-    /// Says who is heard: messages from other sources leave no state and get no answer (SAFETY: B18, B24).
+    /// Says who is heard: messages from other sources leave no state and get no answer (docs/threats.md: B18, B24).
     pub fn set_allowed(&mut self, networks: Vec<Network>) {
         self.allowed = networks;
     }
@@ -236,7 +236,7 @@ impl Endpoint {
         }
     }
 
-    /// Answers a message that the guard refused, when enough of it could be read (SAFETY: B12).
+    /// Answers a message that the guard refused, when enough of it could be read (docs/threats.md: B12).
     fn refuse_broken(&mut self, flow: Flow, bytes: &[u8], error: &GuardError, now: Instant) {
         self.drop_message(flow.remote, error.label());
         let tag = self.rng.token(TOKEN_LETTERS);

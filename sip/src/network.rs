@@ -53,7 +53,7 @@ impl Network {
         }
     }
 
-    /// True for an address inside; an IPv4-mapped IPv6 address is judged as IPv4 (SAFETY: B25).
+    /// True for an address inside; an IPv4-mapped IPv6 address is judged as IPv4 (docs/threats.md: B25).
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix_bits) == self.address

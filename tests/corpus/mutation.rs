@@ -71,7 +71,7 @@ fn any_message() -> impl Strategy<Value = Bytes> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whatever comes in, nothing panics, and what was made of it is valid (SAFETY B12).
+    /// Whatever comes in, nothing panics, and what was made of it is valid (docs/threats.md B12).
     #[test]
     fn replies_to_mutated_messages_are_valid(message in any_message(), mutations in mutations(), code in 100u16..700) {
         let bytes = mutate(&message, &mutations);

@@ -4,7 +4,7 @@
 pub const HEADROOM_BYTES: usize = 64;
 
 /// One slot: headroom and the largest datagram taken in. A longer one is cut by the socket and then
-/// refused by its length (SAFETY A10 allows 120 ms a packet: 12 + 960 bytes of G.711).
+/// refused by its length (docs/threats.md A10 allows 120 ms a packet: 12 + 960 bytes of G.711).
 pub const SLOT_BYTES: usize = 2048;
 
 /// A handle of one taken slot. Not `Clone`: whoever holds it owns the slot, and gives it back once.

@@ -2,7 +2,7 @@
 //!
 //! A turn costs one `epoll_wait` and one `recvfrom` per socket that has something. A socket that also
 //! had something in the turn before is read several times, so that a burst is caught up within a few
-//! turns while a flooded socket cannot hold the others up (SAFETY A12).
+//! turns while a flooded socket cannot hold the others up (docs/threats.md A12).
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};

@@ -42,7 +42,7 @@ impl Ports {
         }
     }
 
-    /// Takes a random free pair (unguessable ports are a part of SAFETY A1).
+    /// Takes a random free pair (unguessable ports are a part of docs/threats.md A1).
     pub fn take(&mut self, rng: &mut Rng, now: Instant) -> Option<RtpPort> {
         self.release_rested(now);
         if self.free.is_empty() {

@@ -12,7 +12,7 @@ use super::stats::{Discard, Discarded};
 use crate::command::{Codec, SourceRule, StreamConfig};
 use crate::rtp::{Header, Packet, PacketKind, Reception, RtpTime, Verdict};
 
-/// Most audio in a packet, bytes of G.711: 120 ms. SAFETY A10.
+/// Most audio in a packet, bytes of G.711: 120 ms. docs/threats.md A10.
 pub const PAYLOAD_BYTES_MAX: usize = 960;
 
 /// Shortest telephone-event payload (RFC 4733 §2.3).
@@ -88,7 +88,7 @@ impl Inbound {
         if !is_same_peer {
             self.latch = Latch::new(&config.source, config.remote);
         }
-        // A new agreement may bring a new SSRC with its first packet (SAFETY F3: at most one lost).
+        // A new agreement may bring a new SSRC with its first packet (docs/threats.md F3: at most one lost).
         self.speaker.forget();
         self.accepts.clone_from(&config.accepts);
         self.event_payload_type = config.event_payload_type;

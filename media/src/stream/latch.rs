@@ -1,4 +1,4 @@
-//! Whose packets a stream takes, and where it sends (SAFETY rows A1, A2, F3).
+//! Whose packets a stream takes, and where it sends (docs/threats.md A1, A2, F3).
 //!
 //! Strict: only the agreed address and port. NAT: the agreed one at once, else the first steady source
 //! inside the networks; then only that one, until signalled anew or until it is silent and another is
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::command::{Network, SourceRule};
 use crate::rtp::{SeqNo, Ssrc};
 
-/// In-sequence packets of one SSRC that make a source steady. SAFETY F3.
+/// In-sequence packets of one SSRC that make a source steady. docs/threats.md F3.
 pub const STEADY_PACKETS: u32 = 5;
 
 /// Silence of the locked source before another may take its place: five packets of 20 ms.

@@ -1,6 +1,6 @@
 //! RTCP of one stream: reports of ours, and what the far side says of us (RFC 3550 §6).
 //!
-//! Reports are information only: a BYE ends nothing, an address is never learned from one (SAFETY A7, A8).
+//! Reports are information only: a BYE ends nothing, an address is never learned from one (docs/threats.md A7, A8).
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Which SSRC of the right address is believed (SAFETY A2, F5).
+//! Which SSRC of the right address is believed (docs/threats.md A2, F5).
 //!
 //! Where packets may be spoofed the address proves little: a second SSRC beside a speaking one is refused
 //! for as long as the first speaks. Knows nothing of addresses; sequence statistics are

@@ -38,7 +38,7 @@ pub struct Stats {
 /// Why a packet that came was thrown away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discard {
-    /// Not from the source this stream takes (SAFETY A1, A2).
+    /// Not from the source this stream takes (docs/threats.md A1, A2).
     Source,
     /// From the right address but of an SSRC not (yet) believed, or after an odd jump.
     Ssrc,
@@ -46,7 +46,7 @@ pub enum Discard {
     Malformed,
     /// A payload type that was not agreed.
     PayloadType,
-    /// More audio than a packet may hold (SAFETY A10).
+    /// More audio than a packet may hold (docs/threats.md A10).
     TooLong,
     /// The stream may not receive, or nothing is agreed yet.
     NotReceiving,

@@ -26,7 +26,7 @@ pub struct Session {
     pub flow: Flow,
     /// Host of Contact, when its owner chose one.
     pub contact_host: Option<String>,
-    /// Answers to challenges; none for sessions of the peer (SAFETY: B16).
+    /// Answers to challenges; none for sessions of the peer (docs/threats.md: B16).
     pub credentials: Option<Credentials>,
     phase: Phase,
 }

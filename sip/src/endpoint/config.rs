@@ -51,7 +51,7 @@ pub struct Limits {
 pub const SESSIONS_MAX: usize = 20_000;
 /// Transactions at once. Each lingers up to 64·T1, so this is about 3,000 new ones a second.
 pub const TRANSACTIONS_MAX: usize = 100_000;
-/// TCP connections at once: SAFETY B13 has 5,000 slow ones that must not shut out the rest.
+/// TCP connections at once: docs/threats.md B13 has 5,000 slow ones that must not shut out the rest.
 pub const CONNECTIONS_MAX: usize = 8_192;
 /// TCP connections of one remote address.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
@@ -59,13 +59,13 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
 pub const PENDING_PER_CONNECTION_MAX: usize = 256;
 /// How long a connection may take to open; half of timer B's default, so that another target has a chance.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
-/// How long one message may take on a connection (SAFETY: B13).
+/// How long one message may take on a connection (docs/threats.md: B13).
 pub const MESSAGE_WAIT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent. Ours; NAT bindings for TCP live 2 h 4 min (RFC 5382 §5).
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(2 * 3600);
 /// Retry-After of our own 503. Ours.
 pub const RETRY_AFTER_S: u32 = 5;
-/// Times one request is sent again with credentials (SAFETY: B15).
+/// Times one request is sent again with credentials (docs/threats.md: B15).
 pub const CREDENTIAL_TRIES_MAX: u8 = 2;
 /// Forks of one INVITE whose 2xx is acknowledged.
 pub const FORKS_MAX: usize = 16;

@@ -1,7 +1,7 @@
 //! Answers to digest challenges (RFC 3261 §22.2, §22.3).
 //!
 //! Only for sessions we began, only to the address the request went to, only for the realm its owner named,
-//! and at most twice a request (SAFETY: B15, B16).
+//! and at most twice a request (docs/threats.md: B15, B16).
 
 use std::time::Instant;
 

@@ -190,7 +190,7 @@ impl Endpoint {
     }
 
     /// Where a request inside a dialog goes: over the connection the peer is on; else to the address the
-    /// dialog names, if it is one and allowed (SAFETY: B25); else where the peer was last.
+    /// dialog names, if it is one and allowed (docs/threats.md: B25); else where the peer was last.
     ///
     /// Deviates from RFC 3263 §4: host names are not resolved here, and a Contact without `transport` is
     /// taken to mean the transport of the session.

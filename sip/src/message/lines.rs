@@ -5,13 +5,13 @@
 use super::grammar::{is_free_of_control, is_token, trim};
 use super::guard_error::{GuardError, Part};
 
-/// Longest line after unfolding, bytes. SAFETY B6.
+/// Longest line after unfolding, bytes. docs/threats.md B6.
 pub const LINE_BYTES_MAX: usize = 8 * 1024;
 
-/// Most header fields of a message. SAFETY B6.
+/// Most header fields of a message. docs/threats.md B6.
 pub const HEADERS_MAX: usize = 128;
 
-/// Largest message, bytes: what fits into a UDP datagram. SAFETY B1, B6.
+/// Largest message, bytes: what fits into a UDP datagram. docs/threats.md B1, B6.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// The head of a message, cut into lines.

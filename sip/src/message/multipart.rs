@@ -8,7 +8,7 @@ use super::MediaType;
 use super::grammar::trim;
 use super::lines;
 
-/// Most parts of a body; more are a refusal to look. SAFETY B8.
+/// Most parts of a body; more are a refusal to look. docs/threats.md B8.
 pub const PARTS_MAX: usize = 4;
 
 /// The body of type `wanted`: the whole body, or the first part of that type. The result is a slice, not a

@@ -17,7 +17,7 @@ pub struct NameAddr {
     params: Params,
 }
 
-/// Longest tag, bytes. SAFETY: Kamailio CVE-2018-8828 and its kin.
+/// Longest tag, bytes. docs/threats.md B6: Kamailio CVE-2018-8828 and its kin.
 pub const TAG_BYTES_MAX: usize = 256;
 
 impl NameAddr {

@@ -74,7 +74,7 @@ impl Remote {
 
 /// The packet length we send: what the peer asks for where we can, else ours, never above its maximum.
 ///
-/// Absurd values (SAFETY row A11) count as absent.
+/// Absurd values (docs/threats.md A11) count as absent.
 pub(super) fn ptime(media: &MediaDescription, ours_ms: u8) -> u8 {
     let wish = media
         .ptime_ms

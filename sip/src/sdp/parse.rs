@@ -2,7 +2,7 @@
 //!
 //! The line grammar is `sdp-types`; in front of it stands a guard that caps size and counts and lets
 //! only the lines through that a negotiation reads, as the crate refuses a whole description for a
-//! Latin-1 session name or an odd t= line. Never panics, whatever the bytes (SAFETY rows B10, B11).
+//! Latin-1 session name or an odd t= line. Never panics, whatever the bytes (docs/threats.md B10, B11).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

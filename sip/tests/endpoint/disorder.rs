@@ -1,4 +1,4 @@
-//! A peer that sends anything in any order, and an owner that orders anything at any time (SAFETY: B19).
+//! A peer that sends anything in any order, and an owner that orders anything at any time (docs/threats.md: B19).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -10,7 +10,7 @@ use sip::rng::Rng;
 
 use crate::*;
 
-/// SAFETY part e, invariants 1, 2, 4 and 12: one opening and one closing event a session, and tables that
+/// Invariant of the simulation: one opening and one closing event a session, and tables that
 /// are empty when everything that lingers is over.
 #[test]
 fn ten_thousand_calls_with_five_percent_loss_leave_nothing_behind() {
@@ -202,7 +202,7 @@ impl Storm {
         self.plans.insert((at, self.planned), (side, command));
     }
 
-    /// SAFETY part e, invariant 1: all final responses in one transaction are one response.
+    /// Invariant of the simulation: all final responses in one transaction are one response.
     fn assert_one_final_an_invite(&self) {
         let mut finals: BTreeMap<(Side, String), &str> = BTreeMap::new();
         for sent in &self.pair.sent {

@@ -62,7 +62,7 @@ fn lost_framing_is_told_once_and_closes_the_connection() {
 fn a_message_that_takes_over_five_seconds_closes_the_connection() {
     let (mut endpoint, flow, start) = connected();
     endpoint.handle_stream(flow, Bytes::from_static(b"OPTIONS sip:"), start);
-    // One byte now and then does not buy more time (SAFETY: B13).
+    // One byte now and then does not buy more time (docs/threats.md: B13).
     endpoint.handle_stream(flow, Bytes::from_static(b"x"), start + Duration::from_secs(4));
     assert_eq!(endpoint.next_deadline(), Some(start + Duration::from_secs(5)));
     endpoint.handle_timeout(start + Duration::from_secs(5));

@@ -1,4 +1,4 @@
-//! Whose packets count: trunks by address, far sides behind NAT by steadiness (SAFETY A1, A2, F3).
+//! Whose packets count: trunks by address, far sides behind NAT by steadiness (docs/threats.md A1, A2, F3).
 
 use super::party::World;
 use crate::command::*;
