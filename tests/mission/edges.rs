@@ -19,7 +19,7 @@ fn row_12_a_recording_may_be_asked_to_hear_the_muted_and_the_held() {
     scene.ask("leg.hold", json!({"leg": scene.caller}));
     scene.town.run_for(3 * SECOND);
     let levels = |id: &str, leg: &str, hz: f64| {
-        let tracks = scene.town.recorder.iter().filter_map(|command| match command {
+        let mut tracks = scene.town.recorder.iter().filter_map(|command| match command {
             RecorderCommand::Track {
                 recording,
                 track,
@@ -28,7 +28,7 @@ fn row_12_a_recording_may_be_asked_to_hear_the_muted_and_the_held() {
             } if recording == id && of == leg => Some(*track),
             _ => None,
         });
-        let tape = &scene.town.taped[&tracks.last().expect("a track")];
+        let tape = &scene.town.taped[&tracks.next_back().expect("a track")];
         assert!(tape.len() > 16_000, "{id} {leg}: {} samples", tape.len());
         tone::level(&tape[tape.len() - 8000..], hz)
     };
