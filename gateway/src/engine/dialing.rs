@@ -16,9 +16,7 @@ use super::op::Work;
 use super::tx::Tx;
 use super::{bridging, identity, inbound};
 use crate::config::EarlyMedia;
-use crate::control::protocol::{
-    self, CallStarted, Direction, Event, Failure, Id, LegDial, LegDialing, Name, Party,
-};
+use crate::control::protocol::{self, Direction, Event, Failure, Id, LegDial, LegDialing, Name, Party};
 
 /// Hops of a new INVITE (RFC 3261 §8.1.1.6).
 const MAX_FORWARDS: u8 = 70;
@@ -166,14 +164,7 @@ fn new_call(tx: &mut Tx, params: &LegDial, from: &Party, to: &Party) -> Result<C
         ..Call::new(key, id, tx.app.clone(), Direction::Out, parties, tx.now)
     };
     tx.world.calls.insert(key, row);
-    let (app, direction) = (tx.app.clone(), Direction::Out);
-    let started = CallStarted {
-        app,
-        direction,
-        from: from.clone(),
-        to: to.clone(),
-    };
-    tx.tell_call(key, Event::CallStarted(Box::new(started)));
+    inbound::tell_started(tx, key);
     Ok(key)
 }
 

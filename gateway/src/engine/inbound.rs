@@ -335,22 +335,24 @@ fn begin(
     );
     tx.world.legs.insert(leg, row);
     open_stream(tx, leg);
-    let (app, direction) = (
-        tx.world.calls.get(&call).map(|call| call.app.clone()),
-        Direction::In,
-    );
-    if let Some(app) = app {
-        let started = CallStarted {
-            app,
-            direction,
-            from: from.clone(),
-            to: to.clone(),
-        };
-        tx.tell_call(call, Event::CallStarted(Box::new(started)));
-    }
+    tell_started(tx, call);
     let incoming = identity::incoming(tx.setup, index, &invite, from, to);
     tx.tell_leg(leg, Event::LegIncoming(Box::new(incoming)));
     tx.renew_ledger(call);
+}
+
+/// `call.started`, from the call's own row.
+pub fn tell_started(tx: &mut Tx, key: CallKey) {
+    let Some(call) = tx.world.calls.get(&key) else {
+        return;
+    };
+    let started = CallStarted {
+        app: call.app.clone(),
+        direction: call.direction,
+        from: call.from.clone(),
+        to: call.to.clone(),
+    };
+    tx.tell_call(key, Event::CallStarted(Box::new(started)));
 }
 
 /// A leg as it begins, whichever way it goes.
