@@ -50,6 +50,8 @@ async fn a_softphone_is_greeted_hears_music_and_ctrl_c_ends_it_with_0() {
     assert!(hears(&softphone, &Voice::white_keys("music")).await, "no music");
     softphone.hang_up().await.unwrap();
     softphone.wait_ended(PATIENCE).await.unwrap();
+    // The phone has its 200; the router hears of the hang-up a moment later.
+    tokio::time::sleep(Duration::from_millis(500)).await;
 
     kill(Pid::from_raw(demo.0.id().cast_signed()), Signal::SIGINT).unwrap();
     let status = demo.0.wait().unwrap();
