@@ -3,9 +3,10 @@
 //! A count is the number of live guards, one row each, never a counter that goes up and down: a call
 //! that is gone cannot still be counted. Pure; time is an argument. Knows nothing of SIP.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::keys::{CallKey, LegKey};
+use super::metrics::SlidingMax;
 use super::table::{Row, Table};
 
 /// Which way a leg on a trunk goes.
@@ -98,39 +99,6 @@ impl TokenBucket {
     }
 }
 
-/// The largest value of the last 60 s, in steps of a second.
-#[derive(Clone, Debug, Default)]
-pub struct Peak {
-    /// (second, largest value seen in it), oldest first, at most [`PEAK_WINDOW_S`] of them.
-    seconds: std::collections::VecDeque<(u64, usize)>,
-}
-
-/// How long a peak is remembered, seconds.
-pub const PEAK_WINDOW_S: u64 = 60;
-
-impl Peak {
-    /// Notes the value at `second` of the engine's life.
-    pub fn note(&mut self, value: usize, second: u64) {
-        match self.seconds.back_mut() {
-            Some((last, largest)) if *last == second => *largest = value.max(*largest),
-            Some(_) | None => self.seconds.push_back((second, value)),
-        }
-        while self
-            .seconds
-            .front()
-            .is_some_and(|(first, _)| first + PEAK_WINDOW_S < second)
-        {
-            self.seconds.pop_front();
-        }
-    }
-
-    /// The largest value since `second` − 60.
-    pub fn at(&self, second: u64) -> usize {
-        let inside = self.seconds.iter().filter(|(s, _)| s + PEAK_WINDOW_S >= second);
-        inside.map(|(_, value)| *value).max().unwrap_or(0)
-    }
-}
-
 /// Limits of one scope (the instance or a trunk) and the bucket of its rate.
 #[derive(Clone, Debug)]
 pub struct Gate {
@@ -139,7 +107,7 @@ pub struct Gate {
     /// New ones a second.
     pub bucket: TokenBucket,
     /// Largest count of the last minute.
-    pub peak: Peak,
+    pub peak: SlidingMax,
 }
 
 impl Gate {
@@ -148,7 +116,7 @@ impl Gate {
         Gate {
             calls_max,
             bucket: TokenBucket::new(calls_per_second, burst, now),
-            peak: Peak::default(),
+            peak: SlidingMax::default(),
         }
     }
 
@@ -181,6 +149,11 @@ impl Guards {
             .count()
     }
 
+    /// Whether anybody came or went since the last commit.
+    pub fn is_touched(&self) -> bool {
+        self.calls.touched().next().is_some() || self.legs.touched().next().is_some()
+    }
+
     /// Makes changes final.
     pub fn commit(&mut self) {
         self.calls.commit();
@@ -194,22 +167,10 @@ impl Guards {
     }
 }
 
-/// Seconds since `start`, for [`Peak`].
-pub fn second_of(now: Instant, start: Instant) -> u64 {
-    now.saturating_duration_since(start).as_secs()
-}
-
-/// How long until a bucket of `rate` has a token again, rounded up: what Retry-After may say at least.
-pub fn refill_time(rate: u32) -> Duration {
-    if rate == 0 {
-        Duration::ZERO
-    } else {
-        Duration::from_secs(1) / rate
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -238,17 +199,6 @@ mod tests {
         assert!(bucket.take(now));
         assert!(!bucket.take(now - Duration::from_secs(9)));
         assert!(!bucket.take(now));
-    }
-
-    #[test]
-    fn a_peak_is_forgotten_after_a_minute() {
-        let mut peak = Peak::default();
-        peak.note(70, 0);
-        peak.note(30, 59);
-        assert_eq!(peak.at(60), 70);
-        assert_eq!(peak.at(61), 30);
-        peak.note(5, 121);
-        assert_eq!(peak.at(121), 5);
     }
 
     #[test]

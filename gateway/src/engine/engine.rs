@@ -269,8 +269,11 @@ impl Engine {
         now: Now,
         answers: Option<(ConnKey, &RequestId, &ResultBody)>,
     ) {
+        let came_or_went = self.world.guards.is_touched();
         self.world.commit();
-        self.note_peaks(now.mono);
+        if came_or_went {
+            self.note_peaks(now.mono);
+        }
         if let Some((conn, id, body)) = answers {
             self.replied_seq = self.journal.last_seq() + outbox.events.len() as u64;
             control::reply(self, conn, id, self.replied_seq, body, false);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::admission::{Gate, second_of};
+use super::admission::Gate;
 
 /// New calls remembered to tell the current rate; a busier gateway shows this as its rate.
 pub const RATE_SAMPLES_MAX: usize = 4096;
@@ -42,7 +42,6 @@ pub const PORT_REST: Duration = media::shard::ports::QUARANTINE;
 pub struct Gates {
     instance: Entry,
     trunks: Vec<Entry>,
-    started: Instant,
     drain: Drain,
     free_mb: Option<u64>,
     /// When ports of closed streams can be had again.
@@ -66,7 +65,6 @@ impl Gates {
         Gates {
             instance: entry(instance),
             trunks: trunks.iter().copied().map(entry).collect(),
-            started: now,
             drain: Drain::Off,
             free_mb: None,
             resting: VecDeque::new(),
@@ -103,9 +101,8 @@ impl Gates {
 
     /// Notes how many are up, for the peak.
     pub fn note(&mut self, scope: Scope, active: usize, now: Instant) {
-        let second = second_of(now, self.started);
         if let Some(entry) = self.entry_mut(scope) {
-            entry.gate.peak.note(active, second);
+            entry.gate.peak.observe(active as u64, now);
         }
     }
 
@@ -121,9 +118,8 @@ impl Gates {
 
     /// Largest count of the last minute.
     pub fn peak(&self, scope: Scope, active: usize, now: Instant) -> usize {
-        let second = second_of(now, self.started);
         self.entry(scope)
-            .map_or(active, |entry| entry.gate.peak.at(second).max(active))
+            .map_or(active, |entry| (entry.gate.peak.max(now) as usize).max(active))
     }
 
     /// New calls taken in the last second.
