@@ -18,7 +18,7 @@ pub(crate) fn join_within(thread: std::thread::JoinHandle<()>, patience: std::ti
         if crate::shell::clock::mono() >= give_up_at {
             return false;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        crate::shell::clock::block(std::time::Duration::from_millis(5));
     }
     thread.join().is_ok()
 }

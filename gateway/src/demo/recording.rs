@@ -85,7 +85,7 @@ mod tests {
     use media::tone::render;
 
     use super::*;
-    use crate::observe::recordings::wav;
+    use media::recorder::wav;
 
     fn tone(party: Party) -> Vec<i16> {
         let mut samples = vec![0; 8_000];
@@ -102,7 +102,7 @@ mod tests {
     fn joined(channels: &[&[i16]]) -> Vec<u8> {
         let frames = (0..channels[0].len()).flat_map(|at| channels.iter().map(move |channel| channel[at]));
         let data: Vec<u8> = frames.flat_map(i16::to_le_bytes).collect();
-        let mut file = wav::header(channels.len() as u16, data.len() as u32).to_vec();
+        let mut file = wav::header(channels.len() as u16, data.len() as u64).to_vec();
         file.extend(data);
         file
     }

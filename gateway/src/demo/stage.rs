@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use media::frame::RATE_HZ;
+use media::recorder::wav;
 use tokio::runtime::Runtime;
 
 use super::cast::{self, GREETING_HZ, Party};
 use super::timeline::Timeline;
 use super::{DemoError, Options};
 use crate::config::Config;
-use crate::observe::recordings::wav;
 use crate::phone::{self, Behaviour, Phone};
 use crate::shell::gateway::Gateway;
 use crate::shell::own_addresses;
@@ -215,7 +215,7 @@ fn greeting() -> Vec<u8> {
         (sample as i16).to_le_bytes()
     });
     let samples: Vec<u8> = samples.collect();
-    let mut file = wav::header(1, samples.len() as u32).to_vec();
+    let mut file = wav::header(1, samples.len() as u64).to_vec();
     file.extend(samples);
     file
 }
@@ -252,8 +252,8 @@ mod tests {
     #[test]
     fn the_greeting_is_a_wav_that_sounds_all_along() {
         let file = greeting();
-        assert_eq!(file.len(), wav::HEADER_BYTES + 2 * 16_000);
-        let samples: Vec<i16> = file[wav::HEADER_BYTES..]
+        assert_eq!(file.len(), wav::HEADER_BYTES as usize + 2 * 16_000);
+        let samples: Vec<i16> = file[wav::HEADER_BYTES as usize..]
             .chunks_exact(2)
             .map(|bytes| i16::from_le_bytes([bytes[0], bytes[1]]))
             .collect();

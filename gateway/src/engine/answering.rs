@@ -93,7 +93,7 @@ pub fn mark_answered(tx: &mut Tx, key: LegKey) {
     leg.times.answered = Some(now);
     let setup = now.mono.saturating_duration_since(leg.times.offered.mono);
     let (call, trunk, way) = (leg.call, leg.trunk, leg.way());
-    let codec = leg.media.negotiated.as_ref().map(|negotiated| negotiated.codec);
+    let codec = leg.media.plan.agreed.as_ref().map(|negotiated| negotiated.codec);
     let Some(codec) = codec.map(media_plan::codec_name) else {
         return;
     };
@@ -144,11 +144,11 @@ pub fn configure(tx: &mut Tx, key: LegKey, negotiated: sdp::Negotiated, answered
         return;
     };
     let config = media_plan::stream_config(trunk, &negotiated, answered);
-    leg.media.negotiated = Some(negotiated);
-    if leg.media.config.as_ref() == Some(&config) {
+    leg.media.plan.agreed = Some(negotiated);
+    if leg.media.plan.told.as_ref() == Some(&config) {
         return;
     }
-    leg.media.config = Some(config.clone());
+    leg.media.plan.told = Some(config.clone());
     tx.media_of(
         key,
         Change::Configure {
@@ -165,7 +165,7 @@ pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
     let port = leg.media.local?.port();
     let version = leg.media.sdp_version + 1;
     let mut ours = media_plan::local_media(trunk, port, leg.media.sdp_id, version, held);
-    if let Some(negotiated) = &leg.media.negotiated {
+    if let Some(negotiated) = &leg.media.plan.agreed {
         ours.side_lines = negotiated.side_lines.clone();
         ours.event_payload_type = negotiated.event_payload_type.or(ours.event_payload_type);
     }

@@ -191,7 +191,7 @@ fn again_as_answered(tx: &mut Tx, key: LegKey) -> bool {
         .world
         .legs
         .get(&key)
-        .and_then(|leg| leg.media.negotiated.clone());
+        .and_then(|leg| leg.media.plan.agreed.clone());
     let Some(negotiated) = negotiated else {
         return false;
     };

@@ -71,5 +71,5 @@ pub fn mode(hears: &Hears, members: &BTreeMap<LegKey, &Leg>) -> BridgeMode {
 }
 
 fn codec(leg: &Leg) -> Option<sip::sdp::Codec> {
-    leg.media.negotiated.as_ref().map(|negotiated| negotiated.codec)
+    leg.media.plan.agreed.as_ref().map(|negotiated| negotiated.codec)
 }

@@ -121,7 +121,8 @@ fn record_leg(tx: &Tx, leg: &Leg) -> RecordLeg {
         q850: q850.map(u16::from),
         codec: leg
             .media
-            .negotiated
+            .plan
+            .agreed
             .as_ref()
             .map(|negotiated| media_plan::codec_name(negotiated.codec)),
         secure: false,

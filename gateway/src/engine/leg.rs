@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use media::{PlayKey, StreamConfig};
+use media::PlayKey;
 use sip::endpoint::{ExtraHeader, Flow, SessionKey};
-use sip::sdp::{LocalMedia, Negotiated};
+use sip::sdp::LocalMedia;
 
 use super::admission::Way;
 use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
+use super::media_plan::MediaPlan;
 use super::table::Row;
 use crate::control::protocol::{CodecName, EndReason, EndedBy, Id, Name, OnControllerLost, Party};
 
@@ -201,10 +202,8 @@ pub struct LegMedia {
     pub shard: usize,
     /// Its address in our SDP, once opened.
     pub local: Option<SocketAddr>,
-    /// What was agreed last.
-    pub negotiated: Option<Negotiated>,
-    /// What the shard was told last.
-    pub config: Option<StreamConfig>,
+    /// What was agreed, and what of it the shard knows.
+    pub plan: MediaPlan,
     /// Our side of the SDP as sent last: session id and version live here.
     pub offered: Option<LocalMedia>,
     /// `o=` session id.
@@ -309,8 +308,7 @@ impl LegMedia {
         LegMedia {
             shard,
             local: None,
-            negotiated: None,
-            config: None,
+            plan: MediaPlan::default(),
             offered: None,
             sdp_id,
             sdp_version: 0,
@@ -329,12 +327,16 @@ impl LegMedia {
 
     /// Offer and answer let us send.
     pub fn may_send(&self) -> bool {
-        self.negotiated.as_ref().is_some_and(|negotiated| negotiated.send)
+        self.plan
+            .agreed
+            .as_ref()
+            .is_some_and(|negotiated| negotiated.send)
     }
 
     /// Offer and answer let the peer send.
     pub fn may_receive(&self) -> bool {
-        self.negotiated
+        self.plan
+            .agreed
             .as_ref()
             .is_some_and(|negotiated| negotiated.receive)
     }

@@ -10,6 +10,15 @@ use sip::sdp::{Direction, LocalMedia, Negotiated};
 use crate::config::{AnswerCodecs, Codec, HoldDirection, MediaSource, Trunk};
 use crate::control::protocol::CodecName;
 
+/// What a leg's SDP agreed and what its shard was told of it.
+#[derive(Clone, Debug, Default)]
+pub struct MediaPlan {
+    /// What was agreed last.
+    pub agreed: Option<Negotiated>,
+    /// What the shard was told last.
+    pub told: Option<StreamConfig>,
+}
+
 /// Our side of an offer or answer on this trunk, at this port.
 pub fn local_media(trunk: &Trunk, port: u16, sdp_id: u64, version: u64, held: bool) -> LocalMedia {
     let direction = match (held, trunk.hold) {

@@ -154,7 +154,8 @@ fn tell_far_hold(tx: &mut Tx, key: LegKey) {
     };
     let holds = leg
         .media
-        .negotiated
+        .plan
+        .agreed
         .as_ref()
         .is_some_and(|negotiated| negotiated.remote_hold);
     let event = match (leg.far_held, holds) {
@@ -163,7 +164,8 @@ fn tell_far_hold(tx: &mut Tx, key: LegKey) {
         (true, true) | (false, false) => Event::LegUpdated(LegUpdated {
             codec: leg
                 .media
-                .negotiated
+                .plan
+                .agreed
                 .as_ref()
                 .map(|negotiated| media_plan::codec_name(negotiated.codec)),
             gain_rx_db: None,

@@ -189,7 +189,8 @@ fn leg_view(tx: &Tx, leg: &Leg) -> LegView {
         },
         codec: leg
             .media
-            .negotiated
+            .plan
+            .agreed
             .as_ref()
             .map(|negotiated| media_plan::codec_name(negotiated.codec)),
         tags: Tags(leg.tags.clone()),

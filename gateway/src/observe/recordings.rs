@@ -35,7 +35,7 @@ use writer::Writer;
 pub const TICK_MS: u64 = 20;
 
 /// Samples of a tick at 8000 Hz.
-pub const SAMPLES_PER_TICK: u64 = TICK_MS * wav::RATE_HZ as u64 / 1_000;
+pub const SAMPLES_PER_TICK: u64 = TICK_MS * media::frame::RATE_HZ as u64 / 1_000;
 
 /// Orders that wait for a slow disk. A call makes about four.
 pub const ORDERS_MAX: usize = 16_384;

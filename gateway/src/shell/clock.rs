@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic time, for deadlines.
 pub fn mono() -> Instant {
@@ -18,6 +18,16 @@ pub fn wall_us() -> i64 {
 /// Comes back when `at` has come.
 pub async fn until(at: Instant) {
     tokio::time::sleep_until(at.into()).await;
+}
+
+/// Comes back after `pause`.
+pub fn after(pause: Duration) -> tokio::time::Sleep {
+    tokio::time::sleep(pause)
+}
+
+/// Holds up this thread, which must not be one that serves tasks.
+pub fn block(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 /// 32 bytes of the kernel's randomness: the seed of everything drawn later.

@@ -199,7 +199,7 @@ impl Gateway {
             return false;
         };
         // Timers need our runtime, whoever polls this.
-        let late = runtime.spawn(async move { tokio::time::sleep(patience).await });
+        let late = runtime.spawn(async move { clock::after(patience).await });
         tokio::select! {
             () = self.drain(None) => true,
             _ = late => false,

@@ -149,7 +149,7 @@ impl<M: Machine, W: World<M>> EngineTask<M, W> {
                 Some(input) = self.queues.work.recv() => batch.push(input),
                 Some(asked) = self.questions.recv() => question = Some(asked),
                 Some(input) = self.queues.signalling.recv() => batch.push(input),
-                () = tokio::time::sleep_until(wake_at.into()) => {}
+                () = clock::until(wake_at) => {}
             }
             self.world.collect(&mut batch, BATCH_MAX);
             fill(&mut self.queues.work, &mut batch);

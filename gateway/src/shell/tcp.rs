@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::clock;
 use super::losses::{self, Losses};
 use crate::engine::io::Input;
 
@@ -135,7 +136,7 @@ impl TcpStreams {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        clock::after(ACCEPT_PAUSE).await;
                     }
                 }
             }

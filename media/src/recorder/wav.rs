@@ -5,9 +5,9 @@
 //!  ^44 bytes───────────────────────────────────────────────────────────────────────^
 //! ```
 //! Samples are written before the sizes, so a crash between the two leaves a valid file that lacks the last
-//! append; [`MonoReader`] finds it again, and drops half a sample. Generic over `Read` and `Write`: opens no file.
+//! append. Generic over `Write`: opens no file.
 
-use std::io::{Read, Result, Seek, SeekFrom, Write};
+use std::io::{Result, Seek, SeekFrom, Write};
 
 use crate::frame::RATE_HZ;
 
@@ -72,102 +72,6 @@ impl<W: Write + Seek> MonoWriter<W> {
     }
 }
 
-/// Reads back a file of [`MonoWriter`], torn or whole.
-#[derive(Debug)]
-pub struct MonoReader<R> {
-    input: R,
-}
-
-impl<R: Read> MonoReader<R> {
-    /// Checks the header; `None` when the file is not one of ours.
-    pub fn new(mut input: R) -> Result<Option<MonoReader<R>>> {
-        let mut found = [0; HEADER_BYTES as usize];
-        let length = read_full(&mut input, &mut found)?;
-        let expected = header(1, 0);
-        // All but the two sizes.
-        let is_ours = length == found.len()
-            && [0..4, 8..40]
-                .into_iter()
-                .all(|range| found.get(range.clone()) == expected.get(range));
-        Ok(is_ours.then_some(MonoReader { input }))
-    }
-
-    /// Fills `samples` as far as the file reaches and says how far; 0 at its end. The end is where the bytes
-    /// end, whatever the sizes say.
-    pub fn read(&mut self, samples: &mut [i16]) -> Result<usize> {
-        let mut done = 0;
-        for chunk in samples.chunks_mut(CHUNK_SAMPLES) {
-            let mut bytes = [0; 2 * CHUNK_SAMPLES];
-            let wanted = bytes.get_mut(..2 * chunk.len()).unwrap_or_default();
-            let got = read_full(&mut self.input, wanted)? / 2;
-            for (sample, pair) in chunk.iter_mut().zip(wanted.as_chunks::<2>().0).take(got) {
-                *sample = i16::from_le_bytes(*pair);
-            }
-            done += got;
-            if got < chunk.len() {
-                break;
-            }
-        }
-        Ok(done)
-    }
-}
-
-/// One party of a finished recording.
-#[derive(Debug)]
-pub struct Part<R> {
-    /// Its file.
-    pub reader: MonoReader<R>,
-    /// Samples from the recording's start to the party's.
-    pub offset: u64,
-}
-
-/// Writes all parties into one file, a channel each in the order given, silent before they start and after
-/// they end. Gives its length in samples per channel. Cut at what a WAV file can hold.
-pub fn join<R: Read, W: Write + Seek>(parts: &mut [Part<R>], mut out: W) -> Result<u64> {
-    let channels = u16::try_from(parts.len()).unwrap_or(u16::MAX).max(1);
-    let length_max = DATA_BYTES_MAX / (2 * u64::from(channels));
-    out.seek(SeekFrom::Start(0))?;
-    out.write_all(&header(channels, 0))?;
-    let mut length = 0u64;
-    let mut mono = [0i16; CHUNK_SAMPLES];
-    let mut woven = vec![0i16; CHUNK_SAMPLES * usize::from(channels)];
-    loop {
-        woven.fill(0);
-        let mut reached = 0;
-        let mut waits = false;
-        for (channel, part) in parts.iter_mut().enumerate() {
-            let skip = part.offset.saturating_sub(length);
-            let skip = usize::try_from(skip).unwrap_or(CHUNK_SAMPLES).min(CHUNK_SAMPLES);
-            waits |= skip == CHUNK_SAMPLES;
-            let room = mono.get_mut(skip..).unwrap_or_default();
-            let got = part.reader.read(room)?;
-            reached = if got > 0 { reached.max(skip + got) } else { reached };
-            let places = woven
-                .iter_mut()
-                .skip(channel)
-                .step_by(usize::from(channels))
-                .skip(skip);
-            for (place, sample) in places.zip(room.iter().take(got)) {
-                *place = *sample;
-            }
-        }
-        let frames = if waits { CHUNK_SAMPLES } else { reached };
-        let frames = usize::try_from(length_max - length).unwrap_or(frames).min(frames);
-        if frames == 0 {
-            break;
-        }
-        write_samples(
-            &mut out,
-            woven.get(..frames * usize::from(channels)).unwrap_or_default(),
-        )?;
-        length += frames as u64;
-    }
-    out.seek(SeekFrom::Start(0))?;
-    out.write_all(&header(channels, length * 2 * u64::from(channels)))?;
-    out.flush()?;
-    Ok(length)
-}
-
 /// The 44 bytes before the samples.
 pub fn header(channels: u16, data_bytes: u64) -> [u8; HEADER_BYTES as usize] {
     let data_bytes = data_bytes.min(DATA_BYTES_MAX) as u32;
@@ -205,20 +109,6 @@ fn write_samples(out: &mut impl Write, samples: &[i16]) -> Result<()> {
     Ok(())
 }
 
-/// Reads until the buffer is full or the input ends.
-fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
-    let mut done = 0;
-    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match input.read(rest) {
-            Ok(0) => break,
-            Ok(got) => done += got,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
-}
-
 /// Bytes before the samples.
 pub const HEADER_BYTES: u64 = 44;
 /// Bytes of samples a WAV file can hold: its sizes have 32 bits. 149 h of one party; the last whole frame of
@@ -229,8 +119,6 @@ const CHUNK_SAMPLES: usize = 4096;
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
-
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -248,13 +136,6 @@ mod tests {
         let mut writer = MonoWriter::new(Cursor::new(Vec::new())).unwrap();
         writer.append(0, samples).unwrap();
         writer.into_inner().into_inner()
-    }
-
-    fn part(samples: &[i16], offset: u64) -> Part<Cursor<Vec<u8>>> {
-        Part {
-            reader: MonoReader::new(Cursor::new(mono(samples))).unwrap().unwrap(),
-            offset,
-        }
     }
 
     #[test]
@@ -284,80 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_tail_is_read_and_half_a_sample_dropped() {
+    fn what_the_sizes_do_not_count_is_not_read() {
         let mut bytes = mono(&[1, 2, 3]);
         // A crash after the samples and before the sizes, in the middle of a sample.
         bytes.extend([4, 0, 5]);
-        let (_, by_sizes) = samples_of(&bytes);
-        assert_eq!(by_sizes, [1, 2, 3]);
-        let mut reader = MonoReader::new(Cursor::new(bytes)).unwrap().unwrap();
-        let mut samples = [0; 10];
-        assert_eq!(reader.read(&mut samples).unwrap(), 4);
-        assert_eq!(samples[..4], [1, 2, 3, 4]);
-        assert_eq!(reader.read(&mut samples).unwrap(), 0);
-    }
-
-    #[test]
-    fn foreign_files_are_not_ours() {
-        for bytes in [Vec::new(), b"RIFF".to_vec(), vec![0; 100], header(2, 0).to_vec()] {
-            assert!(MonoReader::new(Cursor::new(bytes)).unwrap().is_none());
-        }
-    }
-
-    #[test]
-    fn parties_are_joined_where_they_began() {
-        let long: Vec<i16> = (0..9000).map(|n| n as i16).collect();
-        let mut parts = [
-            part(&long, 0),
-            part(&[7; 10], 5000),
-            part(&[8; 3], 20_000),
-            part(&[], 0),
-        ];
-        let mut out = Cursor::new(Vec::new());
-        assert_eq!(join(&mut parts, &mut out).unwrap(), 20_003);
-        let (channels, samples) = samples_of(&out.into_inner());
-        assert_eq!(channels, 4);
-        let channel = |c: usize| -> Vec<i16> { samples.iter().skip(c).step_by(4).copied().collect() };
-        assert_eq!(channel(0)[..9000], long);
-        assert!(channel(0)[9000..].iter().all(|s| *s == 0));
-        let second = channel(1);
-        assert_eq!(
-            (second[4999], second[5000], second[5009], second[5010]),
-            (0, 7, 7, 0)
-        );
-        assert_eq!(channel(2)[19_999..], [0, 8, 8, 8]);
-        assert!(channel(3).iter().all(|s| *s == 0));
-    }
-
-    #[test]
-    fn nothing_joins_to_an_empty_file() {
-        let mut out = Cursor::new(Vec::new());
-        assert_eq!(join::<Cursor<Vec<u8>>, _>(&mut [], &mut out).unwrap(), 0);
-        assert_eq!(samples_of(&out.into_inner()), (1, Vec::new()));
+        assert_eq!(samples_of(&bytes), (1, vec![1, 2, 3]));
     }
 
     #[test]
     fn sizes_beyond_thirty_two_bits_are_cut() {
         assert_eq!(header(1, u64::MAX)[40..], (DATA_BYTES_MAX as u32).to_le_bytes());
-    }
-
-    proptest! {
-        #[test]
-        fn joining_keeps_every_sample(
-            parties in proptest::collection::vec(
-                (0u64..9000, proptest::collection::vec(1i16..i16::MAX, 0..9000)), 1..4),
-        ) {
-            let mut parts: Vec<_> = parties.iter().map(|(offset, samples)| part(samples, *offset)).collect();
-            let mut out = Cursor::new(Vec::new());
-            join(&mut parts, &mut out).unwrap();
-            let (channels, woven) = samples_of(&out.into_inner());
-            for (n, (offset, samples)) in parties.iter().enumerate() {
-                let channel: Vec<i16> =
-                    woven.iter().skip(n).step_by(usize::from(channels)).copied().collect();
-                let start = (*offset as usize).min(channel.len());
-                prop_assert!(channel[..start].iter().all(|s| *s == 0));
-                prop_assert_eq!(&channel[start..(start + samples.len()).min(channel.len())], &samples[..]);
-            }
-        }
     }
 }

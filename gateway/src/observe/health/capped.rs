@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
+use crate::shell::clock;
+
 /// HTTP connections at once; further ones wait in the kernel's backlog.
 pub(super) const CONNECTIONS_MAX: usize = 64;
 /// Longest life of a connection, so that a client that says nothing cannot keep its place.
@@ -46,7 +48,7 @@ impl Listener for Capped {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
-                    let over = Box::pin(tokio::time::sleep(CONNECTION_LIFE));
+                    let over = Box::pin(clock::after(CONNECTION_LIFE));
                     return (
                         Connection {
                             stream,
@@ -58,7 +60,7 @@ impl Listener for Capped {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "HTTP connection not accepted");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    clock::after(ACCEPT_RETRY).await;
                 }
             }
         }

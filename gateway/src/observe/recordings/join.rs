@@ -8,12 +8,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use media::frame::RATE_HZ;
+use media::recorder::wav::{DATA_BYTES_MAX, HEADER_BYTES, header};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{Manifest, State, StoredFile};
 use super::path;
 use super::recording::make_dirs;
-use super::wav::{self, DATA_BYTES_MAX, HEADER_BYTES, RATE_HZ};
+use super::wav;
 
 /// Frames joined at a time: one second.
 const CHUNK_FRAMES: u64 = RATE_HZ as u64;
@@ -123,7 +125,7 @@ impl Job {
         }
         let mut out = wav::create_new(part)?;
         let mut hash = Sha256::new();
-        let header = wav::header(channel_count, data_bytes as u32);
+        let header = header(channel_count, data_bytes);
         out.write_all(&header)?;
         hash.update(header);
         let mut mono = Vec::new();
@@ -139,7 +141,7 @@ impl Job {
                     continue;
                 }
                 mono.resize((to - from) as usize * 2, 0);
-                file.read_exact_at(&mut mono, HEADER_BYTES as u64 + (from - piece.offset) * 2)?;
+                file.read_exact_at(&mut mono, HEADER_BYTES + (from - piece.offset) * 2)?;
                 let frames_of_piece = frame_bytes
                     .chunks_exact_mut(channels * 2)
                     .skip((from - begin) as usize);

@@ -103,7 +103,7 @@ impl Manifest {
             started_us,
             started: crate::utc::rfc3339(started_us),
             state: State::Open,
-            rate_hz: wav::RATE_HZ,
+            rate_hz: media::frame::RATE_HZ,
             tracks: Vec::new(),
             pauses: Vec::new(),
             stored: None,

@@ -7,14 +7,14 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use media::recorder::wav::MonoWriter;
+use media::recorder::wav::{DATA_BYTES_MAX, MonoWriter};
 use media::recorder::{Block, TrackKey};
 
 use super::SAMPLES_PER_TICK;
 use super::join::{Job, Piece};
 use super::manifest::{Manifest, Pause, State, TrackEntry};
 use super::path;
-use super::wav::{DATA_BYTES_MAX, create_new};
+use super::wav::create_new;
 
 /// Most tracks of one recording: a leg that leaves and joins again begins a new one.
 pub const TRACKS_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! WAV files on disk: safely made, repaired after a crash, and the header of joined ones.
+//! WAV files on disk: safely made, and repaired after a crash.
 //!
 //! The parties' files grow by [`media::recorder::wav::MonoWriter`]. Knows nothing of calls or recordings.
 
@@ -7,41 +7,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use media::recorder::wav::{DATA_BYTES_MAX, HEADER_BYTES, header};
 use nix::fcntl::OFlag;
-
-/// Bytes before the first sample: RIFF, fmt and data chunk headers.
-pub const HEADER_BYTES: usize = 44;
-
-/// Samples a second of everything recorded: the clock of G.711.
-pub const RATE_HZ: u32 = 8_000;
-
-/// Longest data chunk: the RIFF length has 32 bits and counts 36 bytes of header too.
-pub const DATA_BYTES_MAX: u64 = (u32::MAX - 36) as u64 & !1;
-
-/// The 44 bytes before `data_bytes` of interleaved 16-bit samples.
-pub fn header(channels: u16, data_bytes: u32) -> [u8; HEADER_BYTES] {
-    let frame_bytes = channels.saturating_mul(2);
-    let mut bytes = [0; HEADER_BYTES];
-    let fields: [&[u8]; 13] = [
-        b"RIFF",
-        &data_bytes.saturating_add(36).to_le_bytes(),
-        b"WAVE",
-        b"fmt ",
-        &16u32.to_le_bytes(),
-        &1u16.to_le_bytes(),
-        &channels.to_le_bytes(),
-        &RATE_HZ.to_le_bytes(),
-        &(RATE_HZ * u32::from(frame_bytes)).to_le_bytes(),
-        &frame_bytes.to_le_bytes(),
-        &16u16.to_le_bytes(),
-        b"data",
-        &data_bytes.to_le_bytes(),
-    ];
-    for (to, from) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
-        *to = *from;
-    }
-    bytes
-}
 
 /// Makes a file that did not exist, readable by its owner only, and never through a symbolic link.
 pub fn create_new(path: &Path) -> io::Result<File> {
@@ -64,11 +31,11 @@ pub fn repair(path: &Path) -> io::Result<u64> {
     let data_bytes = file
         .metadata()?
         .len()
-        .saturating_sub(HEADER_BYTES as u64)
+        .saturating_sub(HEADER_BYTES)
         .min(DATA_BYTES_MAX)
         & !1;
-    file.write_all_at(&header(1, data_bytes as u32), 0)?;
-    file.set_len(HEADER_BYTES as u64 + data_bytes)?;
+    file.write_all_at(&header(1, data_bytes), 0)?;
+    file.set_len(HEADER_BYTES + data_bytes)?;
     file.sync_all()?;
     Ok(data_bytes / 2)
 }
@@ -85,7 +52,10 @@ mod tests {
         let length = |at: usize| u32::from_le_bytes(reader[at..at + 4].try_into().unwrap()) as usize;
         let (riff, data) = (length(4), length(40));
         assert_eq!((&reader[..4], riff), (&b"RIFF"[..], data + 36));
-        assert!(HEADER_BYTES + data <= reader.len(), "declares more than is there");
+        assert!(
+            HEADER_BYTES as usize + data <= reader.len(),
+            "declares more than is there"
+        );
         let samples = reader[44..44 + data].chunks_exact(2);
         samples
             .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
@@ -100,7 +70,7 @@ mod tests {
         wav.append(0, &[1, 2, 3]).unwrap();
         // A block whose header never came, torn in the middle of a sample.
         wav.into_inner()
-            .write_all_at(&[4, 0, 5], HEADER_BYTES as u64 + 6)
+            .write_all_at(&[4, 0, 5], HEADER_BYTES + 6)
             .unwrap();
         assert_eq!(read(&path), [1, 2, 3]);
         assert_eq!(repair(&path).unwrap(), 4);
