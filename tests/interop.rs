@@ -9,6 +9,8 @@ mod audio;
 mod baresip;
 #[path = "interop/crash.rs"]
 mod crash;
+#[path = "interop/crossing.rs"]
+mod crossing;
 #[path = "interop/limits.rs"]
 mod limits;
 #[path = "interop/load.rs"]
