@@ -13,6 +13,9 @@
 //! | 48 to 50, 70 to 73: limits and counts | `limits.rs` |
 //! | 66: the record of a call | `books.rs` |
 //! | beside them: what two readers of a promise might read differently | `edges.rs` |
+//! | what is played to a bridge whose members come, go and are held | `playing.rs` |
+//! | what a client asks and is told, to the letter | `protocol.rs` |
+//! | how calls and forks pass from leg to leg | `passing.rs` |
 //! | every button as its commands | `buttons.rs` |
 //! | the same under bad weather and at every moment of a tick | `weather.rs` |
 
@@ -39,5 +42,11 @@ mod limits;
 mod numbers;
 #[path = "mission/offer.rs"]
 mod offer;
+#[path = "mission/passing.rs"]
+mod passing;
+#[path = "mission/playing.rs"]
+mod playing;
+#[path = "mission/protocol.rs"]
+mod protocol;
 #[path = "mission/weather.rs"]
 mod weather;

@@ -17,6 +17,7 @@
 //! Must not know sockets, tokio, files, or what time it is.
 
 pub mod admission;
+mod alarms;
 mod answering;
 mod attempts;
 mod audibility;
@@ -73,6 +74,7 @@ mod timers;
 mod tx;
 mod world;
 
+pub use bridging::STRAY_BRIDGES_MAX;
 pub use engine::Engine;
 pub use setup::Setup;
 pub use world::World;

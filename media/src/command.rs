@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::frame::samples_of_ms;
 use crate::recorder::TrackKey;
 use crate::sound::Sound;
 
@@ -112,6 +113,17 @@ pub enum Source {
     Silence(u32),
 }
 
+impl Source {
+    /// Its samples; `None`: it goes on until stopped.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Source::Sound(sound) => Some(sound.pcm().len() as u64),
+            Source::Tone(tone) => tone.duration_ms.map(samples_of_ms),
+            Source::Silence(ms) => Some(samples_of_ms(*ms)),
+        }
+    }
+}
+
 /// A tone of up to two frequencies with a cadence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tone {
@@ -195,6 +207,8 @@ pub enum Change {
         listener: StreamKey,
         /// Pieces in order.
         sources: Vec<Source>,
+        /// How much of them is left out at the start, milliseconds.
+        from_ms: u64,
         /// Start again after the last piece.
         repeat: bool,
         /// Loudness, dB.

@@ -9,9 +9,12 @@ pub const FRAME_MS: u32 = 20;
 /// Samples of one frame.
 pub const FRAME_SAMPLES: usize = 160;
 
+/// Samples of a millisecond.
+pub const SAMPLES_PER_MS: u64 = RATE_HZ as u64 / 1000;
+
 /// Samples of a span given in milliseconds.
 pub const fn samples_of_ms(ms: u32) -> u64 {
-    ms as u64 * RATE_HZ as u64 / 1000
+    ms as u64 * SAMPLES_PER_MS
 }
 
 /// Milliseconds of a number of samples, rounded down.

@@ -5,7 +5,7 @@
 
 use crate::codec::Codec;
 use crate::command::Source;
-use crate::frame::{FRAME_SAMPLES, ms_of_samples, samples_of_ms};
+use crate::frame::{FRAME_SAMPLES, SAMPLES_PER_MS, ms_of_samples, samples_of_ms};
 use crate::gain::Gain;
 use crate::tone;
 
@@ -50,6 +50,30 @@ impl Player {
             offset: 0,
             position: 0,
         }
+    }
+
+    /// Goes on to `ms` after its start without a sound, as if that had been heard.
+    pub fn skip(&mut self, ms: u64) {
+        let mut left = ms.saturating_mul(SAMPLES_PER_MS);
+        self.position += left;
+        if let Some(round) = self.length().filter(|round| self.repeats && *round > 0) {
+            left %= round;
+        }
+        while let Some(source) = self.sources.get(self.piece) {
+            match source.length() {
+                Some(length) if length <= left => {
+                    left -= length;
+                    self.piece += 1;
+                }
+                Some(_) | None => break,
+            }
+        }
+        self.offset = left;
+    }
+
+    /// Samples of one round; `None`: it never ends by itself.
+    fn length(&self) -> Option<u64> {
+        self.sources.iter().map(Source::length).sum()
     }
 
     /// Stops the play's clock, or lets it go on.
@@ -262,6 +286,26 @@ mod tests {
         player.set_paused(false);
         player.next(None, &mut frame);
         assert_eq!(frame[0], 160);
+    }
+
+    #[test]
+    fn what_is_skipped_counts_as_heard() {
+        let sources = || vec![sound(0..320), Source::Silence(20), sound(320..640)];
+        let mut player = Player::new(sources(), false, 0.0);
+        player.skip(70);
+        assert_eq!(player.position_ms(), 70);
+        assert_eq!(play_all(&mut player)[..2], [400, 401]);
+        let mut beyond = Player::new(sources(), false, 0.0);
+        beyond.skip(101);
+        assert_eq!(play_all(&mut beyond), []);
+        let mut rounds = Player::new(sources(), true, 0.0);
+        rounds.skip(100 * 7 + 10);
+        let mut frame = [0; FRAME_SAMPLES];
+        rounds.next(None, &mut frame);
+        assert_eq!(frame[..2], [80, 81]);
+        let mut endless = Player::new(vec![tone(None)], false, 0.0);
+        endless.skip(1_000_000);
+        assert_eq!(endless.next(None, &mut frame), Played::Pcm);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use bytes::Bytes;
 pub use command::{Command, Credentials, ExtraHeader, Flow, OutgoingInvite, SessionKey, Transport};
 pub use config::{EndpointConfig, Limits, Listener};
 pub use event::{Event, IncomingInvite, Output, Unanswered};
+pub use gate::HOP_HEADER;
 
 use crate::message::{self, GuardError, Message};
 use crate::network::Network;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway::engine::io::Input;
+use gateway::engine::io::{Input, Prompts};
 use house::sim::{PartyEvent, Town, Weather};
 use house::tone;
 use media::sound::Sound;
@@ -68,7 +68,10 @@ fn row_37_five_hundred_prompts_are_there_to_be_played() {
             tone_of(500.0 + 50.0 * f64::from(number % 50)),
         )
     });
-    town.input(Input::Prompts(prompts.collect()));
+    town.input(Input::Prompts(Prompts {
+        sounds: prompts.collect(),
+        ..Prompts::default()
+    }));
     let list = town.ask(router, "prompt.list", json!({}))["prompts"].clone();
     assert_eq!(list.as_array().unwrap().len(), 500);
     assert!(

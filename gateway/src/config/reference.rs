@@ -13,8 +13,8 @@ list as JSON Schema: `media-gateway schema --config`.
 
 - Unknown keys are errors. So are keys and values of the design that this version does not have yet: they are
   refused by name, never ignored.
-- An error names file, line and key (`gateway.toml:12: trunk[0].calls: must be 1 to 100000, is 0`); all errors of
-  a file are shown at once; the exit code is 2. `media-gateway check --config FILE` checks without starting.
+- An error names file, line and key (`gateway.toml:12: trunk[0].calls: must be 1 to 100000, is 0`); errors of form
+  are shown together, then those of meaning; the exit code is 2. `media-gateway check --config FILE` checks without starting.
 - Relative paths are taken from the folder of the file; without a file, from the working directory.
 - Without a file `serve` runs with the defaults below, HTTP on 127.0.0.1:8080, and one trunk named `local` that takes
   calls from and dials to 127.0.0.0/8 and the host's own addresses.

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use media::Change;
 use sip::endpoint::Command;
-use sip::sdp;
+use sip::sdp::{self, LocalMedia};
 
 use super::ending::{End, end_leg};
 use super::keys::LegKey;
@@ -163,7 +163,7 @@ pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
     let leg = tx.world.legs.get_mut(&key)?;
     let trunk = tx.setup.trunk(leg.trunk)?;
     let port = leg.media.local?.port();
-    let version = leg.media.sdp_version + 1;
+    let version = leg.media.sdp_version;
     let mut ours = media_plan::local_media(trunk, port, leg.media.sdp_id, version, held);
     if let Some(negotiated) = &leg.media.plan.agreed {
         ours.side_lines = negotiated.side_lines.clone();
@@ -172,9 +172,22 @@ pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
     if let Some(codecs) = &leg.codecs {
         media_plan::limited(&mut ours, codecs);
     }
-    leg.media.sdp_version = version;
-    leg.media.offered = Some(ours.clone());
-    Some(sdp::offer(&ours))
+    let body = next_version(leg, &mut ours, sdp::offer);
+    leg.media.offered = Some(ours);
+    Some(body)
+}
+
+/// Writes our side; its version rises where it differs from what was sent last (RFC 3264 §8).
+fn next_version(leg: &mut Leg, ours: &mut LocalMedia, write: impl Fn(&LocalMedia) -> Bytes) -> Bytes {
+    let same = write(ours);
+    if leg.media.sent.as_ref() == Some(&same) {
+        return same;
+    }
+    ours.version += 1;
+    let body = write(ours);
+    leg.media.sdp_version = ours.version;
+    leg.media.sent = Some(body.clone());
+    body
 }
 
 fn unanswered<'a>(tx: &'a Tx, key: LegKey) -> Result<&'a Leg, Failure> {
@@ -255,14 +268,16 @@ pub fn answer_to(tx: &mut Tx, key: LegKey, offer: &[u8]) -> Result<Bytes, Failur
         return Err(Failure::internal("no port for the answer"));
     };
     let held = leg.hold.as_ref().is_some_and(|hold| hold.signalled);
-    let version = leg.media.sdp_version + 1;
-    let ours = media_plan::local_media(trunk, local.port(), leg.media.sdp_id, version, held);
-    let (body, negotiated) = sdp::answer(offer, &ours).map_err(|_| Failure::codec_mismatch())?;
+    let version = leg.media.sdp_version;
+    let mut ours = media_plan::local_media(trunk, local.port(), leg.media.sdp_id, version, held);
+    let (first, negotiated) = sdp::answer(offer, &ours).map_err(|_| Failure::codec_mismatch())?;
     if !media_plan::is_allowed(trunk, &negotiated) {
         return Err(Failure::codec_mismatch());
     }
     let leg = tx.leg_mut(key)?;
-    leg.media.sdp_version = version;
+    let body = next_version(leg, &mut ours, |ours| {
+        sdp::answer(offer, ours).map_or_else(|_| first.clone(), |(body, _)| body)
+    });
     leg.media.offered = Some(ours);
     configure(tx, key, negotiated, true);
     Ok(body)

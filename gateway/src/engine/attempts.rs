@@ -6,6 +6,7 @@
 use sip::endpoint::{Command, Flow, OutgoingInvite, SessionKey, Unanswered};
 use sip::message::Response;
 
+use super::alarms::AlarmKind;
 use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::{Addressee, Attempt, Leg, Stage};
@@ -106,8 +107,11 @@ pub fn progressed(
     let Some(leg) = tx.world.legs.get_mut(&key) else {
         return;
     };
-    if !matches!(leg.stage, Stage::Trying | Stage::Ringing) || response.status.code() == 199 {
+    if !matches!(leg.stage, Stage::Trying | Stage::Ringing) {
         return;
+    }
+    if response.status.code() == 199 {
+        return early_dialog_ended(tx, key, &remote_tag);
     }
     let first = leg.stage == Stage::Trying;
     leg.stage = Stage::Ringing;
@@ -125,6 +129,16 @@ pub fn progressed(
                 sip: response.status.code(),
             }),
         );
+    }
+}
+
+/// RFC 6228: this fork is given up. Where it was the one that is heard, the ring tone is heard again.
+fn early_dialog_ended(tx: &mut Tx, key: LegKey, remote_tag: &str) {
+    let Some(out) = tx.world.legs.get_mut(&key).and_then(Leg::outbound_mut) else {
+        return;
+    };
+    if out.early_tag.as_deref() == Some(remote_tag) {
+        out.early_tag = None;
     }
 }
 
@@ -148,7 +162,6 @@ pub fn answered(tx: &mut Tx, key: LegKey, remote_tag: &str, response: &Response,
     if leg.is_ended() {
         return;
     }
-    let session = leg.session;
     if let Some(attempt) = leg.attempts.last_mut() {
         attempt.status = Some(response.status.code());
     }
@@ -158,13 +171,9 @@ pub fn answered(tx: &mut Tx, key: LegKey, remote_tag: &str, response: &Response,
         None => early.as_deref() == Some(remote_tag) && again_as_answered(tx, key),
     };
     if !usable {
-        tx.sip(Command::Bye {
-            session,
-            headers: Vec::new(),
-        });
+        // The session is up by now, so this goes out as a BYE.
         let end = End {
             sip: Some(488),
-            tell_peer: false,
             ..End::ours(EndedBy::Fault, EndReason::Failed)
         };
         return end_leg(tx, key, end);
@@ -225,9 +234,15 @@ pub fn refused(tx: &mut Tx, key: LegKey, response: &Response) {
         (attempt.status, attempt.q850) = (Some(status), Some(q850));
     }
     let rang = leg.stage == Stage::Ringing;
+    let trunk = leg.trunk;
+    if matches!(status, 401 | 407)
+        && let Some(trunk) = tx.setup.trunk(trunk)
+    {
+        tx.out.alarms.push((AlarmKind::AuthFailed, trunk.name.clone()));
+    }
     let routes_on = tx
         .setup
-        .trunk(leg.trunk)
+        .trunk(trunk)
         .is_some_and(|trunk| trunk.route_on.contains(&status));
     if meaning.may_route_on && routes_on && !rang && try_next(tx, key) {
         return;

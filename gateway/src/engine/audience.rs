@@ -12,6 +12,10 @@ use crate::control::protocol::{EventClass, Filter, Id, Name};
 
 /// Journal lines handed to a catching-up client at once.
 pub const BACKLOG_LINES: usize = 256;
+/// Bytes of such lines at once: well below what may wait for one client, however long its lines are.
+pub const BACKLOG_BYTES: usize = 1024 * 1024;
+/// Filters that one connection may have taken out of its subscription. Ours.
+pub const UNWANTED_MAX: usize = 32;
 /// A subscriber hears something, if only a `tick`, at least this often.
 pub const TICK_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -22,12 +26,31 @@ pub struct Client {
     pub app: Option<Name>,
     /// Set by `hello` or `subscribe`.
     pub filter: Option<Wanted>,
+    /// Set by `unsubscribe`: what of it is not wanted after all.
+    pub unwanted: Vec<Wanted>,
     /// Where it stands.
     pub feed: Feed,
     /// How often it wants measurements.
     pub stats_every: Option<Duration>,
     /// When it gets the next ones.
     pub stats_at: Option<Instant>,
+}
+
+impl Client {
+    /// Whether it is to hear of this event.
+    pub fn takes(&self, facts: &Facts) -> bool {
+        self.filter.as_ref().is_some_and(|wanted| wanted.takes(facts))
+            && !self.unwanted.iter().any(|unwanted| unwanted.takes(facts))
+    }
+
+    /// Whether measurements of this leg are for it.
+    pub fn measures(&self, call: &Id, leg: &Id) -> bool {
+        let names = |wanted: &Wanted| {
+            wanted.legs.as_ref().is_none_or(|legs| legs.contains(leg))
+                && wanted.calls.as_ref().is_none_or(|calls| calls.contains(call))
+        };
+        self.filter.as_ref().is_none_or(names)
+    }
 }
 
 /// Where a client stands in the stream of events.
@@ -90,6 +113,15 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// Whether it names measurements and nothing else.
+    pub fn is_stats_alone(&self) -> bool {
+        self.classes
+            .as_ref()
+            .is_some_and(|classes| classes.len() == 1 && classes.contains(&EventClass::Stats))
+    }
+}
+
 fn is_type(wanted: &str, kind: &str) -> bool {
     match wanted.strip_suffix('*') {
         Some(prefix) => kind.starts_with(prefix),
@@ -144,13 +176,8 @@ impl Audience {
             .clients
             .iter()
             .filter(|(_, client)| client.feed == Feed::Live);
-        live.filter(|(_, client)| {
-            client
-                .filter
-                .as_ref()
-                .is_some_and(|wanted| wanted.takes(&entry.facts))
-        })
-        .map(|(conn, _)| *conn)
+        live.filter(|(_, client)| client.takes(&entry.facts))
+            .map(|(conn, _)| *conn)
     }
 
     /// How many connections there are.

@@ -21,8 +21,10 @@ pub struct Bridge {
     pub key: BridgeKey,
     /// Its id towards clients.
     pub id: Id,
-    /// The call it ends with.
-    pub call: CallKey,
+    /// The call whose record tells of it; none until the first leg comes.
+    pub call: Option<CallKey>,
+    /// When it was made.
+    pub created: Now,
     /// The app that made it.
     pub app: Name,
     /// Members in the order they joined.

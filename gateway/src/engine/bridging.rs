@@ -12,6 +12,10 @@ use crate::control::protocol::{
     BridgeRole, DestroyThen, EndReason, EndedBy, ErrorKind, Event, Failure, Id, MatrixPair, Nothing,
 };
 
+/// Bridges that no leg has joined yet and that belong to no call, so that a client cannot make them without
+/// end. Ours.
+pub const STRAY_BRIDGES_MAX: usize = 1_000;
+
 /// The bridge of that id.
 pub fn find(tx: &Tx, id: &Id) -> Result<BridgeKey, Failure> {
     match tx.named(id) {
@@ -25,15 +29,23 @@ pub fn find(tx: &Tx, id: &Id) -> Result<BridgeKey, Failure> {
 pub fn create(
     tx: &mut Tx,
     params: &BridgeCreate,
-    call: CallKey,
+    call: Option<CallKey>,
     legs: &[LegKey],
 ) -> Result<(BridgeKey, Id), Failure> {
+    let is_stray = |row: &Bridge| row.call.is_none();
+    let strays = tx.world.bridges.iter().filter(|(_, row)| is_stray(row)).count();
+    if call.is_none() && strays >= STRAY_BRIDGES_MAX {
+        let rule = "bridges.without_call";
+        let (limit, value) = (STRAY_BRIDGES_MAX as u64, STRAY_BRIDGES_MAX as u64);
+        return Err(Failure::limit(ErrorKind::LimitLegs, rule, limit, value));
+    }
     let (number, id) = tx.name(params.id.as_ref(), "b")?;
     let key = BridgeKey(number);
     let bridge = Bridge {
         key,
         id: id.clone(),
-        call,
+        call: None,
+        created: tx.now,
         app: tx.app.clone(),
         legs: Vec::new(),
         legs_max: params.max_legs.get(),
@@ -43,22 +55,54 @@ pub fn create(
     };
     tx.world.names.insert(id.clone(), Named::Bridge(key));
     tx.world.bridges.insert(key, bridge);
-    let row = tx.call_mut(call)?;
-    row.bridges.push(key);
-    let created = tx.now;
-    let row = tx.call_mut(call)?;
-    row.bridge_log.push(PastBridge {
-        id: id.clone(),
-        created,
-        destroyed: None,
-        legs: Vec::new(),
-    });
+    if let Some(call) = call {
+        belong_to(tx, key, call)?;
+    }
     let (mode, max_legs) = (BridgeMode::Relay, params.max_legs.get());
     tx.tell_bridge(key, None, Event::BridgeCreated(BridgeCreated { mode, max_legs }));
     for leg in legs {
         add(tx, key, *leg)?;
     }
     Ok((key, id))
+}
+
+/// From here on the record of this call tells of the bridge, and the bridge ends with it.
+fn belong_to(tx: &mut Tx, bridge: BridgeKey, call: CallKey) -> Result<(), Failure> {
+    let row = tx.bridge_mut(bridge)?;
+    row.call = Some(call);
+    let (id, created, members) = (row.id.clone(), row.created, row.legs.clone());
+    let legs = members
+        .iter()
+        .filter_map(|leg| tx.world.legs.get(leg))
+        .map(|leg| leg.id.clone())
+        .collect();
+    let row = tx.call_mut(call)?;
+    row.bridges.push(bridge);
+    row.bridge_log.push(PastBridge {
+        id,
+        created,
+        destroyed: None,
+        legs,
+    });
+    Ok(())
+}
+
+/// A call has no leg left: its empty bridges fall, the others go on as those of a call that is in them.
+pub fn call_ended(tx: &mut Tx, bridges: &[BridgeKey]) {
+    for bridge in bridges {
+        let members = tx.world.bridges.get(bridge).map(|row| row.legs.clone());
+        let heir = members
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|leg| tx.world.legs.get(leg))
+            .map(|leg| leg.call)
+            .next();
+        match heir {
+            // The heir is alive, or it would have no leg in the bridge.
+            Some(heir) => drop(belong_to(tx, *bridge, heir)),
+            None => fall(tx, *bridge, BridgeLeftWhy::Destroyed),
+        }
+    }
 }
 
 /// `bridge.add`: a member of the same bridge is left as it is, one of another must be moved.
@@ -96,7 +140,12 @@ fn has_room(tx: &Tx, bridge: BridgeKey) -> Result<(), Failure> {
 }
 
 fn join(tx: &mut Tx, bridge: BridgeKey, leg: LegKey) -> Result<(), Failure> {
-    tx.leg_mut(leg)?.bridge = Some(bridge);
+    let row = tx.leg_mut(leg)?;
+    row.bridge = Some(bridge);
+    let call = row.call;
+    if tx.bridge_mut(bridge)?.call.is_none() {
+        belong_to(tx, bridge, call)?;
+    }
     tx.bridge_mut(bridge)?.legs.push(leg);
     let id = tx.leg(leg)?.id.clone();
     log(tx, bridge, |past| {
@@ -117,7 +166,7 @@ fn log(tx: &mut Tx, bridge: BridgeKey, change: impl FnOnce(&mut PastBridge)) {
     else {
         return;
     };
-    let Some(call) = tx.world.calls.get_mut(&call) else {
+    let Some(call) = call.and_then(|call| tx.world.calls.get_mut(&call)) else {
         return;
     };
     if let Some(past) = call.bridge_log.iter_mut().find(|past| past.id == id) {
@@ -156,7 +205,7 @@ pub fn leave(tx: &mut Tx, bridge: BridgeKey, leg: LegKey, why: BridgeLeftWhy) {
     if let Some(row) = tx.world.bridges.get_mut(&bridge) {
         row.remove(leg);
     }
-    playing::left_bridge(tx, bridge, leg);
+    playing::left_bridge(tx, bridge, why);
     tx.tell_bridge(bridge, Some(leg), Event::BridgeLeft(BridgeLeft { why }));
 }
 
@@ -192,7 +241,7 @@ pub fn replace(tx: &mut Tx, old: LegKey, new: LegKey) -> Result<(), Failure> {
     tx.bridge_mut(bridge)?.replace(old, new);
     tx.leg_mut(old)?.bridge = None;
     tx.leg_mut(new)?.bridge = Some(bridge);
-    playing::left_bridge(tx, bridge, old);
+    playing::follow_members(tx, bridge);
     tx.tell_bridge(
         bridge,
         Some(old),
@@ -261,12 +310,16 @@ pub fn fall(tx: &mut Tx, bridge: BridgeKey, why: BridgeLeftWhy) {
     for leg in members {
         leave(tx, bridge, leg, why);
     }
-    taping::bridge_fell(tx, bridge);
     tx.tell_bridge(bridge, None, Event::BridgeDestroyed(Nothing {}));
+    taping::bridge_fell(tx, bridge);
     let now = tx.now;
     log(tx, bridge, |past| past.destroyed = Some(now));
-    tx.world.bridges.remove(bridge);
-    if let Some(call) = tx.world.calls.get_mut(&call) {
-        call.bridges.retain(|other| *other != bridge);
+    let Some(row) = tx.world.bridges.remove(bridge) else {
+        return;
+    };
+    match call.and_then(|call| tx.world.calls.get_mut(&call)) {
+        Some(call) => call.bridges.retain(|other| *other != bridge),
+        // No record will free its name.
+        None => drop(tx.world.names.remove(row.id)),
     }
 }

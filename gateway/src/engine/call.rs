@@ -9,7 +9,7 @@ use super::bridge::PastBridge;
 use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, RecordingKey};
 use super::table::Row;
-use crate::control::protocol::{Direction, Id, Name, Party};
+use crate::control::protocol::{Cause, Direction, Id, Name, Party};
 
 /// How long a call's record waits for its recordings to be stored and its streams to be closed.
 pub const RECORD_WAIT: Duration = Duration::from_secs(5);
@@ -69,6 +69,8 @@ pub enum CallStage {
     Closing {
         /// When the last leg ended.
         ended: Now,
+        /// Who ended it.
+        by: Cause,
         /// The record is written at this time at the latest.
         give_up_at: Instant,
     },

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::holding::living;
 use super::keys::{LegKey, OpKey};
-use super::op::{Collect, Work};
-use super::playing::{self, Manner};
+use super::op::{Audience, Collect, Manner, Work};
+use super::playing;
 use super::tx::Tx;
 use crate::control::protocol::{
     CollectEnded, CollectEndedWhy, CollectStart, Event, Failure, Id, OpOutcome, PlayEndedWhy,
@@ -45,7 +45,7 @@ pub fn start(tx: &mut Tx, key: LegKey, params: &CollectStart) -> Result<Id, Fail
             prompt_of: Some(op),
             ..Manner::default()
         };
-        let (prompt, _) = playing::begin(tx, &[key], sources, manner)?;
+        let (prompt, _) = playing::begin(tx, Audience::Leg(key), sources, manner)?;
         change(tx, op, |collect| {
             collect.prompt = Some(prompt);
             collect.until = None;
@@ -120,7 +120,7 @@ pub fn end(tx: &mut Tx, op: OpKey, why: CollectEndedWhy) {
     };
     playing::end_op(tx, op, outcome);
     if let Some(prompt) = prompt {
-        playing::end_play(tx, prompt, PlayEndedWhy::Stopped, None);
+        playing::end_play(tx, prompt, PlayEndedWhy::Stopped);
     }
 }
 

@@ -7,6 +7,7 @@ use sip::endpoint::ExtraHeader;
 use super::ending::{End, end_leg};
 use super::gates::Scope;
 use super::keys::{CallKey, LegKey, Named};
+use super::op::{Audience, Manner};
 use super::recording::Target;
 use super::taping::{self, Spec};
 use super::tx::Tx;
@@ -240,12 +241,12 @@ fn leg_progress(tx: &mut Tx, params: &LegProgress) -> Result<ResultBody, Failure
         return Ok(ResultBody::of(&LegProgressResult { op: None }));
     };
     let sources = playing::sources(tx, &play.sources, "params.play.sources")?;
-    let manner = playing::Manner {
+    let manner = Manner {
         repeat: play.repeat,
         gain_db: play.gain_db.0,
-        ..playing::Manner::default()
+        ..Manner::default()
     };
-    let (_, op) = playing::begin(tx, &[key], sources, manner)?;
+    let (_, op) = playing::begin(tx, Audience::Leg(key), sources, manner)?;
     Ok(ResultBody::of(&LegProgressResult { op: Some(op) }))
 }
 
@@ -293,7 +294,6 @@ fn leg_hangup(tx: &mut Tx, params: &LegHangup) -> Result<ResultBody, Failure> {
 
 fn leg_set(tx: &mut Tx, params: &LegSet) -> Result<(), Failure> {
     let key = leg(tx, &params.leg)?;
-    let now = tx.now.mono;
     let row = holding::living(tx, key)?;
     if let Some(gain) = params.gain_rx_db {
         row.gain_rx_db = gain.0;
@@ -302,7 +302,7 @@ fn leg_set(tx: &mut Tx, params: &LegSet) -> Result<(), Failure> {
         row.gain_tx_db = gain.0;
     }
     if let Some(max) = params.max_duration_ms {
-        row.max_duration_at = Some(now + std::time::Duration::from_millis(max.get().into()));
+        row.max_duration = Some(std::time::Duration::from_millis(max.get().into()));
     }
     if let Some(lost) = params.on_controller_lost {
         row.on_controller_lost = Some(lost);
@@ -326,24 +326,24 @@ fn bridge_create(tx: &mut Tx, params: &BridgeCreate) -> Result<ResultBody, Failu
         .map(|id| leg(tx, id))
         .collect::<Result<Vec<_>, _>>()?;
     let owner = match (&params.call, legs.first()) {
-        (Some(id), _) => call(tx, id)?,
-        (None, Some(first)) => tx.leg(*first)?.call,
-        (None, None) => {
-            return Err(Failure::invalid_params(
-                "params.call",
-                "is needed where `legs` is empty",
-            ));
-        }
+        (Some(id), _) => Some(call(tx, id)?),
+        (None, Some(first)) => Some(tx.leg(*first)?.call),
+        (None, None) => None,
     };
-    if tx.call_mut(owner)?.is_closing() {
-        return Err(Failure::already_ended(
-            "call",
-            tx.call_mut(owner)?.id.clone().as_str(),
-        ));
+    if let Some(row) = owner.map(|owner| tx.call_mut(owner)).transpose()?
+        && row.is_closing()
+    {
+        return Err(Failure::already_ended("call", row.id.as_str()));
     }
     let (key, bridge) = bridging::create(tx, params, owner, &legs)?;
     let mut recording = None;
     if params.record {
+        let owner = owner.ok_or_else(|| {
+            Failure::invalid_params(
+                "params.record",
+                "needs `call` or `legs`: whose record tells of it",
+            )
+        })?;
         let (_, id) = taping::begin(tx, None, Target::Bridge(key), owner, &bridge, Spec::default())?;
         recording = Some(id);
     }

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::alarms;
 use super::engine::Engine;
 use super::io::{ConnKey, Now, Output};
 use super::replay::Known;
@@ -42,8 +43,9 @@ pub fn handle(
         Ok(Answer::Written | Answer::Later) => {}
         Err(failure) => refuse(engine, conn, &id, &failure),
     }
-    // A resumed client gets what it missed after its reply.
+    // A resumed client gets what it missed after its reply, and so do those whom an alarm is for.
     sessions::feed_backlog(engine, conn);
+    alarms::tell(engine, now);
 }
 
 /// Writes a successful reply.
@@ -96,7 +98,7 @@ fn dispatch(
     let app = sessions::app_of(engine, conn).ok_or_else(|| Failure::invalid_state("say hello first"))?;
     match request {
         Request::Subscribe(params) => at(sessions::subscribe(engine, conn, params, now)),
-        Request::Unsubscribe(_) => at(sessions::unsubscribe(engine, conn)),
+        Request::Unsubscribe(params) => at(sessions::unsubscribe(engine, conn, params)?),
         Request::LegStats(params) => engine
             .ask_stats(conn, id, &params.leg, now)
             .map(|()| Answer::Later),

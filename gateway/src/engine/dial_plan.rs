@@ -10,10 +10,10 @@ use super::admission::Way;
 use super::gates::Scope;
 use super::identity::Shown;
 use super::leg::Addressee;
-use super::number_policy::{Decision, Presentation, Target, TrunkNumbers, classify_target};
+use super::number_policy::{Decision, Presentation, Step, Target, TrunkNumbers, classify_target};
 use super::tx::Tx;
 use crate::config::{NumberOut, Transport, Trunk};
-use crate::control::protocol::{ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
+use crate::control::protocol::{self, ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
 
 /// SIP's port where a URI names none (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5060;
@@ -30,6 +30,8 @@ pub struct Plan {
     pub to_party: Party,
     /// Who is shown as caller.
     pub shown: Shown,
+    /// What the number policy says.
+    pub judged: PolicyDecision,
 }
 
 /// Judges a dial by number policy, caller id and route.
@@ -41,11 +43,14 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
     check_headers(trunk, params)?;
     let mut shown = shown(trunk, params);
     let target = classify_target(params.to.as_str(), numbers);
-    let target = target.map_err(|error| Failure::number_invalid(error.to_string()))?;
+    let target = target.map_err(|error| {
+        let decision = PolicyDecision::deny(Step::Text.name(), error.rule());
+        Failure::policy(ErrorKind::NumberInvalid, &decision)
+    })?;
     match target {
         Target::Number(dialled) => {
             let decision = setup.policy.check(&dialled, shown.number.as_deref(), numbers);
-            judge(trunk, &decision)?;
+            judge(&decision)?;
             shown.withheld |= decision.presentation == Some(Presentation::Withhold);
             let digits = decision
                 .dial
@@ -64,6 +69,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 to: Addressee::Number(number_text(trunk, &digits)),
                 to_party,
                 shown,
+                judged: told(&decision),
             })
         }
         Target::Name {
@@ -72,28 +78,25 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             port,
             uri,
         } => {
-            check_caller_id(trunk, numbers, &shown)?;
+            check_caller_id(numbers, &shown)?;
             let to_party = Party {
                 raw: user.clone(),
                 ..Party::default()
             };
-            let Some(host) = host else {
-                let targets = host_flows(tx, trunk)?;
-                return Ok(Plan {
-                    trunk: index,
-                    targets,
-                    to: Addressee::Number(user),
-                    to_party,
-                    shown,
-                });
+            let (targets, to) = match host {
+                Some(host) => {
+                    let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
+                    (vec![flow], Addressee::Uri(uri))
+                }
+                None => (host_flows(tx, trunk)?, Addressee::Number(user)),
             };
-            let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
             Ok(Plan {
                 trunk: index,
-                targets: vec![flow],
-                to: Addressee::Uri(uri),
+                targets,
+                to,
                 to_party,
                 shown,
+                judged: PolicyDecision::allow("route", "name"),
             })
         }
     }
@@ -127,7 +130,7 @@ fn shown(trunk: &Trunk, params: &LegDial) -> Shown {
     }
 }
 
-fn judge(trunk: &Trunk, decision: &Decision) -> Result<(), Failure> {
+fn judge(decision: &Decision) -> Result<(), Failure> {
     if decision.allow {
         return Ok(());
     }
@@ -135,12 +138,7 @@ fn judge(trunk: &Trunk, decision: &Decision) -> Result<(), Failure> {
         .iter()
         .find(|kind| kind.as_str() == decision.error_kind());
     let kind = kind.copied().unwrap_or(ErrorKind::DestinationNotAllowed);
-    let failure = Failure::policy(kind, &told(decision));
-    Err(if kind == ErrorKind::CallerIdNotAllowed {
-        failure.with("trunk", trunk.name.as_str())
-    } else {
-        failure
-    })
+    Err(Failure::policy(kind, &told(decision)))
 }
 
 /// A decision as clients see it.
@@ -154,12 +152,16 @@ pub fn told(decision: &Decision) -> PolicyDecision {
     told.e164 = decision.e164.as_ref().map(|e164| e164.as_str().to_owned());
     told.region = decision.region.clone();
     told.kind = decision.kind.map(|kind| kind.name().to_owned());
+    told.list_version = Some(decision.list_version.clone());
     told
 }
 
-fn check_caller_id(trunk: &Trunk, numbers: &TrunkNumbers, shown: &Shown) -> Result<(), Failure> {
+fn check_caller_id(numbers: &TrunkNumbers, shown: &Shown) -> Result<(), Failure> {
     match &shown.number {
-        Some(number) if !numbers.may_show(number) => Err(Failure::caller_id_not_allowed(&trunk.name)),
+        Some(number) if !numbers.may_show(number) => {
+            let decision = PolicyDecision::deny(Step::CallerId.name(), "caller_id");
+            Err(Failure::policy(ErrorKind::CallerIdNotAllowed, &decision))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -243,63 +245,85 @@ fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> 
     })
 }
 
+/// A limit that a dial would exceed.
+struct Full {
+    kind: ErrorKind,
+    rule: String,
+    limit: u64,
+    value: u64,
+}
+
+impl Full {
+    /// What the policy says of the number, turned into a refusal.
+    fn of(self, judged: &PolicyDecision) -> (ErrorKind, PolicyDecision) {
+        let decision = PolicyDecision {
+            limit: Some(self.limit),
+            value: Some(self.value),
+            e164: judged.e164.clone(),
+            region: judged.region.clone(),
+            kind: judged.kind.clone(),
+            list_version: judged.list_version.clone(),
+            ..PolicyDecision::deny("route", &self.rule)
+        };
+        (self.kind, decision)
+    }
+}
+
 /// Limits: a new call takes a place of the instance, every INVITE a token, every leg a place of its trunk.
-pub fn admit(tx: &mut Tx, index: usize, is_new_call: bool) -> Result<(), Failure> {
-    let Some(trunk) = tx.setup.trunk(index) else {
-        return Ok(());
-    };
+pub fn admit(tx: &mut Tx, plan: &Plan, is_new_call: bool) -> Result<(), Failure> {
+    if let Some(full) = full(tx, plan.trunk, is_new_call) {
+        let (kind, decision) = full.of(&plan.judged);
+        return Err(Failure::policy(kind, &decision));
+    }
+    tx.take_token(Scope::Instance);
+    tx.take_token(Scope::Trunk(plan.trunk));
+    Ok(())
+}
+
+/// The first limit that has no room for one more; takes nothing.
+fn full(tx: &mut Tx, index: usize, is_new_call: bool) -> Option<Full> {
+    let trunk = tx.setup.trunk(index)?;
     let name = &trunk.name;
+    let full = |kind, rule: String, limit: u64, value: usize| {
+        let value = value as u64;
+        Some(Full {
+            kind,
+            rule,
+            limit,
+            value,
+        })
+    };
     let calls = tx.world.guards.calls();
     if is_new_call && !tx.gates.has_room(Scope::Instance, calls) {
-        let limit = u64::from(tx.gates.calls_max(Scope::Instance));
-        return Err(Failure::limit(
-            ErrorKind::LimitCalls,
-            "instance.calls",
-            limit,
-            calls as u64,
-        ));
+        let limit = tx.gates.calls_max(Scope::Instance).into();
+        return full(ErrorKind::LimitCalls, "instance.calls".into(), limit, calls);
     }
     let legs = tx.world.guards.legs_of(index, None);
     if !tx.gates.has_room(Scope::Trunk(index), legs) {
-        let limit = u64::from(tx.gates.calls_max(Scope::Trunk(index)));
-        return Err(Failure::limit(
-            ErrorKind::LimitCalls,
-            &format!("trunk:{name}.calls"),
-            limit,
-            legs as u64,
-        ));
+        let limit = tx.gates.calls_max(Scope::Trunk(index)).into();
+        return full(ErrorKind::LimitCalls, format!("trunk:{name}.calls"), limit, legs);
     }
     let legs_out = tx.world.guards.legs_of(index, Some(Way::Out));
     if trunk.calls_out < trunk.calls && legs_out >= trunk.calls_out as usize {
         let rule = format!("trunk:{name}.calls_out");
-        return Err(Failure::limit(
-            ErrorKind::LimitCalls,
-            &rule,
-            trunk.calls_out.into(),
-            legs_out as u64,
-        ));
+        return full(ErrorKind::LimitCalls, rule, trunk.calls_out.into(), legs_out);
     }
     let ports = tx.ports_in_use();
     if ports >= tx.setup.port_pairs {
         let limit = tx.setup.port_pairs as u64;
-        return Err(Failure::limit(
-            ErrorKind::LimitPorts,
-            "media.ports",
-            limit,
-            ports as u64,
-        ));
+        return full(ErrorKind::LimitPorts, "media.ports".into(), limit, ports);
     }
     for (scope, rule) in [
         (Scope::Instance, "instance.calls_per_second".to_owned()),
         (Scope::Trunk(index), format!("trunk:{name}.calls_per_second")),
     ] {
-        if !tx.take_token(scope) {
-            let limit = u64::from(tx.gates.calls_per_second(scope));
-            let rate = tx.gates.rate(scope, tx.now.mono) as u64;
-            return Err(Failure::limit(ErrorKind::LimitCps, &rule, limit, rate));
+        if !tx.gates.has_token(scope, tx.now.mono) {
+            let limit = tx.gates.calls_per_second(scope).into();
+            let rate = tx.gates.rate(scope, tx.now.mono);
+            return full(ErrorKind::LimitCps, rule, limit, rate);
         }
     }
-    Ok(())
+    None
 }
 
 /// `policy.check`: the same code as a dial, without the dial.
@@ -330,17 +354,18 @@ pub fn policy_check(
             .map(str::to_owned),
         (None, None) => None,
     };
-    match classify_target(to, numbers) {
-        Ok(Target::Number(dialled)) => Ok(told(&tx.setup.policy.check(&dialled, caller.as_deref(), numbers))),
-        Ok(Target::Name { host, .. }) => Ok(check_name(
-            tx,
-            trunk.map(|_| index),
-            host.as_deref(),
-            caller.as_deref(),
-            numbers,
-        )),
-        Err(error) => Ok(PolicyDecision::deny("text", &error.to_string())),
+    let judged = match classify_target(to, numbers) {
+        Ok(Target::Number(dialled)) => told(&tx.setup.policy.check(&dialled, caller.as_deref(), numbers)),
+        Ok(Target::Name { host, .. }) => {
+            let index = trunk.map(|_| index);
+            check_name(tx, index, host.as_deref(), caller.as_deref(), numbers)
+        }
+        Err(error) => PolicyDecision::deny(Step::Text.name(), error.rule()),
+    };
+    if judged.decision == protocol::Decision::Deny || trunk.is_none() {
+        return Ok(judged);
     }
+    Ok(full(tx, index, true).map_or(judged.clone(), |full| full.of(&judged).1))
 }
 
 fn check_name(
@@ -351,7 +376,7 @@ fn check_name(
     numbers: &TrunkNumbers,
 ) -> PolicyDecision {
     if caller.is_some_and(|caller| !numbers.may_show(caller)) {
-        return PolicyDecision::deny("caller_id", "caller_id");
+        return PolicyDecision::deny(Step::CallerId.name(), "caller_id");
     }
     let (Some(trunk), Some(host)) = (trunk.and_then(|index| tx.setup.trunk(index)), host) else {
         return PolicyDecision::allow("route", "name");

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use sip::endpoint::{ExtraHeader, SessionKey};
+use sip::endpoint::{ExtraHeader, HOP_HEADER, SessionKey};
 
 use super::admission::{Guard, Way};
 use super::call::Call;
 use super::dial_plan::{Plan, admit, plan};
 use super::keys::{BridgeKey, CallKey, LegKey, Named};
-use super::leg::{InviteText, Origin, Outbound};
+use super::leg::{Hops, InviteText, Origin, Outbound};
 use super::op::Work;
 use super::tx::Tx;
 use super::{bridging, identity, inbound};
@@ -45,11 +45,11 @@ pub fn dial(tx: &mut Tx, params: &LegDial) -> Result<Dialled, Failure> {
         .transpose()?;
     let call = match (&params.call, bridge) {
         (Some(id), _) => Some(live_call(tx, id)?),
-        (None, Some(bridge)) => tx.world.bridges.get(&bridge).map(|bridge| bridge.call),
+        (None, Some(bridge)) => tx.world.bridges.get(&bridge).and_then(|bridge| bridge.call),
         (None, None) => None,
     };
     let plan = plan(tx, trunk_index, params)?;
-    admit(tx, trunk_index, call.is_none())?;
+    admit(tx, &plan, call.is_none())?;
     make(tx, params, plan, call, bridge)
 }
 
@@ -90,7 +90,8 @@ fn make(
     tx.world.sessions.insert(session, key);
     let (op, op_id) = tx.start_op(call, Some(key), Work::Dial)?;
     let ring = Duration::from_millis(params.ring_timeout_ms.get().into());
-    let invite = invite_text(tx, params, &plan);
+    let hops = hops_of(tx, call);
+    let invite = invite_text(tx, params, &plan, hops);
     let outbound = Outbound {
         op: Some(op),
         ring_until: Some(tx.now.mono + ring),
@@ -179,11 +180,28 @@ fn wants_early_media(tx: &Tx, trunk: usize, params: &LegDial) -> bool {
     }
 }
 
-fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan) -> InviteText {
+/// The way of the INVITE that began the call, if a peer's did.
+fn hops_of(tx: &Tx, call: CallKey) -> Hops {
+    let legs = tx.world.calls.get(&call).map(|call| call.legs.as_slice());
+    let mut inbound = legs
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|leg| tx.world.legs.get(leg)?.inbound());
+    inbound
+        .next()
+        .map(|inbound| inbound.hops.clone())
+        .unwrap_or_default()
+}
+
+fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan, hops: Hops) -> InviteText {
     let Some(trunk) = tx.setup.trunk(plan.trunk) else {
         return InviteText::default();
     };
     let (from, mut headers) = identity::outgoing(trunk, &plan.shown);
+    headers.extend(hops.marks.into_iter().map(|value| ExtraHeader {
+        name: HOP_HEADER.into(),
+        value,
+    }));
     let own = params.headers.0.iter();
     headers.extend(own.map(|(name, value)| ExtraHeader {
         name: name.clone(),
@@ -205,6 +223,6 @@ fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan) -> InviteText {
         headers,
         call_id: format!("{}@{}", tx.world.make.token(24), trunk.from_host),
         from_tag: tx.world.make.token(16),
-        max_forwards: MAX_FORWARDS,
+        max_forwards: hops.left.map_or(MAX_FORWARDS, |left| left.saturating_sub(1)),
     }
 }

@@ -7,13 +7,13 @@ use media::Change;
 use sip::endpoint::{Command, ExtraHeader};
 
 use super::call::{CallStage, RECORD_WAIT};
-use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
+use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey};
 use super::leg::{Leg, Origin, Stage};
 use super::op::Work;
 use super::tx::Tx;
 use super::{bridging, call_record, cause, playing, tallying, taping};
 use crate::control::protocol::{
-    BridgeLeftWhy, Cause, CauseBy, CollectEndedWhy, EndReason, EndedBy, Event, LegEnded, Nothing, OpOutcome,
+    BridgeLeftWhy, Cause, CollectEndedWhy, EndReason, EndedBy, Event, LegEnded, Nothing, OpOutcome,
     PlayEndedWhy,
 };
 
@@ -224,11 +224,10 @@ fn end_ops_of(tx: &mut Tx, key: LegKey, was_answered: bool) {
         match &row.work {
             Work::Dial => {}
             Work::Collect(_) => super::collecting::end(tx, op, CollectEndedWhy::LegEnded),
-            Work::Play(_) => playing::end_play(tx, op, PlayEndedWhy::LegEnded, None),
+            Work::Play(_) => playing::end_play(tx, op, PlayEndedWhy::LegEnded),
             Work::SendDtmf(_) | Work::Reinvite => playing::end_op(tx, op, OpOutcome::Cancelled),
         }
     }
-    playing::listener_left(tx, key);
 }
 
 fn stage_reason(tx: &Tx, key: LegKey) -> Option<EndReason> {
@@ -252,15 +251,14 @@ fn close_call_if_empty(tx: &mut Tx, call: CallKey) {
         return;
     }
     let bridges: Vec<BridgeKey> = row.bridges.clone();
-    for bridge in bridges {
-        bridging::fall(tx, bridge, BridgeLeftWhy::Destroyed);
-    }
+    bridging::call_ended(tx, &bridges);
     taping::stop_all_of(tx, call);
     tx.world.guards.calls.remove(call);
-    let now = tx.now;
+    let (now, by) = (tx.now, tx.cause.clone());
     if let Some(row) = tx.world.calls.get_mut(&call) {
         row.stage = CallStage::Closing {
             ended: now,
+            by,
             give_up_at: now.mono + RECORD_WAIT,
         };
     }
@@ -292,12 +290,10 @@ fn is_closed(leg: &Leg) -> bool {
 }
 
 fn finish(tx: &mut Tx, call: CallKey) {
-    let by_timer = Cause::By(CauseBy::Timer);
-    let cause = if taping::all_settled(tx, call) {
-        tx.cause.clone()
-    } else {
-        by_timer
+    let Some(CallStage::Closing { by, .. }) = tx.world.calls.get(&call).map(|row| &row.stage) else {
+        return;
     };
+    let cause = by.clone();
     tx.because(cause, |tx| {
         tx.tell_call(call, Event::CallEnded(Nothing {}));
         let Some(record) = call_record::of_call(tx, call) else {
@@ -324,12 +320,16 @@ fn forget(tx: &mut Tx, call: CallKey) {
     for recording in row.recordings {
         taping::forget(tx, recording);
     }
-    for name in row
-        .ops
-        .into_iter()
-        .chain(row.bridge_log.into_iter().map(|past| past.id))
-    {
+    for name in row.ops {
         tx.world.names.remove(name);
+    }
+    for past in row.bridge_log {
+        // One that other calls' legs are in lives on, under its name.
+        if let Some(Named::Bridge(bridge)) = tx.named(&past.id)
+            && tx.world.bridges.get(&bridge).is_none()
+        {
+            tx.world.names.remove(past.id);
+        }
     }
     super::draining::progress(tx);
 }

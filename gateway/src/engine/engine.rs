@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use media::Change;
 
+use super::alarms::{self, AlarmKind, Alarms};
 use super::audience::Audience;
 use super::control::{self, RequestId};
 use super::gates::{Gates, Scope};
@@ -19,6 +20,7 @@ use super::journal::{Facts, Journal};
 use super::keys::{CallKey, LegKey};
 use super::leg::Stage;
 use super::metrics::EngineMetrics;
+use super::number_policy::Step;
 use super::replay::Replies;
 use super::setup::Setup;
 use super::sounds::Sounds;
@@ -51,6 +53,7 @@ pub struct Engine {
     /// `seq` of the last reply that was written.
     pub(super) replied_seq: u64,
     pub(super) outputs: VecDeque<Output>,
+    pub(super) alarms: Alarms,
     questions: BTreeMap<u64, Question>,
     started: Instant,
     nobody: Name,
@@ -88,6 +91,7 @@ impl Engine {
             replies: Replies::default(),
             replied_seq: 0,
             outputs: VecDeque::new(),
+            alarms: Alarms::default(),
             questions: BTreeMap::new(),
             started: now.mono,
             nobody: Name::from("gateway"),
@@ -143,7 +147,7 @@ impl Engine {
             Input::Recorder(event) => {
                 self.supervised(CauseBy::Policy, None, now, |tx| taping::handle(tx, event))
             }
-            Input::Prompts(prompts) => self.sounds.prompts = prompts.into_iter().collect(),
+            Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
             Input::DiskFree { mb } => self.gates.set_free_mb(mb),
             Input::Drain { deadline_ms } => {
@@ -171,6 +175,7 @@ impl Engine {
             self.supervised(CauseBy::Timer, call, now, |tx| timers::wake(tx, due));
         }
         self.expire_questions(now.mono);
+        alarms::clear(self, now);
         stats_feed::run(self, now);
     }
 
@@ -186,6 +191,7 @@ impl Engine {
             self.world.next_deadline(),
             self.gates.next_deadline(),
             self.audience.next_deadline(),
+            self.alarms.next_deadline(),
             questions,
         ];
         all.into_iter().flatten().min()
@@ -308,6 +314,10 @@ impl Engine {
         if outbox.drained {
             self.outputs.push_back(Output::Drained);
         }
+        for (kind, trunk) in outbox.alarms {
+            self.alarms.note(kind, &trunk);
+        }
+        alarms::tell(self, now);
     }
 
     /// Reads the world through a transaction that changes nothing.
@@ -323,7 +333,7 @@ impl Engine {
     }
 
     /// An input that is no command and belongs to no call.
-    fn by(&mut self, by: CauseBy, now: Now, work: impl FnOnce(&mut Tx)) {
+    pub(super) fn by(&mut self, by: CauseBy, now: Now, work: impl FnOnce(&mut Tx)) {
         self.supervised(by, None, now, work);
     }
 
@@ -437,7 +447,14 @@ impl Engine {
 
     /// Counts the dials of a request, done or refused.
     pub(super) fn count_dials(&mut self, request: &Request, outcome: Result<(), &Failure>) {
+        let is_emergency = |failure: &Failure| {
+            let step = failure.data.get("step").and_then(|step| step.as_str());
+            step == Some(Step::Emergency.name())
+        };
         for trunk in dialled_trunks(request, outcome) {
+            if outcome.err().is_some_and(is_emergency) {
+                self.alarms.note(AlarmKind::EmergencyRefused, &trunk);
+            }
             if let Some(trunk) = self.setup.trunk_by_name(&trunk) {
                 tallying::dial(&mut self.metrics, &self.setup, trunk, outcome);
             }

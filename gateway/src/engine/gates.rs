@@ -91,6 +91,12 @@ impl Gates {
         true
     }
 
+    /// Whether a token is there, without taking it.
+    pub fn has_token(&mut self, scope: Scope, now: Instant) -> bool {
+        self.entry_mut(scope)
+            .is_some_and(|entry| entry.gate.bucket.has_token(now))
+    }
+
     /// Returns a token whose INVITE never came to be.
     pub fn give_back(&mut self, scope: Scope) {
         if let Some(entry) = self.entry_mut(scope) {

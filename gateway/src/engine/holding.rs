@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use sip::endpoint::Command;
 
-use super::keys::{LegKey, OpKey};
+use super::keys::LegKey;
 use super::leg::{Hold, Leg, Reinvite, Stage};
 use super::op::Work;
 use super::sounds::MUSIC_DEFAULT;
@@ -52,7 +52,12 @@ pub fn hold(tx: &mut Tx, key: LegKey, music: &HoldMusic, signal: bool) -> Result
 
 /// Holds with the default music, as `bridge.swap` does.
 pub fn hold_quietly(tx: &mut Tx, key: LegKey) -> Result<(), Failure> {
-    if tx.leg(key)?.hold.is_some() {
+    if tx
+        .leg(key)?
+        .hold
+        .as_ref()
+        .is_some_and(|hold| hold.music.is_some())
+    {
         return Ok(());
     }
     hold(tx, key, &HoldMusic::Class(Name::from(MUSIC_DEFAULT)), false).map(|_| ())
@@ -122,16 +127,17 @@ fn signal_if(tx: &mut Tx, key: LegKey, signal: bool, held: bool) -> Result<Optio
     let leg = tx.leg(key)?;
     let (call, session, can_signal) = (leg.call, leg.session, leg.stage == Stage::Answered);
     if let Some(earlier) = leg.media.reinvite {
-        close_op(tx, earlier.op, OpOutcome::Cancelled);
+        playing::end_op(tx, earlier.op, OpOutcome::Cancelled);
     }
     let (op, id) = tx.start_op(call, Some(key), Work::Reinvite)?;
     if !can_signal {
         return Err(Failure::invalid_params("params.signal", "needs an answered leg"));
     }
+    let mut was_signalled = false;
     if let Some(hold) = &mut tx.leg_mut(key)?.hold {
-        hold.signalled = held;
+        was_signalled = std::mem::replace(&mut hold.signalled, held);
     }
-    tx.leg_mut(key)?.media.reinvite = Some(Reinvite { op });
+    tx.leg_mut(key)?.media.reinvite = Some(Reinvite { op, was_signalled });
     let sdp =
         answering::make_offer(tx, key, held).ok_or_else(|| Failure::internal("no port for the offer"))?;
     tx.sip(Command::Reinvite { session, sdp });
@@ -141,25 +147,29 @@ fn signal_if(tx: &mut Tx, key: LegKey, signal: bool, held: bool) -> Result<Optio
 /// The peer took our re-INVITE.
 pub fn peer_agreed(tx: &mut Tx, key: LegKey, sdp: Option<Bytes>) {
     let agreed = answering::take_answer(tx, key, sdp.as_deref(), true);
-    finish(tx, key, if agreed { OpOutcome::Ok } else { OpOutcome::Failed });
+    let outcome = if agreed { OpOutcome::Ok } else { OpOutcome::Failed };
+    finish(tx, key, outcome, Some(200));
 }
 
 /// The peer refused it: the session stays as it was, and so does the hold here.
-pub fn peer_refused(tx: &mut Tx, key: LegKey) {
-    finish(tx, key, OpOutcome::Failed);
+pub fn peer_refused(tx: &mut Tx, key: LegKey, status: u16) {
+    let held_before = |leg: &Leg| leg.media.reinvite.is_some_and(|reinvite| reinvite.was_signalled);
+    if let Some(leg) = tx.world.legs.get_mut(&key) {
+        let signalled = held_before(leg);
+        if let Some(hold) = &mut leg.hold {
+            hold.signalled = signalled;
+        }
+    }
+    finish(tx, key, OpOutcome::Failed, Some(status));
 }
 
-fn finish(tx: &mut Tx, key: LegKey, outcome: OpOutcome) {
+fn finish(tx: &mut Tx, key: LegKey, outcome: OpOutcome, sip: Option<u16>) {
     let reinvite = tx
         .world
         .legs
         .get_mut(&key)
         .and_then(|leg| leg.media.reinvite.take());
-    if let Some(Reinvite { op }) = reinvite {
-        close_op(tx, op, outcome);
+    if let Some(Reinvite { op, .. }) = reinvite {
+        playing::end_op_with(tx, op, outcome, sip);
     }
-}
-
-fn close_op(tx: &mut Tx, op: OpKey, outcome: OpOutcome) {
-    playing::end_op(tx, op, outcome);
 }

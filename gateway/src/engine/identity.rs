@@ -2,14 +2,18 @@
 //!
 //! RFC 3325 (P-Asserted-Identity), RFC 3323 (Privacy), RFC 3261 §20.20 (From). Pure.
 
-use sip::endpoint::{ExtraHeader, IncomingInvite};
+use sip::endpoint::{ExtraHeader, HOP_HEADER, IncomingInvite};
 use sip::message::{NameAddr, Request, Uri};
 use sip::sdp::SessionDescription;
 
+use super::leg::Hops;
 use super::number_policy::{self, TrunkNumbers};
 use super::setup::Setup;
 use crate::config::{IdentityOut, Trunk};
 use crate::control::protocol::{CodecName, LegIncoming, Name, NumberSource, Party};
+
+/// Marks of gateways carried over from leg to leg; a call that has passed more goes round in circles. Ours.
+const HOP_MARKS_MAX: usize = 8;
 
 /// The caller: the asserted identity of a trusted trunk, else From.
 pub fn caller(request: &Request, trunk: &Trunk, numbers: &TrunkNumbers) -> Party {
@@ -21,6 +25,15 @@ pub fn caller(request: &Request, trunk: &Trunk, numbers: &TrunkNumbers) -> Party
     match asserted {
         Some(identity) => party(&identity, NumberSource::PAssertedIdentity, numbers),
         None => party(request.headers.from(), NumberSource::From, numbers),
+    }
+}
+
+/// How the INVITE came here.
+pub fn hops(request: &Request) -> Hops {
+    let marks = request.headers.values(HOP_HEADER).take(HOP_MARKS_MAX);
+    Hops {
+        left: request.headers.max_forwards(),
+        marks: marks.map(str::to_owned).collect(),
     }
 }
 

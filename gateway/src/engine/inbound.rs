@@ -318,6 +318,7 @@ fn begin(
     tx.world.calls.insert(call, row);
     let origin = Origin::In(Inbound {
         offer: invite.offer.clone(),
+        hops: identity::hops(&invite.request),
         owed: Owed::Nothing,
         sent: None,
     });
@@ -401,7 +402,7 @@ pub fn new_leg(
         },
         hold_tally: HoldTally::default(),
         attempts: Vec::new(),
-        max_duration_at: None,
+        max_duration: None,
         on_controller_lost: None,
         controller_lost_at: None,
         codecs: None,

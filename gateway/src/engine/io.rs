@@ -10,6 +10,7 @@ use bytes::Bytes;
 use media::recorder::TrackKey;
 use media::sound::Sound;
 
+pub use super::sounds::Prompts;
 use crate::control::protocol::Request;
 
 /// One reading of both clocks, taken by the shell once per input batch.
@@ -86,7 +87,7 @@ pub enum Input {
     /// The recordings writer reports.
     Recorder(RecorderEvent),
     /// The prompts folder was read.
-    Prompts(Vec<(String, Arc<Sound>)>),
+    Prompts(Prompts),
     /// Music was loaded: pieces in order, by class.
     Music(Vec<(String, Vec<Arc<Sound>>)>),
     /// Free space where recordings go.

@@ -66,8 +66,8 @@ pub struct Leg {
     pub hold_tally: HoldTally,
     /// Targets tried, for the call record.
     pub attempts: Vec<Attempt>,
-    /// Ends the leg when reached (`leg.set max_duration_ms`).
-    pub max_duration_at: Option<Instant>,
+    /// Longest time from its answer (`leg.set max_duration_ms`).
+    pub max_duration: Option<Duration>,
     /// What happens when its app's last connection is gone; `None`: the app's own rule.
     pub on_controller_lost: Option<OnControllerLost>,
     /// When that happens; set while the app has no connection.
@@ -116,10 +116,21 @@ pub enum Origin {
 pub struct Inbound {
     /// The offer; none: ours goes out in the 200.
     pub offer: Option<Bytes>,
+    /// How its INVITE came here, for those it leads to.
+    pub hops: Hops,
     /// What is owed to the peer as soon as the port is known.
     pub owed: Owed,
     /// The body of our 18x or 200: our answer, or our offer where the INVITE had none.
     pub sent: Option<Bytes>,
+}
+
+/// What an INVITE says of its way, carried over to the INVITEs it leads to (RFC 3261 §16.3, §16.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hops {
+    /// Hops that were left when it came; none said so.
+    pub left: Option<u8>,
+    /// Marks of gateways it has passed.
+    pub marks: Vec<String>,
 }
 
 /// A reply that waits for the stream's port.
@@ -210,6 +221,8 @@ pub struct LegMedia {
     pub sdp_id: u64,
     /// `o=` version of what was sent last.
     pub sdp_version: u64,
+    /// What was sent last.
+    pub sent: Option<Bytes>,
     /// RTP arrives.
     pub rx: bool,
     /// RTP leaves.
@@ -257,6 +270,8 @@ pub enum Background {
 pub struct Reinvite {
     /// The op of the `leg.hold` or `leg.resume` that asked for it.
     pub op: OpKey,
+    /// Whether the peer took itself for held before it.
+    pub was_signalled: bool,
 }
 
 /// When things happened, on both clocks.
@@ -312,6 +327,7 @@ impl LegMedia {
             offered: None,
             sdp_id,
             sdp_version: 0,
+            sent: None,
             rx: false,
             tx: false,
             up_told: false,
@@ -394,6 +410,14 @@ impl Leg {
         self.media.timeout_at
     }
 
+    /// When its longest time is over; a leg that rings has not begun it.
+    pub fn max_duration_at(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Answered => Some(self.times.answered?.mono + self.max_duration?),
+            Stage::Trying | Stage::Ringing | Stage::Answering | Stage::Ended { .. } => None,
+        }
+    }
+
     /// The outbound half, if it is one.
     pub fn outbound(&self) -> Option<&Outbound> {
         match &self.origin {
@@ -447,7 +471,7 @@ impl Row for Leg {
         let ring = self.outbound().and_then(|out| out.ring_until);
         let all = [
             ring,
-            self.max_duration_at,
+            self.max_duration_at(),
             self.media_timeout_at(),
             self.controller_lost_at,
         ];

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use media::{DtmfKey, PlayKey};
+use media::frame::ms_of_samples;
+use media::{DtmfKey, PlayKey, Source};
 
-use super::keys::{CallKey, LegKey, OpKey};
+use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
 use super::table::Row;
 use crate::control::protocol::{Id, OpKind};
 
@@ -27,6 +28,19 @@ pub struct Op {
     pub since: Instant,
     /// What it is.
     pub work: Work,
+}
+
+impl Op {
+    /// The bridge it is about, if one.
+    pub fn bridge(&self) -> Option<BridgeKey> {
+        match &self.work {
+            Work::Play(Play {
+                audience: Audience::Bridge(bridge),
+                ..
+            }) => Some(*bridge),
+            Work::Play(_) | Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => None,
+        }
+    }
 }
 
 /// What an op does.
@@ -57,19 +71,111 @@ impl Work {
     }
 }
 
-/// A play towards one leg or all members of a bridge.
-#[derive(Clone, Debug, Default)]
+/// A play towards one leg or the members of a bridge.
+#[derive(Clone, Debug)]
 pub struct Play {
+    /// Who is to hear it.
+    pub audience: Audience,
+    /// Its pieces, for those who come to hear it later.
+    pub sources: Vec<Source>,
+    /// How it is heard.
+    pub manner: Manner,
+    /// Its clock.
+    pub clock: PlayClock,
     /// Still running, with the leg that hears each.
     pub running: BTreeMap<PlayKey, LegKey>,
     /// `play.started` is out.
     pub started: bool,
+}
+
+/// Who hears a play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// One leg, wherever it is.
+    Leg(LegKey),
+    /// The un-held members of a bridge, at any moment of the play.
+    Bridge(BridgeKey),
+}
+
+/// How a play is to be heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// Start again after the last piece.
+    pub repeat: bool,
+    /// Loudness, dB.
+    pub gain_db: f32,
+    /// Over speech rather than instead of it.
+    pub over: bool,
     /// A digit of the listener ends it.
     pub barge_in: bool,
-    /// Its clock stands still.
-    pub paused: bool,
-    /// A collect owns it: its end starts the digit timer.
+    /// The collect it is the prompt of: its end starts the digit timer.
     pub prompt_of: Option<OpKey>,
+}
+
+/// How far a play is; its clock goes on while nobody listens.
+#[derive(Clone, Copy, Debug)]
+pub enum PlayClock {
+    /// It stood at zero then.
+    Runs {
+        /// Pauses pushed this later.
+        zero: Instant,
+    },
+    /// It stands still.
+    Paused {
+        /// How far it came.
+        at: Duration,
+    },
+}
+
+impl PlayClock {
+    /// How far the play is.
+    pub fn position(self, now: Instant) -> Duration {
+        match self {
+            PlayClock::Runs { zero } => now.saturating_duration_since(zero),
+            PlayClock::Paused { at } => at,
+        }
+    }
+
+    /// The clock stopped.
+    pub fn pause(&mut self, now: Instant) {
+        *self = PlayClock::Paused {
+            at: self.position(now),
+        };
+    }
+
+    /// The clock goes on.
+    pub fn resume(&mut self, now: Instant) {
+        let at = self.position(now);
+        *self = PlayClock::Runs {
+            zero: now.checked_sub(at).unwrap_or(now),
+        };
+    }
+}
+
+impl Play {
+    /// Its whole length; `None`: it goes on until stopped.
+    pub fn length(&self) -> Option<Duration> {
+        if self.manner.repeat {
+            return None;
+        }
+        let samples: Option<u64> = self.sources.iter().map(Source::length).sum();
+        samples.map(|samples| Duration::from_millis(ms_of_samples(samples)))
+    }
+
+    /// How far it is, milliseconds; never more than its length.
+    pub fn position_ms(&self, now: Instant) -> u64 {
+        let position = self.clock.position(now);
+        let position = self.length().map_or(position, |length| position.min(length));
+        u64::try_from(position.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When a play that nobody hears at the moment is over.
+    fn ends_unheard_at(&self) -> Option<Instant> {
+        match self.clock {
+            PlayClock::Runs { zero } if self.running.is_empty() => Some(zero + self.length()?),
+            PlayClock::Runs { .. } | PlayClock::Paused { .. } => None,
+        }
+    }
 }
 
 /// Digits being collected from one leg.
@@ -99,7 +205,8 @@ impl Row for Op {
     fn deadline(&self) -> Option<Instant> {
         match &self.work {
             Work::Collect(collect) => collect.until,
-            Work::Dial | Work::Reinvite | Work::Play(_) | Work::SendDtmf(_) => None,
+            Work::Play(play) => play.ends_unheard_at(),
+            Work::Dial | Work::Reinvite | Work::SendDtmf(_) => None,
         }
     }
 }

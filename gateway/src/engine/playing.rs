@@ -1,7 +1,9 @@
 //! Plays and digits towards legs, and the ends of ops.
 //!
-//! One `play.start` may reach several members of a bridge: it is one op, over when the last listener's
-//! part is over.
+//! One `play.start` may reach several members of a bridge: it is one op with one clock, and each member that
+//! can hear it has a part of it in its shard.
+
+use std::collections::BTreeMap;
 
 use media::{Change, DtmfKey, PlayEnd, PlayKey, PlayLayer, Source, Tone};
 
@@ -9,38 +11,23 @@ use super::collecting;
 use super::holding::living;
 use super::keys::{BridgeKey, LegKey, Named, OpKey};
 use super::leg::Leg;
-use super::op::{Play, Work};
+use super::op::{Audience, Manner, Play, PlayClock, Work};
 use super::reconcile::can_be_played_to;
 use super::sounds;
 use super::tx::Tx;
 use crate::control::protocol::{
-    self, BargeIn, DtmfMethod, Event, Failure, Id, LegSendDtmf, NamedTone, Nothing, OpEnded, OpOutcome,
-    PlayEnded, PlayEndedWhy, PlayStart, Sources,
+    self, BargeIn, BridgeLeftWhy, DtmfMethod, Event, Failure, Id, LegSendDtmf, NamedTone, Nothing, OpEnded,
+    OpOutcome, PlayEnded, PlayEndedWhy, PlayStart, Sources,
 };
-
-/// How a play is to be heard.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Manner {
-    /// Start again after the last piece.
-    pub repeat: bool,
-    /// Loudness, dB.
-    pub gain_db: f32,
-    /// Over speech rather than instead of it.
-    pub over: bool,
-    /// A digit of the listener ends it.
-    pub barge_in: bool,
-    /// The collect it is the prompt of.
-    pub prompt_of: Option<OpKey>,
-}
 
 /// `play.start`.
 pub fn start(tx: &mut Tx, params: &PlayStart) -> Result<Id, Failure> {
-    let listeners = match tx.named(&params.target) {
+    let audience = match tx.named(&params.target) {
         Some(Named::Leg(leg)) => {
             living(tx, leg)?;
-            vec![leg]
+            Audience::Leg(leg)
         }
-        Some(Named::Bridge(bridge)) => unheld_members(tx, bridge),
+        Some(Named::Bridge(bridge)) => Audience::Bridge(bridge),
         Some(_) | None => return Err(Failure::not_found("target", params.target.as_str())),
     };
     let manner = Manner {
@@ -51,72 +38,119 @@ pub fn start(tx: &mut Tx, params: &PlayStart) -> Result<Id, Failure> {
         prompt_of: None,
     };
     let sources = sources(tx, &params.sources, "params.sources")?;
-    begin(tx, &listeners, sources, manner).map(|(_, id)| id)
+    begin(tx, audience, sources, manner).map(|(_, id)| id)
 }
 
-fn unheld_members(tx: &Tx, bridge: BridgeKey) -> Vec<LegKey> {
-    let members = tx
-        .world
-        .bridges
-        .get(&bridge)
-        .map(|bridge| bridge.legs.clone())
-        .unwrap_or_default();
-    let hears = |leg: &LegKey| {
-        tx.world
-            .legs
-            .get(leg)
-            .is_some_and(|leg| leg.hold.is_none() && can_be_played_to(leg))
-    };
-    members.into_iter().filter(hears).collect()
-}
-
-/// Starts one op that these legs hear.
+/// Starts one op that this audience hears.
 pub fn begin(
     tx: &mut Tx,
-    listeners: &[LegKey],
+    audience: Audience,
     sources: Vec<Source>,
     manner: Manner,
 ) -> Result<(OpKey, Id), Failure> {
-    let Some(first) = listeners.first() else {
-        return Err(Failure::invalid_state("nobody in the bridge can hear it"));
-    };
-    for leg in listeners {
-        if !can_be_played_to(tx.leg(*leg)?) {
+    let (call, leg, listeners) = match audience {
+        Audience::Leg(leg) if can_be_played_to(tx.leg(leg)?) => (tx.leg(leg)?.call, Some(leg), vec![leg]),
+        Audience::Leg(_) => {
             return Err(Failure::invalid_state(
                 "the leg is not answered; leg.progress 183 opens early media",
             ));
         }
-    }
-    let call = tx.leg(*first)?.call;
-    let leg = (listeners.len() == 1).then_some(*first);
+        Audience::Bridge(bridge) => match (tx.bridge_mut(bridge)?.call, listeners_in(tx, bridge)) {
+            (Some(call), listeners) if !listeners.is_empty() => (call, None, listeners),
+            (Some(_) | None, _) => {
+                return Err(Failure::invalid_state("nobody in the bridge can hear it"));
+            }
+        },
+    };
     let play = Play {
-        barge_in: manner.barge_in,
-        prompt_of: manner.prompt_of,
-        ..Play::default()
+        audience,
+        sources,
+        manner,
+        clock: PlayClock::Runs { zero: tx.now.mono },
+        running: BTreeMap::new(),
+        started: false,
     };
     let (op, id) = tx.start_op(call, leg, Work::Play(play))?;
     for listener in listeners {
-        let key = tx.world.make.play();
-        tx.world.plays.insert(key, op);
-        if let Some(Work::Play(play)) = tx.world.ops.get_mut(&op).map(|op| &mut op.work) {
-            play.running.insert(key, *listener);
-        }
-        let layer = if manner.over {
-            PlayLayer::Over
-        } else {
-            PlayLayer::Replace
-        };
-        let change = Change::Play {
-            play: key,
-            listener: listener.stream(),
-            sources: sources.clone(),
-            repeat: manner.repeat,
-            gain_db: manner.gain_db,
-            layer,
-        };
-        tx.media_of(*listener, change);
+        start_part(tx, op, listener);
     }
     Ok((op, id))
+}
+
+/// Members that hear what their bridge plays: un-held, and with a way to be played to.
+fn listeners_in(tx: &Tx, bridge: BridgeKey) -> Vec<LegKey> {
+    let members = tx.world.bridges.get(&bridge).map(|bridge| bridge.legs.as_slice());
+    let members = members.unwrap_or_default().iter().copied();
+    let hears = |leg: &Leg| leg.hold.is_none() && can_be_played_to(leg);
+    members
+        .filter(|member| tx.world.legs.get(member).is_some_and(hears))
+        .collect()
+}
+
+/// From here on this leg hears the play where it stands.
+fn start_part(tx: &mut Tx, op: OpKey, listener: LegKey) {
+    let now = tx.now.mono;
+    let key = tx.world.make.play();
+    let Some(Work::Play(play)) = tx.world.ops.get_mut(&op).map(|op| &mut op.work) else {
+        return;
+    };
+    play.running.insert(key, listener);
+    let change = Change::Play {
+        play: key,
+        listener: listener.stream(),
+        sources: play.sources.clone(),
+        from_ms: play.position_ms(now),
+        repeat: play.manner.repeat,
+        gain_db: play.manner.gain_db,
+        layer: match play.manner.over {
+            true => PlayLayer::Over,
+            false => PlayLayer::Replace,
+        },
+    };
+    let paused = matches!(play.clock, PlayClock::Paused { .. });
+    tx.world.plays.insert(key, op);
+    tx.media_of(listener, change);
+    if paused {
+        tx.media_of(listener, Change::PausePlay { play: key, paused });
+    }
+}
+
+/// From here on this leg no longer hears the play, which goes on.
+fn stop_part(tx: &mut Tx, op: OpKey, play: PlayKey, listener: LegKey) {
+    tx.world.plays.remove(play);
+    if let Some(Work::Play(row)) = tx.world.ops.get_mut(&op).map(|op| &mut op.work) {
+        row.running.remove(&play);
+    }
+    tx.media_of(listener, Change::StopPlay { play });
+}
+
+/// What a bridge plays follows its members: who is held, has left or is not there yet hears none of it, who
+/// comes hears it where it stands.
+pub fn follow_members(tx: &mut Tx, bridge: BridgeKey) {
+    let plays = plays_of(tx, bridge);
+    if plays.is_empty() {
+        return;
+    }
+    let wanted = listeners_in(tx, bridge);
+    for op in plays {
+        let parts = running(tx, op);
+        for (play, leg) in parts.iter().filter(|(_, leg)| !wanted.contains(leg)) {
+            stop_part(tx, op, *play, *leg);
+        }
+        for leg in &wanted {
+            if !parts.iter().any(|(_, listener)| listener == leg) {
+                start_part(tx, op, *leg);
+            }
+        }
+    }
+}
+
+fn plays_of(tx: &Tx, bridge: BridgeKey) -> Vec<OpKey> {
+    let plays = tx.world.ops.iter().filter(|(_, op)| match &op.work {
+        Work::Play(play) => play.audience == Audience::Bridge(bridge),
+        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => false,
+    });
+    plays.map(|(op, _)| op).collect()
 }
 
 /// The pieces of a play as the shard takes them.
@@ -125,8 +159,13 @@ pub fn sources(tx: &Tx, sources: &Sources, path: &str) -> Result<Vec<Source>, Fa
     for (index, source) in sources.0.iter().enumerate() {
         match source {
             protocol::Source::Prompt(name) => {
-                let prompt = tx.sounds.prompts.get(name.as_str());
-                let prompt = prompt.ok_or_else(|| Failure::prompt_not_found(name.as_str()))?;
+                let prompts = &tx.sounds.prompts;
+                let prompt = prompts.sounds.get(name.as_str()).ok_or_else(|| {
+                    match prompts.refused.get(name.as_str()) {
+                        Some(why) => Failure::prompt_bad(name.as_str(), why),
+                        None => Failure::prompt_not_found(name.as_str()),
+                    }
+                })?;
                 pieces.push(Source::Sound(prompt.clone()));
             }
             protocol::Source::Music(class) => {
@@ -180,7 +219,7 @@ pub fn find(tx: &Tx, id: &Id) -> Result<OpKey, Failure> {
 
 /// `play.stop`: over at once; what the shard says later is its echo.
 pub fn stop(tx: &mut Tx, op: OpKey) {
-    end_play(tx, op, PlayEndedWhy::Stopped, None);
+    end_play(tx, op, PlayEndedWhy::Stopped);
 }
 
 /// `play.pause` and `play.resume`.
@@ -188,8 +227,12 @@ pub fn pause(tx: &mut Tx, op: OpKey, paused: bool) {
     for (play, leg) in running(tx, op) {
         tx.media_of(leg, Change::PausePlay { play, paused });
     }
+    let now = tx.now.mono;
     if let Some(Work::Play(play)) = tx.world.ops.get_mut(&op).map(|op| &mut op.work) {
-        play.paused = paused;
+        match paused {
+            true => play.clock.pause(now),
+            false => play.clock.resume(now),
+        }
     }
 }
 
@@ -213,8 +256,9 @@ pub fn started(tx: &mut Tx, play: PlayKey) {
     }
 }
 
-/// One listener's part is over.
-pub fn ended(tx: &mut Tx, play: PlayKey, why: PlayEnd, position_ms: u64) {
+/// The shard says that one listener's part is over. Parts end together; one that ends before the others, as
+/// its listener could take no more, ends alone.
+pub fn ended(tx: &mut Tx, play: PlayKey, why: PlayEnd) {
     let Some(op) = tx.world.plays.remove(play) else {
         return;
     };
@@ -230,22 +274,27 @@ pub fn ended(tx: &mut Tx, play: PlayKey, why: PlayEnd, position_ms: u64) {
         PlayEnd::Stopped => PlayEndedWhy::Stopped,
         PlayEnd::ListenerClosed => PlayEndedWhy::LegEnded,
     };
-    end_play(tx, op, why, Some(position_ms));
+    end_play(tx, op, why);
+}
+
+/// A play that nobody heard at its end is over all the same.
+pub fn ran_out(tx: &mut Tx, op: OpKey) {
+    end_play(tx, op, PlayEndedWhy::Completed);
 }
 
 /// Ends a play: what still runs is stopped, the event and the op's end are told.
-pub fn end_play(tx: &mut Tx, op: OpKey, why: PlayEndedWhy, position_ms: Option<u64>) {
+pub fn end_play(tx: &mut Tx, op: OpKey, why: PlayEndedWhy) {
     for (play, leg) in running(tx, op) {
-        tx.media_of(leg, Change::StopPlay { play });
-        tx.world.plays.remove(play);
+        stop_part(tx, op, play, leg);
     }
-    let Some(row) = tx.world.ops.get(&op) else { return };
-    let Work::Play(play) = &row.work else { return };
-    let prompt_of = play.prompt_of;
-    let position_ms = position_ms.unwrap_or_else(|| {
-        let played = tx.now.mono.saturating_duration_since(row.since);
-        u64::try_from(played.as_millis()).unwrap_or(u64::MAX)
-    });
+    let Some(Work::Play(play)) = tx.world.ops.get(&op).map(|op| &op.work) else {
+        return;
+    };
+    let prompt_of = play.manner.prompt_of;
+    let position_ms = match (why, play.length()) {
+        (PlayEndedWhy::Completed, Some(length)) => u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
+        (_, _) => play.position_ms(tx.now.mono),
+    };
     tx.tell_op(op, Event::PlayEnded(PlayEnded { why, position_ms }));
     let outcome = match why {
         PlayEndedWhy::Completed | PlayEndedWhy::BargeIn => OpOutcome::Ok,
@@ -261,48 +310,32 @@ pub fn end_play(tx: &mut Tx, op: OpKey, why: PlayEndedWhy, position_ms: Option<u
 /// A digit of this leg cuts short the plays that allow it.
 pub fn barge_in(tx: &mut Tx, leg: LegKey) {
     let ops = tx.world.ops.iter().filter(|(_, op)| match &op.work {
-        Work::Play(play) => play.barge_in && play.running.values().any(|listener| *listener == leg),
+        Work::Play(play) => play.manner.barge_in && play.running.values().any(|listener| *listener == leg),
         Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => false,
     });
     let ops: Vec<OpKey> = ops.map(|(key, _)| key).collect();
     for op in ops {
-        end_play(tx, op, PlayEndedWhy::BargeIn, None);
+        end_play(tx, op, PlayEndedWhy::BargeIn);
     }
 }
 
-/// A leg that ended, or left: its part of plays that others hear too is over.
-pub fn listener_left(tx: &mut Tx, leg: LegKey) {
-    let parts: Vec<PlayKey> = tx
+/// A leg left its bridge: with the last member goes what the bridge plays.
+pub fn left_bridge(tx: &mut Tx, bridge: BridgeKey, why: BridgeLeftWhy) {
+    follow_members(tx, bridge);
+    let is_empty = tx
         .world
-        .ops
-        .iter()
-        .flat_map(|(_, op)| parts_of(&op.work, leg))
-        .collect();
-    for play in parts {
-        tx.media_of(leg, Change::StopPlay { play });
-        ended(tx, play, PlayEnd::ListenerClosed, 0);
+        .bridges
+        .get(&bridge)
+        .is_none_or(|bridge| bridge.legs.is_empty());
+    if !is_empty {
+        return;
     }
-}
-
-/// A leg that left its bridge no longer hears what the bridge plays.
-pub fn left_bridge(tx: &mut Tx, _bridge: BridgeKey, leg: LegKey) {
-    let shared = tx.world.ops.iter().filter(|(_, op)| op.leg.is_none());
-    let parts: Vec<PlayKey> = shared.flat_map(|(_, op)| parts_of(&op.work, leg)).collect();
-    for play in parts {
-        tx.media_of(leg, Change::StopPlay { play });
-        ended(tx, play, PlayEnd::ListenerClosed, 0);
-    }
-}
-
-fn parts_of(work: &Work, leg: LegKey) -> Vec<PlayKey> {
-    match work {
-        Work::Play(play) => play
-            .running
-            .iter()
-            .filter(|(_, l)| **l == leg)
-            .map(|(play, _)| *play)
-            .collect(),
-        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => Vec::new(),
+    let why = match why {
+        BridgeLeftWhy::LegEnded => PlayEndedWhy::LegEnded,
+        BridgeLeftWhy::Removed | BridgeLeftWhy::Moved | BridgeLeftWhy::Destroyed => PlayEndedWhy::Stopped,
+    };
+    for op in plays_of(tx, bridge) {
+        end_play(tx, op, why);
     }
 }
 
@@ -356,6 +389,12 @@ pub fn end_op(tx: &mut Tx, op: OpKey, outcome: OpOutcome) {
         .filter(|_| matches!(row.work, Work::Dial))
         .and_then(|leg| tx.world.legs.get(&leg))
         .and_then(final_status);
+    end_op_with(tx, op, outcome, sip);
+}
+
+/// The same, with the status that decided it.
+pub fn end_op_with(tx: &mut Tx, op: OpKey, outcome: OpOutcome, sip: Option<u16>) {
+    let Some(row) = tx.world.ops.get(&op) else { return };
     let ended = OpEnded {
         op: row.id.clone(),
         kind: row.work.kind(),

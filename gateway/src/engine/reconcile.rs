@@ -14,6 +14,7 @@ use super::gathering;
 use super::keys::{BridgeKey, LegKey};
 use super::leg::{Background, Leg, Stage};
 use super::op::Work;
+use super::playing;
 use super::sounds;
 use super::taping;
 use super::tx::Tx;
@@ -32,7 +33,9 @@ pub fn run(tx: &mut Tx) {
         affected.extend(row.legs.iter().copied());
         gathering::gather(tx, bridge);
         hears.insert(bridge, refresh_bridge(tx, bridge));
+        playing::follow_members(tx, bridge);
     }
+    affected.extend(taping::touched_parties(tx));
     for leg in affected {
         refresh_leg(tx, leg, &hears);
     }
@@ -206,6 +209,7 @@ fn apply_background(tx: &mut Tx, key: LegKey, wanted: Option<Background>) {
             play,
             listener: key.stream(),
             sources,
+            from_ms: 0,
             repeat: true,
             gain_db: 0.0,
             layer: PlayLayer::Background,

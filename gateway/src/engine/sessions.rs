@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::audience::{BACKLOG_LINES, Feed, Wanted};
+use super::audience::{BACKLOG_BYTES, BACKLOG_LINES, Client, Feed, UNWANTED_MAX, Wanted};
 use super::engine::Engine;
 use super::io::{ConnKey, Now, Output};
 use super::journal::Cursor;
-use super::snapshot;
+use super::{snapshot, stats_feed};
 use crate::control::protocol::{
     Done, Failure, Hello, HelloResult, Name, NotResumed, PROTOCOL_VERSION, ResultBody, SchemaResult,
-    StateGet, Subscribe,
+    StateGet, Subscribe, Unsubscribe,
 };
 
 /// What this gateway can, for clients of later versions to look at.
@@ -71,6 +71,7 @@ pub fn hello(engine: &mut Engine, conn: ConnKey, params: &Hello, now: Now) -> Re
 pub fn subscribe(engine: &mut Engine, conn: ConnKey, params: &Subscribe, now: Now) -> ResultBody {
     if let Some(client) = engine.audience.get_mut(conn) {
         client.filter = Some(Wanted::new(&params.filter()));
+        client.unwanted.clear();
         if client.feed == Feed::Off {
             client.feed = Feed::Live;
         }
@@ -78,20 +79,33 @@ pub fn subscribe(engine: &mut Engine, conn: ConnKey, params: &Subscribe, now: No
             let every = Duration::from_millis(interval.get().into());
             client.stats_every = Some(every);
             client.stats_at = Some(now.mono + every);
+            stats_feed::ask(engine);
         }
     }
     ResultBody::of(&Done {})
 }
 
-/// `unsubscribe`: everything, whatever the filter says; what is wanted after it is subscribed anew.
-pub fn unsubscribe(engine: &mut Engine, conn: ConnKey) -> ResultBody {
-    if let Some(client) = engine.audience.get_mut(conn) {
-        client.filter = None;
-        client.feed = Feed::Off;
-        client.stats_every = None;
-        client.stats_at = None;
+/// `unsubscribe`: everything, or what the filter names.
+pub fn unsubscribe(engine: &mut Engine, conn: ConnKey, params: &Unsubscribe) -> Result<ResultBody, Failure> {
+    let Some(client) = engine.audience.get_mut(conn) else {
+        return Ok(ResultBody::of(&Done {}));
+    };
+    let named = Wanted::new(&params.filter());
+    let is_everything = named == Wanted::default();
+    if is_everything || named.is_stats_alone() {
+        (client.stats_every, client.stats_at) = (None, None);
     }
-    ResultBody::of(&Done {})
+    if is_everything {
+        (client.filter, client.feed) = (None, Feed::Off);
+        client.unwanted.clear();
+    } else if !client.unwanted.contains(&named) {
+        if client.unwanted.len() >= UNWANTED_MAX {
+            let why = format_args!("more than {UNWANTED_MAX} filters were taken out; subscribe anew");
+            return Err(Failure::invalid_params("params", why));
+        }
+        client.unwanted.push(named);
+    }
+    Ok(ResultBody::of(&Done {}))
 }
 
 /// `state.get`.
@@ -116,7 +130,11 @@ pub fn feed_backlog(engine: &mut Engine, conn: ConnKey) {
     let Feed::CatchingUp { next } = client.feed else {
         return;
     };
-    let filter = client.filter.clone().unwrap_or_default();
+    let client = Client {
+        filter: Some(client.filter.clone().unwrap_or_default()),
+        unwanted: client.unwanted.clone(),
+        ..Client::default()
+    };
     let Some(entries) = engine.journal.since(next, BACKLOG_LINES) else {
         // What it is owed has fallen out while it dawdled.
         engine.outputs.push_back(Output::ControlClose { conn });
@@ -124,9 +142,14 @@ pub fn feed_backlog(engine: &mut Engine, conn: ConnKey) {
     };
     let mut reached = next;
     let mut lines = Vec::new();
+    let mut bytes = 0;
     for entry in entries {
+        if bytes >= BACKLOG_BYTES {
+            break;
+        }
         reached = entry.seq + 1;
-        if filter.takes(&entry.facts) {
+        if client.takes(&entry.facts) {
+            bytes += entry.line.len();
             lines.push(entry.line.clone());
         }
     }

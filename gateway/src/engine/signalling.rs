@@ -55,7 +55,7 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
         SipEvent::Cancelled { .. } => end_leg(tx, key, End::by_peer(EndReason::Cancelled)),
         SipEvent::Reinvite { offer, .. } => reinvited(tx, key, session, offer),
         SipEvent::ReinviteAccepted { sdp, .. } => holding::peer_agreed(tx, key, sdp),
-        SipEvent::ReinviteRefused { .. } => holding::peer_refused(tx, key),
+        SipEvent::ReinviteRefused { status, .. } => holding::peer_refused(tx, key, status),
         SipEvent::Bye { request, .. } => bye(tx, key, &request),
         SipEvent::ByeDone { .. } => {}
         SipEvent::Lost { .. } => {

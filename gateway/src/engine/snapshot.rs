@@ -4,7 +4,7 @@ use super::call::{Call, CallStage};
 use super::gates::Scope;
 use super::keys::{CallKey, LegKey};
 use super::leg::{Leg, Origin, Stage};
-use super::op::{Op, Work};
+use super::op::{Op, PlayClock, Work};
 use super::recording::{Recording, RecordingStage};
 use super::tx::Tx;
 use super::{media_plan, reconcile};
@@ -36,10 +36,13 @@ pub fn state(tx: &mut Tx, scope: Option<&protocol::Scope>, seq: u64) -> Result<S
         .world
         .bridges
         .iter()
-        .filter(|(_, bridge)| in_scope(&bridge.call));
+        .filter(|(_, bridge)| bridge.call.as_ref().map_or(wanted.is_everything(), in_scope));
     let bridges = bridges.map(|(_, bridge)| BridgeView {
         bridge: bridge.id.clone(),
-        call: tx.world.calls.get(&bridge.call).map(|call| call.id.clone()),
+        call: bridge
+            .call
+            .and_then(|call| tx.world.calls.get(&call))
+            .map(|call| call.id.clone()),
         legs: ids(tx, &bridge.legs),
         mode: bridge.mode,
         max_legs: bridge.legs_max,
@@ -102,6 +105,10 @@ impl Wanted {
             app: scope.app.clone(),
             call,
         })
+    }
+
+    fn is_everything(&self) -> bool {
+        self.app.is_none() && self.call.is_none()
     }
 
     fn has(&self, call: &Call) -> bool {
@@ -210,7 +217,7 @@ fn state_of(leg: &Leg) -> LegState {
 }
 
 fn op_view(tx: &Tx, op: &Op) -> OpView {
-    let paused = matches!(&op.work, Work::Play(play) if play.paused);
+    let paused = matches!(&op.work, Work::Play(play) if matches!(play.clock, PlayClock::Paused { .. }));
     OpView {
         op: op.id.clone(),
         kind: op.work.kind(),
@@ -219,7 +226,10 @@ fn op_view(tx: &Tx, op: &Op) -> OpView {
             .leg
             .and_then(|leg| tx.world.legs.get(&leg))
             .map(|leg| leg.id.clone()),
-        bridge: None,
+        bridge: op
+            .bridge()
+            .and_then(|bridge| tx.world.bridges.get(&bridge))
+            .map(|bridge| bridge.id.clone()),
     }
 }
 
@@ -331,7 +341,7 @@ pub fn trunks(tx: &mut Tx) -> Vec<TrunkView> {
 
 /// `prompt.list`.
 pub fn prompts(tx: &Tx) -> Vec<PromptView> {
-    let prompts = tx.sounds.prompts.iter();
+    let prompts = tx.sounds.prompts.sounds.iter();
     prompts
         .map(|(name, sound)| PromptView {
             prompt: Name::from(name.as_str()),

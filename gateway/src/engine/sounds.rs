@@ -11,11 +11,20 @@ use media::{Source, Tone};
 /// Class of music when none is named.
 pub const MUSIC_DEFAULT: &str = "default";
 
+/// The prompts folder as it was read.
+#[derive(Clone, Debug, Default)]
+pub struct Prompts {
+    /// What can be played, by name.
+    pub sounds: BTreeMap<String, Arc<Sound>>,
+    /// What is there and cannot be played, with the reason.
+    pub refused: BTreeMap<String, String>,
+}
+
 /// Everything that can be played.
 #[derive(Clone, Debug, Default)]
 pub struct Sounds {
-    /// Prompts by name.
-    pub prompts: BTreeMap<String, Arc<Sound>>,
+    /// Prompts.
+    pub prompts: Prompts,
     /// Music by class, pieces in order.
     pub music: BTreeMap<String, Vec<Arc<Sound>>>,
 }

@@ -22,20 +22,30 @@ pub fn run(engine: &mut Engine, now: Now) {
     if due.is_empty() {
         return;
     }
-    let legs = engine
-        .world
-        .legs
-        .iter()
-        .filter_map(|(_, leg)| Some((leg.id.clone(), quality::of(leg.media.measured.as_deref()?))));
-    let legs: BTreeMap<Id, LegStats> = legs.collect();
     for conn in due {
-        send(engine, conn, &Event::Stats(Stats { legs: legs.clone() }), now);
+        let legs = measured_for(engine, conn);
+        send(engine, conn, &Event::Stats(Stats { legs }), now);
     }
-    ask_again(engine);
+    ask(engine);
+}
+
+/// The numbers that this connection asked for.
+fn measured_for(engine: &Engine, conn: ConnKey) -> BTreeMap<Id, LegStats> {
+    let Some(client) = engine.audience.get(conn) else {
+        return BTreeMap::new();
+    };
+    let legs = engine.world.legs.iter().filter_map(|(_, leg)| {
+        let call = engine.world.calls.get(&leg.call)?;
+        let measured = leg.media.measured.as_deref()?;
+        client
+            .measures(&call.id, &leg.id)
+            .then(|| (leg.id.clone(), quality::of(measured)))
+    });
+    legs.collect()
 }
 
 /// Asks every shard for fresh numbers, for the next time.
-fn ask_again(engine: &mut Engine) {
+pub fn ask(engine: &mut Engine) {
     let mut questions: BTreeMap<usize, Vec<Change>> = BTreeMap::new();
     for (key, leg) in engine
         .world

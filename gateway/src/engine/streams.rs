@@ -25,13 +25,13 @@ pub fn handle(tx: &mut Tx, event: MediaEvent) {
             digit,
             duration_ms,
         } => digit_pressed(tx, stream, digit, duration_ms),
-        MediaEvent::DtmfSent { dtmf } => playing::digits_sent(tx, dtmf),
+        MediaEvent::DtmfSent { dtmf } => {
+            tx.because(Cause::By(CauseBy::Timer), |tx| playing::digits_sent(tx, dtmf));
+        }
         MediaEvent::PlayStarted { play } => playing::started(tx, play),
-        MediaEvent::PlayEnded {
-            play,
-            why,
-            position_ms,
-        } => playing::ended(tx, play, why, position_ms),
+        MediaEvent::PlayEnded { play, why, .. } => {
+            tx.because(Cause::By(CauseBy::Timer), |tx| playing::ended(tx, play, why));
+        }
         MediaEvent::Stats { stream, stats, .. } => measured(tx, LegKey::of_stream(stream), stats),
         MediaEvent::Closed { stream, stats } => closed(tx, LegKey::of_stream(stream), stats),
     }

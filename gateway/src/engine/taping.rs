@@ -107,7 +107,10 @@ fn target(tx: &Tx, id: &Id) -> Result<(Target, CallKey), Failure> {
         },
         Some(Named::Bridge(bridge)) => {
             let row = tx.world.bridges.get(&bridge).ok_or_else(|| ended("bridge"))?;
-            Ok((Target::Bridge(bridge), row.call))
+            let call = row
+                .call
+                .ok_or_else(|| Failure::invalid_state("no leg has joined the bridge yet"))?;
+            Ok((Target::Bridge(bridge), call))
         }
         Some(Named::Leg(leg)) => match tx.world.legs.get(&leg) {
             Some(row) if !row.is_ended() => Ok((Target::Leg(leg), row.call)),
@@ -342,14 +345,19 @@ pub fn ran_full(tx: &mut Tx, key: RecordingKey) {
 
 /// A leg whose digits must not pass because a recording of it is paused.
 pub fn is_paused_for(tx: &Tx, leg: &Leg) -> bool {
-    let paused = tx
+    let mut paused = tx
         .world
         .recordings
         .iter()
         .filter(|(_, row)| matches!(row.stage, RecordingStage::Paused { .. }));
-    paused
-        .into_iter()
-        .any(|(_, row)| row.tracks.get(&leg.key).is_some_and(|track| track.gate.is_some()))
+    is_recordable(leg) && paused.any(|(_, row)| row.covers(leg, |bridge| bridge_of(tx, bridge)))
+}
+
+/// Legs whose digits may pass or not by a recording that changed.
+pub fn touched_parties(tx: &Tx) -> Vec<LegKey> {
+    let touched = tx.world.recordings.touched();
+    let rows = touched.filter_map(|key| tx.world.recordings.get(key));
+    rows.flat_map(|row| candidates(tx, row)).collect()
 }
 
 /// Puts legs on tape that belong there, takes off those that do not, sets every gate.

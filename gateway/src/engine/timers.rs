@@ -6,7 +6,7 @@ use super::call::CallStage;
 use super::ending::{End, end_call, end_leg, finish_if_ready};
 use super::keys::{CallKey, LegKey};
 use super::tx::Tx;
-use super::{attempts, cause, collecting, controllers, draining, taping};
+use super::{attempts, cause, collecting, controllers, draining, playing, taping};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy};
 
 /// One row that is due.
@@ -38,7 +38,8 @@ pub fn due(world: &super::world::World, drain: Option<Instant>, now: Instant) ->
 /// Wakes one row.
 pub fn wake(tx: &mut Tx, due: Due) {
     match due {
-        Due::Op(op) => collecting::timed_out(tx, op),
+        Due::Op(op) if collecting::is_collect(tx, op) => collecting::timed_out(tx, op),
+        Due::Op(op) => playing::ran_out(tx, op),
         Due::Recording(recording) => taping::ran_full(tx, recording),
         Due::Leg(leg) => wake_leg(tx, leg),
         Due::Call(call) => wake_call(tx, call),
@@ -55,7 +56,7 @@ fn wake_leg(tx: &mut Tx, key: LegKey) {
     if is_due(leg.outbound().and_then(|out| out.ring_until)) {
         return attempts::rang_out(tx, key);
     }
-    if is_due(leg.max_duration_at) {
+    if is_due(leg.max_duration_at()) {
         return end_leg(tx, key, End::ours(EndedBy::Timer, EndReason::MaxDuration));
     }
     if is_due(leg.media_timeout_at()) {

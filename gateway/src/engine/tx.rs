@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use media::Change;
 
+use super::alarms::AlarmKind;
 use super::bridge::Bridge;
 use super::call::Call;
 use super::gates::{Gates, Scope};
@@ -43,6 +44,8 @@ pub struct Outbox {
     pub save_limits: bool,
     /// A drain came to its end.
     pub drained: bool,
+    /// What somebody should look at, by trunk.
+    pub alarms: Vec<(AlarmKind, String)>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
 }
@@ -132,13 +135,13 @@ impl Tx<'_> {
 
     /// Tells something about a bridge.
     pub fn tell_bridge(&mut self, bridge: BridgeKey, leg: Option<LegKey>, event: Event) {
-        let mut about = leg.map(|leg| self.about_leg(leg)).unwrap_or_default();
-        if let Some(bridge) = self.world.bridges.get(&bridge) {
-            about.subject.bridge = Some(bridge.id.clone());
-            if about.subject.call.is_none() {
-                about.subject.call = self.world.calls.get(&bridge.call).map(|call| call.id.clone());
-            }
-        }
+        let row = self.world.bridges.get(&bridge);
+        let mut about = match (leg, row) {
+            (Some(leg), _) => self.about_leg(leg),
+            (None, Some(row)) => row.call.map(|call| self.about_call(call)).unwrap_or_default(),
+            (None, None) => About::default(),
+        };
+        about.subject.bridge = row.map(|row| row.id.clone());
         self.tell(about, event);
     }
 
@@ -147,9 +150,11 @@ impl Tx<'_> {
         let Some(row) = self.world.ops.get(&op) else {
             return;
         };
-        let (id, call, leg) = (row.id.clone(), row.call, row.leg);
+        let (id, call, leg, bridge) = (row.id.clone(), row.call, row.leg, row.bridge());
         let mut about = leg.map_or_else(|| self.about_call(call), |leg| self.about_leg(leg));
         about.subject.op = Some(id);
+        let bridge = bridge.and_then(|bridge| self.world.bridges.get(&bridge));
+        about.subject.bridge = bridge.map(|bridge| bridge.id.clone());
         self.tell(about, event);
     }
 

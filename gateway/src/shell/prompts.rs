@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use media::sound::{Sound, SoundError, SoundLimits, builtin_music};
 use tokio::sync::mpsc;
 
-use crate::engine::io::Input;
+use crate::engine::io::{Input, Prompts};
 use crate::observe::recordings::path::is_id;
 
 /// How often the folder is looked at.
@@ -24,9 +24,6 @@ pub const RESCAN_EVERY: Duration = Duration::from_secs(1);
 
 /// Files of the folder that are looked at; further ones are as if not there.
 const FILES_MAX: usize = 10_000;
-
-/// Sounds by name, in the order of their names.
-pub type Sounds = Vec<(String, Arc<Sound>)>;
 
 /// The folder as it was read last.
 #[derive(Debug)]
@@ -40,7 +37,7 @@ pub struct Folder {
 #[derive(Debug)]
 struct Entry {
     looks: Looks,
-    sound: Option<Arc<Sound>>,
+    sound: Result<Arc<Sound>, String>,
 }
 
 /// What changes when a file is written or replaced.
@@ -60,8 +57,8 @@ impl Folder {
         }
     }
 
-    /// Reads what changed. The sounds, when they are other than before; a missing folder has none.
-    pub fn rescan(&mut self) -> io::Result<Option<Sounds>> {
+    /// Reads what changed. The prompts, when they are other than before; a missing folder has none.
+    pub fn rescan(&mut self) -> io::Result<Option<Prompts>> {
         let found = look(&self.dir)?;
         let same = found.len() == self.files.len()
             && found
@@ -83,28 +80,30 @@ impl Folder {
         for (number, (name, looks)) in found.into_iter().enumerate() {
             let known = before
                 .remove(&name)
-                .filter(|entry| entry.looks == looks && entry.sound.is_some());
+                .filter(|entry| entry.looks == looks && entry.sound.is_ok());
             let sound = match known {
+                _ if number >= self.max => Err(format!("more than {} prompts", self.max)),
                 Some(entry) => entry.sound,
-                None if number < self.max => self.load(&name),
-                None => None,
+                None => self.load(&name),
             };
-            let sound = sound.filter(|_| number < self.max);
             self.files.insert(name, Entry { looks, sound });
         }
-        let sounds = self
-            .files
-            .iter()
-            .filter_map(|(name, entry)| Some((name.clone(), entry.sound.clone()?)));
-        Ok(Some(sounds.collect()))
+        let mut prompts = Prompts::default();
+        for (name, entry) in &self.files {
+            match &entry.sound {
+                Ok(sound) => drop(prompts.sounds.insert(name.clone(), sound.clone())),
+                Err(why) => drop(prompts.refused.insert(name.clone(), why.clone())),
+            }
+        }
+        Ok(Some(prompts))
     }
 
-    fn load(&self, name: &str) -> Option<Arc<Sound>> {
+    fn load(&self, name: &str) -> Result<Arc<Sound>, String> {
         match load(&self.dir.join(format!("{name}.wav"))) {
-            Ok(sound) => Some(Arc::new(sound)),
+            Ok(sound) => Ok(Arc::new(sound)),
             Err(error) => {
                 tracing::warn!(%error, prompt = name, "a prompt cannot be used");
-                None
+                Err(error.to_string())
             }
         }
     }
@@ -175,8 +174,8 @@ fn run(mut folder: Folder, inputs: &mpsc::Sender<Input>, stopped: &Receiver<()>)
             tracing::warn!(%error, "the prompts folder cannot be read; the prompts stay as they are");
         }
         was_readable = scanned.is_ok();
-        if let Ok(Some(sounds)) = scanned
-            && inputs.blocking_send(Input::Prompts(sounds)).is_err()
+        if let Ok(Some(prompts)) = scanned
+            && inputs.blocking_send(Input::Prompts(prompts)).is_err()
         {
             return;
         }
@@ -259,8 +258,8 @@ mod tests {
             .unwrap();
     }
 
-    fn names(sounds: &Sounds) -> Vec<&str> {
-        sounds.iter().map(|(name, _)| name.as_str()).collect()
+    fn names<T>(entries: &BTreeMap<String, T>) -> Vec<&str> {
+        entries.keys().map(String::as_str).collect()
     }
 
     #[test]
@@ -274,15 +273,18 @@ mod tests {
         fs::write(at("notes.txt"), b"").unwrap();
         let mut folder = Folder::new(dir.path().to_owned(), 500);
         let first = folder.rescan().unwrap().unwrap();
-        assert_eq!(names(&first), ["bye", "greeting"]);
-        assert_eq!(first[1].1.pcm(), [1, 2, 3]);
+        assert_eq!(names(&first.sounds), ["bye", "greeting"]);
+        assert_eq!(names(&first.refused), ["broken"]);
+        assert_eq!(first.sounds["greeting"].pcm(), [1, 2, 3]);
         assert!(folder.rescan().unwrap().is_none());
 
         fs::remove_file(at("bye.wav")).unwrap();
         write_wav(&at("broken.wav"), &[5]);
         let second = folder.rescan().unwrap().unwrap();
-        assert_eq!(names(&second), ["broken", "greeting"]);
-        assert!(Arc::ptr_eq(&first[1].1, &second[1].1));
+        assert_eq!(names(&second.sounds), ["broken", "greeting"]);
+        assert!(second.refused.is_empty());
+        let greeting = |prompts: &Prompts| prompts.sounds["greeting"].clone();
+        assert!(Arc::ptr_eq(&greeting(&first), &greeting(&second)));
     }
 
     #[test]
@@ -292,12 +294,13 @@ mod tests {
             write_wav(&dir.path().join(format!("p{number:03}.wav")), &[1]);
         }
         let mut folder = Folder::new(dir.path().to_owned(), 500);
-        let sounds = folder.rescan().unwrap().unwrap();
-        assert_eq!(sounds.len(), 500);
-        assert_eq!(sounds.last().unwrap().0, "p499");
+        let prompts = folder.rescan().unwrap().unwrap();
+        assert_eq!(prompts.sounds.len(), 500);
+        assert_eq!(prompts.refused["p500"], "more than 500 prompts");
         // Room for the refused one as soon as another goes.
         fs::remove_file(dir.path().join("p000.wav")).unwrap();
-        assert_eq!(folder.rescan().unwrap().unwrap().last().unwrap().0, "p500");
+        let prompts = folder.rescan().unwrap().unwrap();
+        assert!(prompts.refused.is_empty() && prompts.sounds.contains_key("p500"));
     }
 
     #[test]

@@ -211,6 +211,7 @@ fn fill(queue: &mut mpsc::Receiver<Input>, batch: &mut Vec<Input>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::io::Prompts;
     use std::collections::VecDeque;
 
     /// Answers `Prompts` with `Drained`, panics at `DiskFree`, ticks while a deadline stands.
@@ -309,7 +310,12 @@ mod tests {
             running.outputs.recv().await,
             Some(Output::Dropped { why: "said before" })
         ));
-        running.lanes.work.send(Input::Prompts(Vec::new())).await.unwrap();
+        running
+            .lanes
+            .work
+            .send(Input::Prompts(Prompts::default()))
+            .await
+            .unwrap();
         assert!(matches!(running.outputs.recv().await, Some(Output::Drained)));
         assert_eq!(running.losses.of(losses::INPUT_PANICKED), 1);
         running.stop.send(()).unwrap();
@@ -348,7 +354,12 @@ mod tests {
         };
         let mut running = running(toy, Vec::new());
         tokio::time::sleep(Duration::from_millis(100)).await;
-        running.lanes.work.send(Input::Prompts(Vec::new())).await.unwrap();
+        running
+            .lanes
+            .work
+            .send(Input::Prompts(Prompts::default()))
+            .await
+            .unwrap();
         assert!(matches!(running.outputs.recv().await, Some(Output::Drained)));
         let panics = running.losses.of(losses::INPUT_PANICKED);
         assert!((1..=12).contains(&panics), "{panics} panics in 100 ms");
@@ -356,7 +367,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_shard_that_wakes_the_task_is_heard() {
-        let mut running = running(Toy::default(), vec![Input::Prompts(Vec::new())]);
+        let mut running = running(Toy::default(), vec![Input::Prompts(Prompts::default())]);
         running.lanes.wake.notify_one();
         assert!(matches!(running.outputs.recv().await, Some(Output::Drained)));
     }
@@ -373,7 +384,11 @@ mod tests {
                 })
                 .unwrap();
         }
-        running.lanes.work.try_send(Input::Prompts(Vec::new())).unwrap();
+        running
+            .lanes
+            .work
+            .try_send(Input::Prompts(Prompts::default()))
+            .unwrap();
         for handled in 0..=2 * BATCH_MAX {
             if matches!(running.outputs.recv().await, Some(Output::Drained)) {
                 return;

@@ -40,10 +40,15 @@ impl Shard {
                 play,
                 listener,
                 sources,
+                from_ms,
                 repeat,
                 gain_db,
                 layer,
-            } => self.start_play(play, listener, layer, Player::new(sources, repeat, gain_db)),
+            } => {
+                let mut player = Player::new(sources, repeat, gain_db);
+                player.skip(from_ms);
+                self.start_play(play, listener, layer, player)
+            }
             Change::StopPlay { play } => self.stop_play(play),
             Change::PausePlay { play, paused } => self.pause_play(play, paused),
             Change::SendDtmf {

@@ -41,7 +41,11 @@ enum State {
     /// To be cancelled, but CANCEL must wait for a provisional response.
     CancelWanted { headers: Vec<ExtraHeader> },
     /// CANCEL is sent; without a final response the INVITE is given up.
-    Cancelling { give_up_at: Instant },
+    Cancelling {
+        give_up_at: Instant,
+        /// What the CANCEL said, for the BYE of a 2xx that crosses it.
+        headers: Vec<ExtraHeader>,
+    },
 }
 
 impl Calling {
@@ -136,7 +140,11 @@ impl Calling {
         });
         let session = self.key;
         if !self.is_wanted() {
-            let draft = Box::new(dialog.request(Method::Bye));
+            let headers = match &self.state {
+                State::CancelWanted { headers } | State::Cancelling { headers, .. } => headers.clone(),
+                State::Calling | State::Proceeding => Vec::new(),
+            };
+            let draft = Box::new(dialog.request(Method::Bye).with_headers(headers));
             out.push(Action::Request {
                 purpose: Purpose::Farewell,
                 draft,
@@ -181,7 +189,7 @@ impl Calling {
 
     /// The wait after CANCEL ran out.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let State::Cancelling { give_up_at } = self.state else {
+        let State::Cancelling { give_up_at, .. } = self.state else {
             return;
         };
         if now >= give_up_at {
@@ -195,7 +203,7 @@ impl Calling {
     /// When `handle_timeout` has work.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Cancelling { give_up_at } => Some(give_up_at),
+            State::Cancelling { give_up_at, .. } => Some(give_up_at),
             State::Calling | State::Proceeding | State::CancelWanted { .. } => None,
         }
     }
@@ -215,10 +223,11 @@ impl Calling {
     fn send_cancel(&mut self, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {
         out.push(Action::Cancel {
             transaction: self.transaction,
-            headers,
+            headers: headers.clone(),
         });
         self.state = State::Cancelling {
             give_up_at: now + WAIT,
+            headers,
         };
     }
 }

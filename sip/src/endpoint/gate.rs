@@ -17,7 +17,10 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
 /// Option tags it understands: none so far.
 pub(super) const SUPPORTED: &str = "";
 /// The header of our hop mark.
-pub(super) const HOP_HEADER: &str = "X-Hop";
+pub const HOP_HEADER: &str = "X-Hop";
+
+/// How often our own mark may stand in an INVITE before it is a loop.
+const HOP_MARKS_MAX: usize = 2;
 
 /// Checks a request outside a dialog, in the order of RFC 3261 §8.2.
 pub(super) fn outside_dialog(request: &Request, hop_mark: &str) -> Result<(), Refusal> {
@@ -121,10 +124,16 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
 }
 
 /// RFC 3261 §16.3: this endpoint passes calls on, so it counts hops as a proxy does. Only INVITE is passed
-/// on; other requests end here whatever Max-Forwards says (RFC 4475 §3.3.11).
+/// on; other requests end here whatever Max-Forwards says (RFC 4475 §3.3.11). A call may pass here twice, as
+/// one that a carrier sends back for a number of ours does; the third time it is a loop.
 fn check_hops(request: &Request, hop_mark: &str) -> Result<(), Refusal> {
     let headers = &request.headers;
-    if headers.values(HOP_HEADER).any(|mark| mark == hop_mark) {
+    if headers
+        .values(HOP_HEADER)
+        .filter(|mark| *mark == hop_mark)
+        .count()
+        >= HOP_MARKS_MAX
+    {
         return Err(plain(StatusCode::LOOP_DETECTED));
     }
     if headers.max_forwards() == Some(0) {

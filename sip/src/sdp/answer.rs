@@ -129,7 +129,8 @@ fn agree(line: &MediaDescription, ours: &LocalMedia) -> Result<Agreed, SdpError>
         formats,
         ptime_ms: ptime(line, ours.ptime_ms),
         direction,
-        remote_hold: !they_receive,
+        // One that only receives holds us too, unless it but follows a hold of ours.
+        remote_hold: !they_receive || (ours.direction.receives() && !line.direction.sends()),
     })
 }
 
@@ -286,7 +287,7 @@ mod tests {
         let table = [
             (SendReceive, "", SendReceive, false),
             (SendReceive, "a=sendonly\r\n", ReceiveOnly, true),
-            (SendReceive, "a=recvonly\r\n", SendOnly, false),
+            (SendReceive, "a=recvonly\r\n", SendOnly, true),
             (SendReceive, "a=inactive\r\n", Inactive, true),
             (SendReceive, nowhere, ReceiveOnly, true),
             (SendOnly, "", SendOnly, false),

@@ -80,7 +80,10 @@ fn refusals_outside_a_dialog() {
         ),
         (invite("10", "Max-Forwards: 0\r\n"), "483 Too Many Hops", ""),
         (
-            invite("11", &format!("X-Hop: {mark}\r\n")),
+            invite(
+                "11",
+                &format!("X-Hop: {mark}\r\nX-Hop: other\r\nX-Hop: {mark}\r\n"),
+            ),
             "482 Loop Detected",
             "",
         ),

@@ -10,7 +10,7 @@ use gateway::config::Config;
 use gateway::control::protocol::parse_frame;
 use gateway::core::Core;
 use gateway::engine::Setup;
-use gateway::engine::io::{ConnKey, Input, Now, Output, RecorderCommand, RecorderEvent};
+use gateway::engine::io::{ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent};
 use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, MetricsReader, Shard, ShardConfig, TURN, links};
@@ -175,10 +175,12 @@ impl Town {
             tone::sine(hz, 0.25, 0, &mut samples);
             Arc::new(Sound::from_pcm(samples))
         };
-        self.input(Input::Prompts(vec![(
-            "greeting".into(),
-            tone_of(GREETING_HZ, 1000),
-        )]));
+        let mut prompts = Prompts::default();
+        prompts
+            .sounds
+            .insert("greeting".into(), tone_of(GREETING_HZ, 1000));
+        prompts.refused.insert("broken".into(), "not a WAV file".into());
+        self.input(Input::Prompts(prompts));
         self.input(Input::Music(vec![(
             "default".into(),
             vec![tone_of(MUSIC_HZ, 10_000)],

@@ -313,11 +313,11 @@ impl Failure {
         Self::refused(ErrorKind::PromptNotFound, format!("no prompt `{prompt}`")).with("prompt", prompt)
     }
 
-    /// The prompt cannot be decoded.
-    pub fn prompt_bad(prompt: &str) -> Self {
+    /// The prompt is there and cannot be played.
+    pub fn prompt_bad(prompt: &str, why: &str) -> Self {
         Self::refused(
             ErrorKind::PromptBad,
-            format!("prompt `{prompt}` cannot be decoded"),
+            format!("prompt `{prompt}` cannot be played: {why}"),
         )
         .with("prompt", prompt)
     }

@@ -14,7 +14,7 @@ pub struct Concurrent {
     pub limit: u32,
     /// Now.
     pub active: u32,
-    /// The most since the start.
+    /// The most of the last 60 s.
     pub peak: u32,
 }
 

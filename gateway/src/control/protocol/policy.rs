@@ -23,6 +23,12 @@ pub struct PolicyDecision {
     /// Its type, such as `mobile` or `premium`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Of a limit that is full: what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Of a limit that is full: how much of it is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<u64>,
     /// Which lists decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list_version: Option<String>,
@@ -38,6 +44,8 @@ impl PolicyDecision {
             e164: None,
             region: None,
             kind: None,
+            limit: None,
+            value: None,
             list_version: None,
         }
     }

@@ -129,6 +129,16 @@ pub enum TargetError {
     NotAUri,
 }
 
+impl TargetError {
+    /// Its stable word as a deciding rule.
+    pub fn rule(self) -> &'static str {
+        match self {
+            TargetError::NotANumber => "number_invalid",
+            TargetError::NotAUri => "target_invalid",
+        }
+    }
+}
+
 /// Reads `leg.dial.to`: a bare number, `tel:…` or `sip:…`.
 pub fn classify_target(to: &str, trunk: &TrunkNumbers) -> Result<Target, TargetError> {
     let to = to.trim();

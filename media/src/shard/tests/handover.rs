@@ -103,6 +103,7 @@ fn play_tone(play: u64, listener: StreamKey, duration_ms: Option<u32>) -> Change
         play: PlayKey(play),
         listener,
         sources: vec![Source::Tone(tone)],
+        from_ms: 0,
         repeat: false,
         gain_db: 0.0,
         layer: PlayLayer::Replace,

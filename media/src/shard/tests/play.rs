@@ -24,6 +24,7 @@ fn play(world: &World, play: u64, listener: usize, source: Source, layer: PlayLa
         play: PlayKey(play),
         listener,
         sources: vec![source],
+        from_ms: 0,
         repeat,
         gain_db: 0.0,
         layer,

@@ -106,7 +106,7 @@ fn every_kind_has_its_code_and_data() {
             json!({ "prompt": "p" }),
         ),
         (
-            Failure::prompt_bad("p"),
+            Failure::prompt_bad("p", "not a WAV file"),
             "prompt_bad",
             -32000,
             json!({ "prompt": "p" }),

@@ -63,7 +63,7 @@ params! {
         /// Played first; the first digit ends it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub prompt: Option<Sources>,
-        /// Fewest digits a terminator may end.
+        /// With fewer digits the collect fails, whatever ended it.
         pub min: Within<0, 64>,
         /// Ended when so many came.
         pub max: Within<1, 64>,
