@@ -178,6 +178,7 @@ fn join(shard: &mut Shard, io: &mut impl Io, parties: [SocketAddr; 2], now: Inst
             source: SourceRule::Strict,
             may_send: true,
             may_receive: true,
+            srtp: None,
         };
         let row = vec![Heard {
             speaker: other,

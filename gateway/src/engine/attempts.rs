@@ -3,7 +3,7 @@
 //! Targets of one leg share Call-ID and From tag (RFC 3263 §4.3 for addresses already known); the router
 //! sees one leg, its record every attempt.
 
-use sip::endpoint::{Command, Flow, OutgoingInvite, SessionKey, Unanswered};
+use sip::endpoint::{Command, ExtraHeader, Flow, OutgoingInvite, SessionKey, Unanswered};
 use sip::message::Response;
 
 use super::ending::{End, end_leg};
@@ -158,10 +158,8 @@ pub fn answered(tx: &mut Tx, key: LegKey, remote_tag: &str, response: &Response,
         None => early.as_deref() == Some(remote_tag) && again_as_answered(tx, key),
     };
     if !usable {
-        tx.sip(Command::Bye {
-            session,
-            headers: Vec::new(),
-        });
+        let headers = reason_of_a_bad_answer(tx, key);
+        tx.sip(Command::Bye { session, headers });
         let end = End {
             sip: Some(488),
             tell_peer: false,
@@ -183,6 +181,17 @@ pub fn answered(tx: &mut Tx, key: LegKey, remote_tag: &str, response: &Response,
     if let Some(op) = op {
         playing::end_op(tx, op, OpOutcome::Ok);
     }
+}
+
+/// What the BYE after an unusable answer says, where the trunk wants it said.
+fn reason_of_a_bad_answer(tx: &Tx, key: LegKey) -> Vec<ExtraHeader> {
+    let trunk = tx.world.legs.get(&key).and_then(|leg| tx.setup.trunk(leg.trunk));
+    let with_reason = trunk.is_some_and(|trunk| trunk.reason_out);
+    let reason = with_reason.then(|| ExtraHeader {
+        name: "Reason".into(),
+        value: cause::reason_header(cause::q850_of_own_status(488)),
+    });
+    reason.into_iter().collect()
 }
 
 /// The answer came in a provisional response: from now on we send too.

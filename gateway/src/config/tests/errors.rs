@@ -81,10 +81,6 @@ fn keys_of_later_versions_are_refused_by_name() {
 #[test]
 fn words_of_later_versions_are_refused_by_name() {
     trunk_refused(
-        "srtp = \"required\"",
-        "srtp: `required` is not available in this version; use `off`",
-    );
-    trunk_refused(
         "preset = \"twilio\"",
         "preset: `twilio` is not available in this version; use `generic`",
     );
