@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use house::sim::{Answer, Ask, PartyEvent, Sdes, Town};
+use house::sim::{Answer, Ask, PartyEvent, Sdes, Town, Weather};
 use house::srtp::SUITES;
 use house::tone;
 use serde_json::{Value, json};
@@ -430,5 +430,46 @@ fn keys_are_not_in_the_log_nor_in_events_nor_in_the_record() {
     for key in keys {
         assert!(!log.contains(&key) && !events.contains(&key) && !record.contains(&key));
         assert!(all.iter().all(|event| !event.contains(&key)));
+    }
+}
+
+/// Invariant 7 from a seed: holds of both sides, new keys and offers in clear, in bad weather.
+#[test]
+fn whatever_happens_nothing_is_clear() {
+    for seed in 0..6 {
+        let mut talk = talk(100 + seed, SUITE, "", None);
+        talk.town.set_weather(Weather {
+            loss_permille: 100,
+            duplicate_permille: 50,
+            delay: 5 * MS,
+            jitter: 30 * MS,
+        });
+        let mut dice = seed * 7919 + 1;
+        for step in 0..12_u8 {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let leg = json!({"leg": talk.caller, "signal": true});
+            let sdes = talk.town.parties[talk.customer].sdes.as_mut().unwrap();
+            match dice >> 61 {
+                0 | 1 => drop(talk.town.request(talk.router, "leg.hold", leg)),
+                2 | 3 => drop(talk.town.request(talk.router, "leg.resume", leg)),
+                4 => {
+                    sdes.change_key(step + 1);
+                    talk.town.reinvite(talk.customer, "sendrecv");
+                }
+                5 => {
+                    sdes.ask = Ask::Avp;
+                    talk.town.reinvite(talk.customer, "sendrecv");
+                    talk.town.parties[talk.customer].sdes.as_mut().unwrap().ask = Ask::Savp;
+                }
+                6 => talk.town.reinvite(talk.customer, "inactive"),
+                _ => talk.town.reinvite(talk.customer, "sendrecv"),
+            }
+            talk.town.run_for(Duration::from_millis(150 + (dice >> 55) % 400));
+        }
+        talk.assert_nothing_was_clear();
+        let caller = talk.caller.clone();
+        assert_eq!(talk.view(&caller)["secure"], true, "seed {seed}");
     }
 }

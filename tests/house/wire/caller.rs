@@ -24,6 +24,8 @@ pub struct SecureCaller {
     far_tag: String,
     hz: f64,
     sequence: u16,
+    /// What it sent last.
+    sent: Vec<u8>,
     position: u64,
     next_frame: Instant,
     /// Statuses of final answers to its INVITEs.
@@ -61,6 +63,7 @@ impl SecureCaller {
             far_tag: String::new(),
             hz,
             sequence: 65_500,
+            sent: Vec::new(),
             position: 0,
             next_frame: Instant::now(),
             finals: Vec::new(),
@@ -83,6 +86,19 @@ impl SecureCaller {
 
     pub fn bye(&mut self, number: u32) {
         self.request("BYE", number, "");
+    }
+
+    /// A packet in clear, one with a wrong tag, and one that came before.
+    pub fn misbehave(&self) {
+        let to = self.far_media.unwrap();
+        let mut packet = vec![0x80, 0];
+        packet.extend(self.sequence.to_be_bytes());
+        packet.extend([0, 0, 0, 1, 1, 2, 3, 4]);
+        packet.extend([0x55; 160]);
+        self.rtp.send_to(&packet, to).unwrap();
+        packet.extend([0x55; 10]);
+        self.rtp.send_to(&packet, to).unwrap();
+        self.rtp.send_to(&self.sent, to).unwrap();
     }
 
     /// Speaks, listens and answers for so long.
@@ -230,7 +246,8 @@ impl SecureCaller {
         packet.extend(samples.iter().map(|sample| tone::mulaw(*sample)));
         self.sequence = self.sequence.wrapping_add(1);
         self.position += 160;
-        self.rtp.send_to(&self.out.protect_rtp(&packet), to).unwrap();
+        self.sent = self.out.protect_rtp(&packet);
+        self.rtp.send_to(&self.sent, to).unwrap();
     }
 
     fn listen(&mut self) {

@@ -410,3 +410,34 @@ fn every_fault_of_a_file_is_shown_in_the_order_of_lines() {
         ],
     );
 }
+
+#[test]
+fn keys_of_media_go_over_encrypted_signalling_or_by_word_of_the_operator() {
+    let remedy = "set `srtp_without_tls = true` where the network is trusted, or `srtp = \"off\"`";
+    for policy in ["optional", "required"] {
+        trunk_refused(
+            &format!("srtp = \"{policy}\""),
+            &format!("srtp: the keys of `{policy}` would go in clear over udp at 127.0.0.1:5060; {remedy}"),
+        );
+        let text = format!("{CARRIER}srtp = \"{policy}\"\nsrtp_without_tls = true\n");
+        assert!(parse(&text).is_ok(), "{policy}");
+    }
+}
+
+#[test]
+fn suites_are_named_once_and_known() {
+    let names = "must be one of `AES_CM_128_HMAC_SHA1_80`, `AES_CM_128_HMAC_SHA1_32`, `AES_256_CM_HMAC_SHA1_80`, \
+                 `AES_256_CM_HMAC_SHA1_32`, `AEAD_AES_128_GCM`, `AEAD_AES_256_GCM`, is";
+    trunk_refused(
+        "srtp_suites = [\"F8_128_HMAC_SHA1_80\"]",
+        &format!("srtp_suites[0]: {names} `F8_128_HMAC_SHA1_80`"),
+    );
+    trunk_refused(
+        "srtp_suites = [\"AES_256_CM_HMAC_SHA1_80\", \"AES_256_CM_HMAC_SHA1_80\"]",
+        "srtp_suites[1]: `AES_256_CM_HMAC_SHA1_80` is already at trunk[0].srtp_suites[0]; remove one",
+    );
+    trunk_refused(
+        "srtp_offer = \"savpf\"",
+        "srtp_offer: must be one of `savp`, `avp`, is `savpf`",
+    );
+}
