@@ -5,10 +5,12 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use house::srtp::Line;
 use media::shard::epoll::EpollIo;
 use media::shard::io::Io;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{Shard, ShardConfig};
+use media::srtp::{MasterKey, SrtpKeys, SrtpSuite};
 use media::{Change, Codec, Event, Heard, SourceRule, StreamConfig, StreamKey};
 
 const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -141,6 +143,60 @@ fn real_sockets_relay_without_allocation_and_copy() {
     );
 }
 
+/// The one exception to the rule, and how large it is: docs/decisions/0010-srtp-is-guarded-and-copied.md.
+#[test]
+fn a_secure_leg_costs_what_is_written_down() {
+    let start = Instant::now();
+    let network = Network::new(1, start);
+    let mut io = SimIo::new(network.clone(), 4);
+    let parties: [SocketAddr; 2] = [
+        "127.0.0.2:4000".parse().unwrap(),
+        "127.0.0.3:4000".parse().unwrap(),
+    ];
+    assert!(parties.iter().all(|party| network.bind(*party)));
+    let (mut shard, reader, _blocks) = Shard::new(&config(), start);
+    let key = || MasterKey::new(SrtpSuite::AesCm128Sha1_80, &[1; 16], &[2; 14]).unwrap();
+    let keys = SrtpKeys {
+        send: key(),
+        receive: key(),
+    };
+    let gateway = join_with(&mut shard, &mut io, parties, Some(keys), start);
+    let (mut far, mut heard) = (
+        Line::new(
+            "AES_CM_128_HMAC_SHA1_80",
+            &[[1; 16].as_slice(), &[2; 14]].concat(),
+        ),
+        [0; 2048],
+    );
+    let mut packet = packet();
+    let (mut in_secure, mut out_secure) = (0, 0);
+    for number in 1..2_000 {
+        let now = start + Duration::from_millis(20 * number);
+        network.set_now(now);
+        number_packet(&mut packet, number as u32);
+        network.send(parties[0], &far.protect_rtp(&packet), &[], gateway[0]);
+        let allocated = allocations(|| shard.turn(&mut io, now));
+        let (len, _) = network.receive(parties[1], &mut heard).expect("decrypted");
+        assert_eq!(heard[12..len], packet[12..]);
+        network.send(parties[1], &packet, &[], gateway[1]);
+        let allocated_out = allocations(|| shard.turn(&mut io, now));
+        let (len, _) = network.receive(parties[0], &mut heard).expect("encrypted");
+        assert_eq!(len, 182);
+        while shard.poll_event().is_some() {}
+        if number > 1_000 {
+            (in_secure, out_secure) = (in_secure + allocated, out_secure + allocated_out);
+        }
+    }
+    shard.publish();
+    assert_eq!(reader.counts().payload_copies, 1_999);
+    println!("allocations in 999 packets: {in_secure} taken in, {out_secure} sent");
+    assert!(in_secure <= 999 * TAKEN_IN_ALLOCATIONS && out_secure <= 999 * SENT_ALLOCATIONS);
+}
+
+/// Allocations of a packet that is decrypted, and of one that is encrypted, as measured.
+const TAKEN_IN_ALLOCATIONS: u64 = 6;
+const SENT_ALLOCATIONS: u64 = 2;
+
 fn config() -> ShardConfig {
     ShardConfig {
         streams_max: 4,
@@ -152,6 +208,17 @@ fn config() -> ShardConfig {
 
 /// Opens two streams that hear each other; gives where each takes RTP.
 fn join(shard: &mut Shard, io: &mut impl Io, parties: [SocketAddr; 2], now: Instant) -> [SocketAddr; 2] {
+    join_with(shard, io, parties, None, now)
+}
+
+/// The same, the first with these keys.
+fn join_with(
+    shard: &mut Shard,
+    io: &mut impl Io,
+    parties: [SocketAddr; 2],
+    keys: Option<SrtpKeys>,
+    now: Instant,
+) -> [SocketAddr; 2] {
     let mut gateway = Vec::new();
     for (index, remote) in parties.into_iter().enumerate() {
         let (stream, other) = (StreamKey(index as u64), StreamKey(1 - index as u64));
@@ -178,6 +245,7 @@ fn join(shard: &mut Shard, io: &mut impl Io, parties: [SocketAddr; 2], now: Inst
             source: SourceRule::Strict,
             may_send: true,
             may_receive: true,
+            srtp: keys.clone().filter(|_| index == 0),
         };
         let row = vec![Heard {
             speaker: other,

@@ -19,6 +19,8 @@ mod load;
 mod resume;
 #[path = "interop/script.rs"]
 mod script;
+#[path = "interop/secure.rs"]
+mod secure;
 #[path = "interop/strange.rs"]
 mod strange;
 #[path = "interop/timing.rs"]

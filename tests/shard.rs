@@ -199,6 +199,7 @@ fn stream_config(remote: SocketAddr) -> StreamConfig {
         source: SourceRule::Strict,
         may_send: true,
         may_receive: true,
+        srtp: None,
     }
 }
 

@@ -8,6 +8,8 @@ mod commands;
 mod order;
 #[path = "sim/resume.rs"]
 mod resume;
+#[path = "sim/secure.rs"]
+mod secure;
 #[path = "sim/shards.rs"]
 mod shards;
 #[path = "sim/storm.rs"]

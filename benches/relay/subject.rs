@@ -128,5 +128,6 @@ fn stream_config(remote: SocketAddr) -> StreamConfig {
         source: SourceRule::Strict,
         may_send: true,
         may_receive: true,
+        srtp: None,
     }
 }

@@ -33,7 +33,7 @@ pub use reference::reference;
 pub use schema::schema;
 pub use trunk::{
     AnswerCodecs, Auth, Codec, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut, MediaSource,
-    Network, NumberIn, NumberOut, Transport, Trunk,
+    Network, NumberIn, NumberOut, Srtp, SrtpOffer, Transport, Trunk, TrunkSrtp,
 };
 
 /// Everything an operator decides, ready to use.

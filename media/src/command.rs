@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::frame::samples_of_ms;
 use crate::recorder::TrackKey;
 use crate::sound::Sound;
+use crate::srtp::SrtpKeys;
 
 /// One RTP session of one leg, numbered by the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +55,8 @@ pub struct StreamConfig {
     pub may_send: bool,
     /// False: what arrives is counted and dropped (we hold the peer by signalling).
     pub may_receive: bool,
+    /// The keys of both directions; none: the stream is clear.
+    pub srtp: Option<SrtpKeys>,
 }
 
 /// Which RTP sources a stream takes (docs/threats.md A1 decides the words).

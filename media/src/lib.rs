@@ -16,6 +16,7 @@ pub mod recorder;
 pub mod rtp;
 pub mod shard;
 pub mod sound;
+pub mod srtp;
 pub mod stream;
 pub mod tone;
 

@@ -11,6 +11,7 @@ mod outbound;
 mod packer;
 mod plays;
 mod reporter;
+mod secure;
 mod sink;
 mod speaker;
 mod stats;
@@ -26,6 +27,7 @@ use crate::recorder::Track;
 use crate::rtp::{ClockRate, RtpTime, SeqNo, Ssrc};
 use crate::shard::ports::RtpPort;
 use crate::shard::rng::Rng;
+use crate::srtp::Srtp;
 
 pub use digits::{DigitTick, Digits, ORDERS_MAX};
 pub use inbound::{Arrived, Content, Inbound, PAYLOAD_BYTES_MAX};
@@ -34,6 +36,7 @@ pub use outbound::{Outbound, Relayed, Stamp};
 pub use packer::{Packer, silence};
 pub use plays::{Alone, PLAYS_MAX, Plays, Step};
 pub use reporter::{REPORT_BYTES_MAX, REPORT_INTERVAL, Reporter};
+pub use secure::Sealed;
 pub use sink::{Ear, Format, Playing, Sink, Situation, Voice};
 pub use speaker::{Belief, NEW_SSRC_PACKETS, NEW_SSRC_SILENCE, OLD_SSRC_SILENCE, Speaker};
 pub use stats::{Discard, Discarded, Stats, mos};
@@ -50,6 +53,8 @@ pub struct Stream {
     pub(crate) inbound: Inbound,
     /// The sending half.
     pub(crate) outbound: Outbound,
+    /// Its encryption; none: it is clear.
+    srtp: Option<Box<Srtp>>,
     /// RTCP.
     pub(crate) reporter: Reporter,
     /// Whom it hears.
@@ -114,7 +119,7 @@ impl Stream {
     pub fn new(key: StreamKey, local: SocketAddr, port: RtpPort, home: usize, rng: &mut Rng) -> Self {
         let outbound = Outbound::new(
             Ssrc(rng.next_u32()),
-            SeqNo(rng.next_u32() as u16),
+            SeqNo(rng.next_u32() as u16 & FIRST_SEQUENCE_MASK),
             RtpTime(rng.next_u32()),
         );
         Self {
@@ -125,6 +130,7 @@ impl Stream {
             config: None,
             inbound: Inbound::new(),
             outbound,
+            srtp: None,
             reporter: Reporter::new(rng.next_u64()),
             row: Vec::new(),
             heard_by: Vec::new(),
@@ -164,6 +170,7 @@ impl Stream {
     pub fn configure(&mut self, mut config: StreamConfig, now: Instant) {
         config.ptime_ms = sane_ptime_ms(config.ptime_ms);
         self.inbound.configure(self.config.as_ref(), &config);
+        self.configure_srtp(config.srtp.as_ref());
         self.config = Some(config);
         self.watch.receiving_told = false;
         self.watch.sending_told = false;
@@ -273,6 +280,10 @@ impl Stream {
         }
     }
 }
+
+/// A sequence begins in the lower half: where the first packets are lost, a receiver of SRTP does not take
+/// those after the wrap for those before it (RFC 3711 §3.3.1).
+const FIRST_SEQUENCE_MASK: u16 = 0x7fff;
 
 /// Packetisation and playout beside the network's own delay: one packet of 20 ms and two in the jitter
 /// buffer.

@@ -40,6 +40,11 @@ impl Rng {
         (0..letters).map(|_| char::from(letter(self.byte()))).collect()
     }
 
+    /// Fills a key with random bytes.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill_with(|| self.byte());
+    }
+
     /// 32 random bits.
     pub fn u32(&mut self) -> u32 {
         u32::from_be_bytes(std::array::from_fn(|_| self.byte()))

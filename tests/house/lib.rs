@@ -1,7 +1,7 @@
 //! What the integration tests share: tones and ears of their own, a whole town in virtual time, and the
 //! real program on the wire.
 //!
-//! The codec, the tone detector and the SDP reader here are written apart from the gateway's, so that a
+//! The codec, the tone detector, the SDP reader and SRTP here are written apart from the gateway's, so that a
 //! mistake in one does not hide in the other.
 
 #![allow(
@@ -13,5 +13,6 @@
 )]
 
 pub mod sim;
+pub mod srtp;
 pub mod tone;
 pub mod wire;

@@ -4,9 +4,11 @@
 mod party;
 mod post;
 mod router;
+mod sdes;
 mod town;
 
 pub use party::{Answer, Party, PartyEvent};
 pub use post::Weather;
 pub use router::Router;
+pub use sdes::{Ask, Sdes};
 pub use town::{CARRIER, Town};

@@ -4,6 +4,7 @@
 //! here decides what is right; the tests do.
 
 mod binary;
+mod caller;
 mod clock;
 mod ear;
 mod folder;
@@ -15,11 +16,12 @@ mod sipp;
 mod site;
 mod stalls;
 
+pub use caller::SecureCaller;
 pub use clock::{now_us, until};
 pub use ear::{Ear, Packet};
 pub use folder::Folder;
 pub use gateway::{Gateway, Settings};
-pub use phone::Phone;
+pub use phone::{Encryption, Phone};
 pub use ports::free_port;
 pub use router::{Heard, Router};
 pub use sipp::{Law, Sipp, Transport};

@@ -54,7 +54,7 @@ async fn two_baresip_phones_record_each_others_tone() {
 
 /// Addresses of this machine other than loopback: baresip names the first in SDP, whatever it is told, and
 /// sets up no call where there is none.
-fn own_addresses() -> Vec<Ipv4Addr> {
+pub fn own_addresses() -> Vec<Ipv4Addr> {
     let all = nix::ifaddrs::getifaddrs().unwrap();
     let all = all.filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()));
     let own: Vec<_> = all.filter(|ip| !ip.is_loopback()).collect();

@@ -166,6 +166,18 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
+    /// Keys of media over signalling that anyone on the way can read.
+    #[error(
+        "the keys of `{policy}` would go in clear over {transport} at {at}; set `srtp_without_tls = true` where the network is trusted, or `srtp = \"off\"`"
+    )]
+    KeysInClear {
+        /// The value of `srtp`.
+        policy: &'static str,
+        /// The transport.
+        transport: &'static str,
+        /// The listener or peer.
+        at: String,
+    },
     /// Too few ports.
     #[error("{pairs} port pairs are fewer than the {shards} media shards; widen the range")]
     FewPorts {

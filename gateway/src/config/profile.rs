@@ -82,6 +82,13 @@ impl Trunk {
             ("codecs", list(self.codecs.iter().map(|codec| codec_word(*codec)))),
             ("ptime_ms", self.ptime_ms.to_string()),
             ("answer_codecs", self.answer_codecs.word().to_owned()),
+            ("srtp", self.srtp.policy.word().to_owned()),
+            (
+                "srtp_suites",
+                list(self.srtp.suites.iter().map(|suite| suite.name())),
+            ),
+            ("srtp_offer", self.srtp.offer.word().to_owned()),
+            ("srtp_without_tls", self.srtp.without_tls.to_string()),
             ("early_media", self.early_media.word().to_owned()),
             ("dtmf", self.dtmf.word().to_owned()),
             ("hold", self.hold.word().to_owned()),
@@ -111,9 +118,8 @@ impl Trunk {
 
     /// Keys that have one value in this version.
     fn fixed(&self) -> Vec<Line> {
-        const FIXED: [(&str, &str); 10] = [
+        const FIXED: [(&str, &str); 9] = [
             ("options_interval_s", "0"),
-            ("srtp", "off"),
             ("rel100", "off"),
             ("session_timer", "off"),
             ("refer_in", "reject"),

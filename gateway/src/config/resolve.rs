@@ -4,6 +4,7 @@
 
 mod listeners;
 mod peers;
+mod srtp;
 mod trunks;
 
 use std::collections::BTreeMap;

@@ -124,6 +124,38 @@ advertise = \"203.0.113.5\"
 }
 
 #[test]
+fn srtp_reaches_its_fields_and_the_profile() {
+    use sip::sdp::CryptoSuite;
+    let clear = parse(CARRIER).expect("good");
+    let defaults = [CryptoSuite::AesCm128Sha1_80, CryptoSuite::AesCm128Sha1_32];
+    assert_eq!(
+        (clear.trunks[0].srtp.policy, &clear.trunks[0].srtp.suites[..]),
+        (Srtp::Off, &defaults[..])
+    );
+    let text = format!(
+        "{CARRIER}srtp = \"optional\"\nsrtp_offer = \"avp\"\nsrtp_without_tls = true\n\
+         srtp_suites = [\"AEAD_AES_256_GCM\", \"AES_256_CM_HMAC_SHA1_32\"]\n"
+    );
+    let config = parse(&text).expect("good");
+    let srtp = TrunkSrtp {
+        policy: Srtp::Optional,
+        suites: vec![CryptoSuite::AeadAes256Gcm, CryptoSuite::Aes256CmSha1_32],
+        offer: SrtpOffer::Avp,
+        without_tls: true,
+    };
+    assert_eq!(config.trunks[0].srtp, srtp);
+    let profile = config.trunks[0].profile();
+    for line in [
+        "srtp = optional",
+        "srtp_offer = avp",
+        "srtp_without_tls = true",
+        "srtp_suites = [AEAD_AES_256_GCM, AES_256_CM_HMAC_SHA1_32]",
+    ] {
+        assert!(profile.contains(&format!("  {line}\n")), "{profile}");
+    }
+}
+
+#[test]
 fn paths_are_whole_even_for_a_bare_file_name() {
     let config = Config::parse(CARRIER, Path::new("gateway.toml"), None).expect("good");
     assert_eq!(config.state_dir, std::env::current_dir().unwrap().join("state"));

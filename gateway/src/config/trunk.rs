@@ -7,13 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use super::file::trunk::{
-    AnswerCodecs, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn, NumberOut,
+    AnswerCodecs, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn, NumberOut, Srtp,
+    SrtpOffer,
 };
 use super::{Listen, NumberPattern};
 
 pub use super::network::Network;
 pub use media::Codec;
 pub use sip::endpoint::Transport;
+pub use sip::sdp::CryptoSuite;
 
 /// A trunk with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +70,8 @@ pub struct Trunk {
     pub codecs: Vec<Codec>,
     /// Packet length, milliseconds.
     pub ptime_ms: u8,
+    /// Encryption of media.
+    pub srtp: TrunkSrtp,
     /// How many codecs our answer lists.
     pub answer_codecs: AnswerCodecs,
     /// Which source of RTP is believed.
@@ -123,6 +127,19 @@ pub struct Host {
     pub priority: u16,
     /// Share of the draw inside one priority.
     pub weight: u16,
+}
+
+/// Encryption of a trunk's media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkSrtp {
+    /// Whether.
+    pub policy: Srtp,
+    /// In order of preference; at least one.
+    pub suites: Vec<CryptoSuite>,
+    /// The profile of our offers.
+    pub offer: SrtpOffer,
+    /// The keys may go over signalling that is not encrypted.
+    pub without_tls: bool,
 }
 
 /// Answers to digest challenges.

@@ -94,6 +94,7 @@ pub fn mark_answered(tx: &mut Tx, key: LegKey) {
     let setup = now.mono.saturating_duration_since(leg.times.offered.mono);
     let (call, trunk, way) = (leg.call, leg.trunk, leg.way());
     let codec = leg.media.plan.agreed.as_ref().map(|negotiated| negotiated.codec);
+    let secure = leg.media.plan.is_secure();
     let Some(codec) = codec.map(media_plan::codec_name) else {
         return;
     };
@@ -106,7 +107,7 @@ pub fn mark_answered(tx: &mut Tx, key: LegKey) {
         key,
         Event::LegAnswered(LegAnswered {
             codec,
-            secure: false,
+            secure,
             setup_ms,
         }),
     );
@@ -128,7 +129,7 @@ pub fn take_answer(tx: &mut Tx, key: LegKey, answer: Option<&[u8]>, answered: bo
     let Ok(negotiated) = sdp::accept_answer(offered, answer) else {
         return false;
     };
-    if !media_plan::is_allowed(trunk, &negotiated) {
+    if !media_plan::is_allowed(trunk, &negotiated) || !leg.media.plan.may_become(&negotiated) {
         return false;
     }
     configure(tx, key, negotiated, answered);
@@ -163,8 +164,9 @@ pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
     let leg = tx.world.legs.get_mut(&key)?;
     let trunk = tx.setup.trunk(leg.trunk)?;
     let port = leg.media.local?.port();
-    let version = leg.media.sdp_version;
-    let mut ours = media_plan::local_media(trunk, port, leg.media.sdp_id, version, held);
+    let security = leg.media.plan.security_of_offer(trunk, tx.world.make.rng());
+    let origin = (leg.media.sdp_id, leg.media.sdp_version);
+    let mut ours = media_plan::local_media(trunk, port, origin, held, security);
     if let Some(negotiated) = &leg.media.plan.agreed {
         ours.side_lines = negotiated.side_lines.clone();
         ours.event_payload_type = negotiated.event_payload_type.or(ours.event_payload_type);
@@ -268,8 +270,10 @@ pub fn answer_to(tx: &mut Tx, key: LegKey, offer: &[u8]) -> Result<Bytes, Failur
         return Err(Failure::internal("no port for the answer"));
     };
     let held = leg.hold.as_ref().is_some_and(|hold| hold.signalled);
-    let version = leg.media.sdp_version;
-    let mut ours = media_plan::local_media(trunk, local.port(), leg.media.sdp_id, version, held);
+    let origin = (leg.media.sdp_id, leg.media.sdp_version);
+    let plan = leg.media.plan.clone();
+    let security = plan.security_of_answer(trunk, tx.world.make.rng());
+    let mut ours = media_plan::local_media(trunk, local.port(), origin, held, security);
     let (first, negotiated) = sdp::answer(offer, &ours).map_err(|_| Failure::codec_mismatch())?;
     if !media_plan::is_allowed(trunk, &negotiated) {
         return Err(Failure::codec_mismatch());

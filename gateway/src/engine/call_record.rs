@@ -125,7 +125,7 @@ fn record_leg(tx: &Tx, leg: &Leg) -> RecordLeg {
             .agreed
             .as_ref()
             .map(|negotiated| media_plan::codec_name(negotiated.codec)),
-        secure: false,
+        secure: leg.media.plan.is_secure(),
         quality: leg
             .media
             .closed

@@ -5,6 +5,7 @@
 
 use media::Change;
 use sip::endpoint::{Command, ExtraHeader, IncomingInvite, SessionKey};
+use sip::rng::Rng;
 use sip::sdp;
 
 use super::admission::{Guard, Way};
@@ -93,7 +94,9 @@ fn admit(
         return Err(refuse("no_number", 404, Vec::new()));
     };
     if let Some(offer) = &invite.offer {
-        let trial = media_plan::local_media(trunk, 9, 1, 1, false);
+        // Its keys are never used.
+        let security = media_plan::first_security(trunk, &mut Rng::new([0; 32]));
+        let trial = media_plan::local_media(trunk, 9, (1, 1), false, security);
         let (_, negotiated) = sdp::answer(offer, &trial).map_err(|error| not_acceptable(trunk, error))?;
         if !media_plan::is_allowed(trunk, &negotiated) {
             return Err(refuse(

@@ -83,6 +83,11 @@ impl KeyMaker {
         self.rng.token(length)
     }
 
+    /// The source of secrets.
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
     /// The next number, and the id that goes with it under `prefix`.
     pub fn next(&mut self, prefix: &str) -> (u64, Id) {
         let number = self.number();

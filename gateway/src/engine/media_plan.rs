@@ -4,10 +4,14 @@
 
 use std::net::SocketAddr;
 
+use media::srtp::{MasterKey, SrtpKeys, SrtpSuite};
 use media::{SourceRule, StreamConfig};
-use sip::sdp::{Direction, LocalMedia, Negotiated};
+use sip::rng::Rng;
+use sip::sdp::{
+    AgreedCrypto, Crypto, CryptoKey, CryptoSuite, Direction, LocalMedia, Negotiated, Profile, Security,
+};
 
-use crate::config::{AnswerCodecs, Codec, HoldDirection, MediaSource, Trunk};
+use crate::config::{AnswerCodecs, Codec, HoldDirection, MediaSource, Srtp, SrtpOffer, Trunk};
 use crate::control::protocol::CodecName;
 
 /// What a leg's SDP agreed and what its shard was told of it.
@@ -19,8 +23,61 @@ pub struct MediaPlan {
     pub told: Option<StreamConfig>,
 }
 
+impl MediaPlan {
+    /// Whether the media is encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.crypto().is_some()
+    }
+
+    fn crypto(&self) -> Option<&AgreedCrypto> {
+        self.agreed.as_ref()?.crypto.as_ref()
+    }
+
+    /// Whether an agreement does not take back what an earlier one of this leg gave: once secure, never
+    /// clear again (docs/threats.md A5).
+    pub fn may_become(&self, negotiated: &Negotiated) -> bool {
+        negotiated.crypto.is_some() || !self.is_secure()
+    }
+
+    /// What our next offer says of encryption: the suite and key in use go on, a first offer has fresh keys.
+    pub fn security_of_offer(&self, trunk: &Trunk, rng: &mut Rng) -> Security {
+        match self.crypto() {
+            Some(agreed) => Security::Required(Crypto::agreed(agreed)),
+            None => first_security(trunk, rng),
+        }
+    }
+
+    /// What our answer may say of it: all suites, with the key in use where the suite stays.
+    pub fn security_of_answer(&self, trunk: &Trunk, rng: &mut Rng) -> Security {
+        match self.crypto() {
+            Some(agreed) => Security::Required(Crypto::agreed(agreed).with_suites(&trunk.srtp.suites, rng)),
+            None => first_security(trunk, rng),
+        }
+    }
+}
+
+/// The rule of a trunk, with fresh keys.
+pub fn first_security(trunk: &Trunk, rng: &mut Rng) -> Security {
+    let profile = match trunk.srtp.offer {
+        SrtpOffer::Savp => Profile::Savp,
+        SrtpOffer::Avp => Profile::Avp,
+    };
+    let mut crypto = || Crypto::new(profile).with_suites(&trunk.srtp.suites, rng);
+    match trunk.srtp.policy {
+        Srtp::Off => Security::Clear,
+        Srtp::Optional => Security::Optional(crypto()),
+        Srtp::Required => Security::Required(crypto()),
+    }
+}
+
 /// Our side of an offer or answer on this trunk, at this port.
-pub fn local_media(trunk: &Trunk, port: u16, sdp_id: u64, version: u64, held: bool) -> LocalMedia {
+pub fn local_media(
+    trunk: &Trunk,
+    port: u16,
+    (sdp_id, version): (u64, u64),
+    held: bool,
+    security: Security,
+) -> LocalMedia {
     let direction = match (held, trunk.hold) {
         (false, _) => Direction::SendReceive,
         (true, HoldDirection::Sendonly) => Direction::SendOnly,
@@ -31,6 +88,7 @@ pub fn local_media(trunk: &Trunk, port: u16, sdp_id: u64, version: u64, held: bo
         ptime_ms: trunk.ptime_ms,
         direction,
         version,
+        security,
         answer_one: trunk.answer_codecs == AnswerCodecs::One,
         ..LocalMedia::new(trunk.media_advertise, port, sdp_id)
     }
@@ -63,7 +121,32 @@ pub fn stream_config(trunk: &Trunk, negotiated: &Negotiated, answered: bool) -> 
         },
         may_send: answered && negotiated.send,
         may_receive: negotiated.receive,
+        srtp: negotiated.crypto.as_ref().map(srtp_keys),
     }
+}
+
+/// The keys of an agreement as the shard takes them.
+fn srtp_keys(agreed: &AgreedCrypto) -> SrtpKeys {
+    SrtpKeys {
+        send: master_key(&agreed.ours),
+        receive: master_key(&agreed.theirs),
+    }
+}
+
+fn master_key(key: &CryptoKey) -> MasterKey {
+    let suite = match key.suite() {
+        CryptoSuite::AesCm128Sha1_80 => SrtpSuite::AesCm128Sha1_80,
+        CryptoSuite::AesCm128Sha1_32 => SrtpSuite::AesCm128Sha1_32,
+        CryptoSuite::Aes256CmSha1_80 => SrtpSuite::Aes256CmSha1_80,
+        CryptoSuite::Aes256CmSha1_32 => SrtpSuite::Aes256CmSha1_32,
+        CryptoSuite::AeadAes128Gcm => SrtpSuite::AeadAes128Gcm,
+        CryptoSuite::AeadAes256Gcm => SrtpSuite::AeadAes256Gcm,
+    };
+    #[expect(
+        clippy::expect_used,
+        reason = "both sides take the lengths from the suite, and all suites are tried in the tests"
+    )]
+    MasterKey::new(suite, key.master_key(), key.master_salt()).expect("a key fits its suite")
 }
 
 /// Our codecs limited to those a dial named, in its order; all of them where none is left.
@@ -97,5 +180,21 @@ fn media_codec(codec: sip::sdp::Codec) -> media::Codec {
     match codec {
         sip::sdp::Codec::Pcmu => media::Codec::Pcmu,
         sip::sdp::Codec::Pcma => media::Codec::Pcma,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_every_suite_fit_the_media_plane() {
+        let mut rng = Rng::new([1; 32]);
+        for suite in CryptoSuite::ALL {
+            let key = master_key(&CryptoKey::draw(suite, &mut rng));
+            let lengths = (key.suite().key_bytes(), key.suite().salt_bytes());
+            assert_eq!(lengths, (suite.master_key_bytes(), suite.master_salt_bytes()));
+            assert_eq!(format!("{:?}", key.suite()), format!("{suite:?}"));
+        }
     }
 }

@@ -189,7 +189,7 @@ fn leg_view(tx: &Tx, leg: &Leg) -> LegView {
         playing: reconcile::is_playing(tx, leg.key),
         collecting: leg.collect.is_some(),
         recording: recorded,
-        secure: false,
+        secure: leg.media.plan.is_secure(),
         media: LegMedia {
             rx: leg.media.rx,
             tx: leg.media.tx,

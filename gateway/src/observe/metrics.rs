@@ -323,7 +323,7 @@ impl Snapshot {
     }
 }
 
-fn dropped_packets(counts: &Counts) -> [(&'static str, u64); 8] {
+fn dropped_packets(counts: &Counts) -> [(&'static str, u64); 11] {
     [
         ("source", counts.dropped_source),
         ("ssrc", counts.dropped_ssrc),
@@ -332,6 +332,9 @@ fn dropped_packets(counts: &Counts) -> [(&'static str, u64); 8] {
         ("too_long", counts.dropped_too_long),
         ("not_receiving", counts.dropped_not_receiving),
         ("late", counts.dropped_late),
+        ("srtp_tag", counts.dropped_tag),
+        ("srtp_replay", counts.dropped_replay),
+        ("srtp_clear", counts.dropped_clear),
         ("pool", counts.dropped_pool),
     ]
 }

@@ -294,6 +294,7 @@ mod tests {
             source: media::SourceRule::Strict,
             may_send: false,
             may_receive: true,
+            srtp: None,
         };
         shards.send(
             1,

@@ -87,6 +87,14 @@ impl Pool {
         self.slot_mut(buf).get_mut(start..end).unwrap_or_default()
     }
 
+    /// Puts another packet in the place of this one; what does not fit is cut off.
+    pub fn replace(&mut self, buf: &mut Buf, packet: &[u8]) {
+        for (place, byte) in self.room_mut(buf).iter_mut().zip(packet) {
+            *place = *byte;
+        }
+        buf.set_len(packet.len());
+    }
+
     /// All room behind the headroom, to receive into; then [`Buf::set_len`].
     pub fn room_mut(&mut self, buf: &Buf) -> &mut [u8] {
         self.slot_mut(buf).get_mut(HEADROOM_BYTES..).unwrap_or_default()

@@ -8,7 +8,7 @@ use super::grid::Tick;
 use super::io::{Channel, Io, Socket};
 use super::wheel::Kind;
 use crate::event::Event;
-use crate::stream::REPORT_BYTES_MAX;
+use crate::stream::{REPORT_BYTES_MAX, Sealed};
 
 impl Shard {
     pub(super) fn handle_deadlines(&mut self, io: &mut impl Io, tick: Tick, now: Instant) {
@@ -42,15 +42,16 @@ impl Shard {
         let Some(report) = len.and_then(|len| buffer.get(..len)) else {
             return;
         };
-        if io.send(
-            Socket {
-                slot,
-                channel: Channel::Rtcp,
-            },
-            report,
-            &[],
-            to,
-        ) {
+        let way_out = Socket {
+            slot,
+            channel: Channel::Rtcp,
+        };
+        let is_sent = match stream.protect_rtcp(report) {
+            Sealed::Clear => io.send(way_out, report, &[], to),
+            Sealed::Packet(sealed) => io.send(way_out, &sealed, &[], to),
+            Sealed::Nothing => false,
+        };
+        if is_sent {
             self.metrics.counts.rtcp_out += 1;
         } else {
             self.metrics.counts.send_failed += 1;

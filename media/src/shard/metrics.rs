@@ -50,7 +50,7 @@ counters! {
     rtcp_in,
     /// RTCP datagrams sent.
     rtcp_out,
-    /// RTCP datagrams of a wrong source or shape.
+    /// RTCP datagrams of a wrong source, shape or SRTCP tag.
     rtcp_dropped,
     /// Dropped: wrong source.
     dropped_source,
@@ -66,6 +66,12 @@ counters! {
     dropped_not_receiving,
     /// Dropped: late or doubled.
     dropped_late,
+    /// Dropped: wrong SRTP tag.
+    dropped_tag,
+    /// Dropped: replayed SRTP.
+    dropped_replay,
+    /// Dropped: clear RTP on a secure stream.
+    dropped_clear,
     /// Dropped: no packet memory left.
     dropped_pool,
     /// Packets the kernel refused to send.
@@ -100,6 +106,9 @@ impl Counts {
             Discard::TooLong => &mut self.dropped_too_long,
             Discard::NotReceiving => &mut self.dropped_not_receiving,
             Discard::Late => &mut self.dropped_late,
+            Discard::Tag => &mut self.dropped_tag,
+            Discard::Replay => &mut self.dropped_replay,
+            Discard::Clear => &mut self.dropped_clear,
         } += 1;
     }
 }

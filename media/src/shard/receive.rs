@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::io::{Channel, Io, Socket};
-use super::send::Way;
+use super::send::{Way, hand_out};
 use super::wheel::Kind;
 use super::{Shard, graph};
 use crate::event::Event;
@@ -37,23 +37,29 @@ impl Shard {
             };
             buf.set_len(len);
             match socket.channel {
-                Channel::Rtp => self.handle_rtp(io, socket.slot, &buf, from, now),
+                Channel::Rtp => self.handle_rtp(io, socket.slot, &mut buf, from, now),
                 Channel::Rtcp => self.handle_rtcp(socket.slot, &buf, from, now),
             }
             self.pool.give(buf);
         }
     }
 
-    fn handle_rtp(&mut self, io: &mut impl Io, slot: u32, buf: &Buf, from: SocketAddr, now: Instant) {
+    fn handle_rtp(&mut self, io: &mut impl Io, slot: u32, buf: &mut Buf, from: SocketAddr, now: Instant) {
         self.metrics.counts.packets_in += 1;
         let arrival = self.arrival(now);
         let Some(stream) = self.slots.get_mut(slot) else {
             return;
         };
-        let arrived = match stream
-            .inbound
-            .handle_rtp(self.pool.packet(buf), from, arrival, now)
-        {
+        let opened = stream.unprotect_rtp(self.pool.packet(buf), from, now);
+        let judged = opened.and_then(|opened| {
+            if let Some(packet) = opened {
+                self.pool.replace(buf, &packet);
+            }
+            stream
+                .inbound
+                .handle_rtp(self.pool.packet(buf), from, arrival, now)
+        });
+        let arrived = match judged {
             Ok(arrived) => arrived,
             Err(why) => {
                 self.metrics.counts.count_drop(why);
@@ -158,18 +164,18 @@ impl Shard {
         if let Some(place) = sent.first_chunk_mut::<{ Header::BYTES }>() {
             *place = header.to_bytes();
         }
-        let is_sent = io.send(
-            Socket {
-                slot: listener,
-                channel: Channel::Rtp,
-            },
-            sent,
-            &[],
-            to,
-        );
-        self.metrics.counts.relayed += u64::from(is_sent);
-        let payload_bytes = arrived.payload_end - arrived.payload_at;
+        let way_out = Socket {
+            slot: listener,
+            channel: Channel::Rtp,
+        };
         let counts = &mut self.metrics.counts;
+        let Some(is_sent) = hand_out(stream, io, counts, way_out, (sent, &[]), to) else {
+            stream.inbound.discard(Discard::Late);
+            counts.dropped_late += 1;
+            return;
+        };
+        counts.relayed += u64::from(is_sent);
+        let payload_bytes = arrived.payload_end - arrived.payload_at;
         Way {
             io,
             events: &mut self.events,
@@ -210,9 +216,13 @@ impl Shard {
         let remote = stream.config().and_then(|config| config.remote_rtcp);
         let ours = stream.outbound.ssrc();
         let is_read = stream.inbound.admits_rtcp(from, remote)
-            && stream
-                .reporter
-                .handle_rtcp(self.pool.packet(buf), ours, wall, now);
+            && match stream.unprotect_rtcp(self.pool.packet(buf), now) {
+                Ok(None) => stream
+                    .reporter
+                    .handle_rtcp(self.pool.packet(buf), ours, wall, now),
+                Ok(Some(compound)) => stream.reporter.handle_rtcp(&compound, ours, wall, now),
+                Err(_) => false,
+            };
         if !is_read {
             self.metrics.counts.rtcp_dropped += 1;
         }

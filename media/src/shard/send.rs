@@ -9,7 +9,7 @@ use super::io::{Channel, Io, Socket};
 use super::metrics::Counts;
 use crate::event::Event;
 use crate::rtp::Header;
-use crate::stream::{Stamp, Stream};
+use crate::stream::{Sealed, Stamp, Stream};
 
 /// Everything sending needs besides the stream.
 pub(super) struct Way<'a, I> {
@@ -70,7 +70,9 @@ impl<I: Io> Way<'_, I> {
             slot: self.slot,
             channel: Channel::Rtp,
         };
-        let is_sent = self.io.send(from, &header.to_bytes(), payload, to);
+        let header = header.to_bytes();
+        let sent = hand_out(stream, self.io, self.counts, from, (&header, payload), to);
+        let is_sent = sent.unwrap_or(false);
         self.note_sent(stream, payload.len(), is_sent);
     }
 
@@ -86,6 +88,25 @@ impl<I: Io> Way<'_, I> {
             stream.watch.sending_told = true;
             self.events.tell(Event::Sending { stream: stream.key() });
         }
+    }
+}
+
+/// Hands an RTP packet in two pieces to the kernel, encrypted where the stream is; none: it was sent before.
+pub(super) fn hand_out(
+    stream: &mut Stream,
+    io: &mut impl Io,
+    counts: &mut Counts,
+    from: Socket,
+    (header, payload): (&[u8], &[u8]),
+    to: SocketAddr,
+) -> Option<bool> {
+    match stream.protect_rtp(header, payload) {
+        Sealed::Clear => Some(io.send(from, header, payload, to)),
+        Sealed::Packet(sealed) => {
+            counts.payload_copies += 1;
+            Some(io.send(from, &sealed, &[], to))
+        }
+        Sealed::Nothing => None,
     }
 }
 

@@ -8,3 +8,4 @@ mod play;
 mod record;
 mod relay;
 mod source;
+mod srtp;

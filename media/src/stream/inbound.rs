@@ -15,6 +15,9 @@ use crate::rtp::{Header, Packet, PacketKind, Reception, RtpTime, Verdict};
 /// Most audio in a packet, bytes of G.711: 120 ms. docs/threats.md A10.
 pub const PAYLOAD_BYTES_MAX: usize = 960;
 
+/// Packets of audio are multiples of 10 ms, 80 bytes of G.711 (RFC 3551 §4.2).
+const CLEAR_AUDIO_BYTES: usize = 80;
+
 /// Shortest telephone-event payload (RFC 4733 §2.3).
 const EVENT_BYTES_MIN: usize = 4;
 
@@ -181,6 +184,23 @@ impl Inbound {
         })
     }
 
+    /// Whether a packet of this source may be taken at all. Learns nothing.
+    pub fn may_come_from(&self, from: SocketAddr) -> bool {
+        self.latch.may_admit(from)
+    }
+
+    /// Whether a packet whose tag is wrong looks as it would without one: an agreed payload type, and whole
+    /// 10 ms of audio or a digit behind the header, where a tag makes other lengths.
+    pub fn looks_clear(&self, datagram: &[u8]) -> bool {
+        let Ok(packet) = Packet::parse(datagram) else {
+            return false;
+        };
+        let (kind, len) = (packet.header.payload_type, packet.payload.len());
+        let is_audio = self.accepts.iter().any(|(number, _)| *number == kind);
+        (is_audio && len > 0 && len.is_multiple_of(CLEAR_AUDIO_BYTES))
+            || (self.event_payload_type == Some(kind) && len == EVENT_BYTES_MIN)
+    }
+
     /// A packet that belonged turned out useless later on.
     pub fn discard(&mut self, why: Discard) {
         self.discarded.count(why);
@@ -257,6 +277,7 @@ mod tests {
             source: SourceRule::Strict,
             may_send: true,
             may_receive: true,
+            srtp: None,
         }
     }
 
@@ -327,6 +348,7 @@ mod tests {
             Some(&config()),
             &StreamConfig {
                 may_receive: false,
+                srtp: None,
                 ..config()
             },
         );

@@ -106,6 +106,15 @@ impl Latch {
         }
     }
 
+    /// Whether a packet of this source could be taken, whatever its SSRC and number. Learns nothing.
+    pub fn may_admit(&self, from: SocketAddr) -> bool {
+        let from = canonical(from);
+        match &self.state {
+            State::Strict => self.remote == Some(from),
+            State::Open { networks, .. } | State::Locked { networks, .. } => is_inside(networks, from),
+        }
+    }
+
     /// Whether an RTCP packet of this source may be read: the agreed one, or in NAT mode the host of the
     /// locked source. RTCP never moves the lock.
     pub fn admits_rtcp(&self, from: SocketAddr, remote_rtcp: Option<SocketAddr>) -> bool {

@@ -52,6 +52,12 @@ pub enum Discard {
     NotReceiving,
     /// Came twice, or too late to be passed on or played.
     Late,
+    /// Its SRTP tag is wrong (docs/threats.md A3).
+    Tag,
+    /// Its SRTP index came before (docs/threats.md A14).
+    Replay,
+    /// It looks like clear RTP on a secure stream (docs/threats.md A5).
+    Clear,
 }
 
 /// Packets thrown away, by reason.
@@ -71,6 +77,12 @@ pub struct Discarded {
     pub not_receiving: u64,
     /// [`Discard::Late`].
     pub late: u64,
+    /// [`Discard::Tag`].
+    pub tag: u64,
+    /// [`Discard::Replay`].
+    pub replay: u64,
+    /// [`Discard::Clear`].
+    pub clear: u64,
 }
 
 impl Discarded {
@@ -84,6 +96,9 @@ impl Discarded {
             Discard::TooLong => &mut self.too_long,
             Discard::NotReceiving => &mut self.not_receiving,
             Discard::Late => &mut self.late,
+            Discard::Tag => &mut self.tag,
+            Discard::Replay => &mut self.replay,
+            Discard::Clear => &mut self.clear,
         } += 1;
     }
 
@@ -96,6 +111,9 @@ impl Discarded {
             + self.too_long
             + self.not_receiving
             + self.late
+            + self.tag
+            + self.replay
+            + self.clear
     }
 }
 

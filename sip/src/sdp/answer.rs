@@ -10,6 +10,7 @@ use super::model::{
     SideLines,
 };
 use super::negotiated::{Negotiated, Remote, ptime};
+use super::security::{AgreedCrypto, Profile};
 use super::write::{AudioLine, write};
 
 /// Answers an offer with our half; the first audio line we can serve is taken, the others are refused.
@@ -19,10 +20,13 @@ pub fn answer(offer: &[u8], ours: &LocalMedia) -> Result<(Bytes, Negotiated), Sd
     let description = SessionDescription::parse(offer)?;
     let (place, agreed) = choose(&description.media, ours)?;
     let side_lines = side_lines(description.media, place);
+    let crypto_lines = agreed.crypto.as_ref().map(AgreedCrypto::line);
     let audio = AudioLine {
         formats: &agreed.formats,
         ptime_ms: agreed.ptime_ms,
         direction: agreed.direction,
+        profile: agreed.profile,
+        crypto: crypto_lines.as_slice(),
     };
     let text = write(ours, &side_lines, &audio);
     let negotiated = Negotiated {
@@ -36,6 +40,7 @@ pub fn answer(offer: &[u8], ours: &LocalMedia) -> Result<(Bytes, Negotiated), Sd
         send: agreed.direction.sends(),
         receive: agreed.direction.receives(),
         remote_hold: agreed.remote_hold,
+        crypto: agreed.crypto,
         side_lines,
     };
     debug_assert!(!negotiated.send || negotiated.remote.is_some());
@@ -54,6 +59,9 @@ struct Agreed {
     ptime_ms: u8,
     direction: Direction,
     remote_hold: bool,
+    /// The profile of the line.
+    profile: Profile,
+    crypto: Option<AgreedCrypto>,
 }
 
 /// The first audio line that can be served, with its place; else what is wrong with the first one.
@@ -69,9 +77,8 @@ fn choose(media: &[MediaDescription], ours: &LocalMedia) -> Result<(usize, Agree
 }
 
 fn agree(line: &MediaDescription, ours: &LocalMedia) -> Result<Agreed, SdpError> {
-    if !line.is_plain_rtp() {
-        return Err(SdpError::Transport);
-    }
+    let crypto = ours.security.answer(line)?;
+    let profile = line.profile().ok_or(SdpError::Transport)?;
     let remote = Remote::of(line)?;
     let mut accepts: Vec<(u8, Codec)> = Vec::new();
     for Format {
@@ -131,6 +138,8 @@ fn agree(line: &MediaDescription, ours: &LocalMedia) -> Result<Agreed, SdpError>
         direction,
         // One that only receives holds us too, unless it but follows a hold of ours.
         remote_hold: !they_receive || (ours.direction.receives() && !line.direction.sends()),
+        profile,
+        crypto,
     })
 }
 
@@ -185,6 +194,7 @@ mod tests {
                 send: true,
                 receive: true,
                 remote_hold: false,
+                crypto: None,
                 side_lines: SideLines::default(),
             }
         );

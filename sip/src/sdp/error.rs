@@ -23,9 +23,12 @@ pub enum SdpError {
     /// No audio m-line with a port.
     #[error("no audio stream")]
     NoAudio,
-    /// The audio stream wants another profile than RTP/AVP.
+    /// The audio stream wants another profile than we may speak: RTP/AVP, RTP/SAVP, or one of them.
     #[error("transport protocol not available")]
     Transport,
+    /// No `a=crypto` line that we can use, where one is needed (RFC 4568 §5.1.2, §5.1.3).
+    #[error("no usable key for encrypted media")]
+    Crypto,
     /// The connection address is a name, a group or of another network.
     #[error("network address not usable")]
     Address,
@@ -44,6 +47,7 @@ impl SdpError {
             | SdpError::TooManyFormats
             | SdpError::NoAudio
             | SdpError::Transport
+            | SdpError::Crypto
             | SdpError::Address
             | SdpError::NoCommonCodec => 488,
         }
@@ -58,6 +62,7 @@ impl SdpError {
             }
             SdpError::NoAudio => Some((304, "Media type not available")),
             SdpError::Transport => Some((302, "Incompatible transport protocol")),
+            SdpError::Crypto => Some((399, "No usable crypto attribute")),
             SdpError::Address => Some((301, "Incompatible network address formats")),
             SdpError::NoCommonCodec => Some((305, "Incompatible media format")),
         }

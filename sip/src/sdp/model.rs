@@ -4,6 +4,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::crypto::CryptoLine;
+use super::security::{Profile, Security};
+
 /// Packet lengths we send, milliseconds, ascending. Any other wish falls back to our own.
 pub const PTIMES_MS: [u8; 5] = [10, 20, 30, 40, 60];
 /// Packet length when nobody says otherwise, milliseconds. RFC 3551 §4.5.
@@ -152,6 +155,8 @@ pub struct LocalMedia {
     pub session_id: u64,
     /// Version of o=: the caller adds one where the description differs from its last, and only there.
     pub version: u64,
+    /// Whether it is encrypted, with our keys.
+    pub security: Security,
     /// Answer with one codec beside telephone-event, as some peers change codec where two are left.
     pub answer_one: bool,
     /// The other lines of the session, from the last negotiation; empty for a first offer.
@@ -171,6 +176,7 @@ impl LocalMedia {
             direction: Direction::SendReceive,
             session_id,
             version: 1,
+            security: Security::Clear,
             answer_one: true,
             side_lines: SideLines::default(),
         }
@@ -225,6 +231,10 @@ pub struct MediaDescription {
     pub ptime_ms: Option<u32>,
     /// a=maxptime, milliseconds, unchecked.
     pub maxptime_ms: Option<u32>,
+    /// The a=crypto lines we could serve, in order (RFC 4568).
+    pub crypto: Vec<CryptoLine>,
+    /// It has a=crypto lines we could not.
+    pub has_unusable_crypto: bool,
 }
 
 impl MediaDescription {
@@ -233,9 +243,9 @@ impl MediaDescription {
         self.line.media.eq_ignore_ascii_case("audio") && self.port != 0
     }
 
-    /// Whether it speaks plain RTP.
-    pub fn is_plain_rtp(&self) -> bool {
-        self.line.protocol.eq_ignore_ascii_case("RTP/AVP")
+    /// Its profile, where it is one we speak.
+    pub fn profile(&self) -> Option<Profile> {
+        Profile::from_word(&self.line.protocol)
     }
 }
 

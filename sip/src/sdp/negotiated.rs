@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use super::error::SdpError;
 use super::model::{Codec, MediaDescription, PTIMES_MS, RemoteAddress, SideLines};
+use super::security::AgreedCrypto;
 
 /// One agreed audio stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Negotiated {
     pub receive: bool,
     /// The peer holds us: sendonly, inactive or an unspecified address where nothing of ours asked for it.
     pub remote_hold: bool,
+    /// How it is encrypted; none: it is clear.
+    pub crypto: Option<AgreedCrypto>,
     /// The other lines, for our next offer in this session.
     pub side_lines: SideLines,
 }

@@ -15,6 +15,8 @@ pub fn offer(ours: &LocalMedia) -> Bytes {
         formats: &offered(ours),
         ptime_ms: ours.ptime_ms,
         direction: ours.direction,
+        profile: ours.security.profile(),
+        crypto: &ours.security.lines(),
     };
     write(ours, &ours.side_lines, &audio)
 }
@@ -32,9 +34,7 @@ pub fn accept_answer(ours: &LocalMedia, answer: &[u8]) -> Result<Negotiated, Sdp
     if !media.is_audio() {
         return Err(SdpError::NoAudio);
     }
-    if !media.is_plain_rtp() {
-        return Err(SdpError::Transport);
-    }
+    let crypto = ours.security.accept(&media)?;
     let remote = Remote::of(&media)?;
     let mut accepts: Vec<_> = ours
         .codecs
@@ -75,6 +75,7 @@ pub fn accept_answer(ours: &LocalMedia, answer: &[u8]) -> Result<Negotiated, Sdp
         remote_hold: remote.rtp.is_none() || (ours.direction.sends() && !media.direction.receives()),
         remote: remote.rtp,
         remote_rtcp: remote.rtcp,
+        crypto,
         side_lines: ours.side_lines.clone(),
     })
 }

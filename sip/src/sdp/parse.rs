@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use sdp_types::{Attribute, Connection, Media, NetType, Session};
 
+use super::crypto::{CRYPTO_LINES_MAX, CryptoLine};
 use super::error::SdpError;
 use super::model::{
     Codec, Direction, Encoding, Format, MediaDescription, RefusedLine, RemoteAddress, SessionDescription,
@@ -129,6 +130,7 @@ fn describe(media: &Media, level: &Level) -> Result<MediaDescription, SdpError> 
         return Err(SdpError::Malformed);
     };
     let encodings = rtpmaps(&media.attributes);
+    let (crypto, has_unusable_crypto) = crypto(&media.attributes);
     let formats = names
         .iter()
         .filter_map(|name| name.parse::<u8>().ok())
@@ -154,7 +156,22 @@ fn describe(media: &Media, level: &Level) -> Result<MediaDescription, SdpError> 
         direction: direction(&media.attributes).unwrap_or(level.direction),
         ptime_ms: value(&media.attributes, "ptime").and_then(|text| text.trim().parse().ok()),
         maxptime_ms: value(&media.attributes, "maxptime").and_then(|text| text.trim().parse().ok()),
+        crypto,
+        has_unusable_crypto,
     })
+}
+
+/// The a=crypto lines we could serve, and whether there are others.
+fn crypto(attributes: &[Attribute]) -> (Vec<CryptoLine>, bool) {
+    let named = attributes
+        .iter()
+        .filter(|attribute| attribute.attribute == "crypto");
+    let read: Vec<_> = named
+        .take(CRYPTO_LINES_MAX)
+        .map(|attribute| attribute.value.as_deref().and_then(CryptoLine::parse))
+        .collect();
+    let has_unusable = read.iter().any(Option::is_none);
+    (read.into_iter().flatten().collect(), has_unusable)
 }
 
 /// Payload types with an rtpmap; of two for one type the first holds.

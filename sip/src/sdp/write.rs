@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use sdp_types::{Connection, Media, Origin, Session, Time};
 
+use super::crypto::CryptoLine;
 use super::model::{Direction, Encoding, Format, LocalMedia, RefusedLine, SideLines};
+use super::security::Profile;
 
 /// Digits 0-9, *, #, A-D. RFC 4733 §2.4.1, §3.2.
 const EVENTS: &str = "0-15";
@@ -15,6 +17,8 @@ pub(super) struct AudioLine<'a> {
     pub formats: &'a [Format],
     pub ptime_ms: u8,
     pub direction: Direction,
+    pub profile: Profile,
+    pub crypto: &'a [CryptoLine],
 }
 
 /// The description with `audio` in its place among the other lines.
@@ -41,7 +45,7 @@ fn audio_line(local: &LocalMedia, audio: &AudioLine<'_>) -> Media {
         .iter()
         .map(|format| format.payload_type.to_string())
         .collect();
-    let mut media = line("audio", local.port, "RTP/AVP", &numbers.join(" "));
+    let mut media = line("audio", local.port, audio.profile.word(), &numbers.join(" "));
     for Format {
         payload_type,
         encoding,
@@ -64,6 +68,9 @@ fn audio_line(local: &LocalMedia, audio: &AudioLine<'_>) -> Media {
         && Some(port) != local.port.checked_add(1)
     {
         media.add_attribute_with_value("rtcp", port);
+    }
+    for line in audio.crypto {
+        media.add_attribute_with_value("crypto", line.value());
     }
     media.add_attribute_from_str(audio.direction.attribute());
     media

@@ -11,6 +11,7 @@ use sip::endpoint::{
     Transport,
 };
 
+use super::sdes::Sdes;
 use crate::tone;
 
 /// What it does with an INVITE.
@@ -37,6 +38,7 @@ pub enum PartyEvent {
     Ringing,
     Answered,
     Refused(u16),
+    ReinviteRefused(u16),
     Ended,
     Cancelled,
 }
@@ -63,6 +65,12 @@ pub struct Party {
     /// Requests it got, as text, for tests that look inside.
     pub got: Vec<String>,
     pub silent: bool,
+    /// Its SRTP, if it has any.
+    pub sdes: Option<Sdes>,
+    /// RTP it got that it could not read.
+    pub unread: Vec<Vec<u8>>,
+    /// RTP it got, as it came, while it has SRTP.
+    pub wire: Vec<Vec<u8>>,
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
@@ -71,7 +79,8 @@ pub struct Party {
     answer_at: Option<Instant>,
     next_frame: Option<Instant>,
     position: u64,
-    sequence: u16,
+    /// Of its next packet.
+    pub sequence: u16,
     pressing: VecDeque<(u8, u16, bool, u32)>,
     last_event: Option<u32>,
     calls: u64,
@@ -107,6 +116,9 @@ impl Party {
             events: Vec::new(),
             got: Vec::new(),
             silent: false,
+            sdes: None,
+            unread: Vec::new(),
+            wire: Vec::new(),
             endpoint,
             outbox: VecDeque::new(),
             session: None,
@@ -143,7 +155,7 @@ impl Party {
             from_tag: None,
             max_forwards: 70,
             headers,
-            sdp: self.sdp("sendrecv"),
+            sdp: self.offer("sendrecv"),
             credentials: None,
             timer_b: Duration::from_secs(32),
         };
@@ -178,7 +190,7 @@ impl Party {
     /// Changes the session by re-INVITE: `sendonly`, `inactive`, `sendrecv`.
     pub fn reinvite(&mut self, direction: &str, now: Instant) {
         let Some(session) = self.session else { return };
-        let sdp = self.sdp(direction);
+        let sdp = self.offer(direction);
         self.endpoint
             .handle_command(Command::Reinvite { session, sdp }, now);
         self.drain(now);
@@ -268,6 +280,15 @@ impl Party {
     }
 
     fn hear(&mut self, packet: &[u8], now: Instant) {
+        let mut opened = Vec::new();
+        if let Some(sdes) = &mut self.sdes {
+            self.wire.push(packet.to_vec());
+            let Some(plain) = sdes.open(packet) else {
+                return self.unread.push(packet.to_vec());
+            };
+            opened = plain;
+        }
+        let packet = if opened.is_empty() { packet } else { &opened };
         if packet.len() < 12 || packet[0] >> 6 != 2 {
             return;
         }
@@ -310,20 +331,24 @@ impl Party {
             header.extend(start.to_be_bytes());
             header.extend(ssrc.to_be_bytes());
             let [high, low] = duration.to_be_bytes();
-            network.send(
-                self.media,
-                &header,
-                &[digit, if end { 0x8a } else { 10 }, high, low],
-                to,
-            );
-            return;
+            header.extend([digit, if end { 0x8a } else { 10 }, high, low]);
+            return self.send(network, header, to);
         }
         header.extend((position as u32).to_be_bytes());
         header.extend(ssrc.to_be_bytes());
         let mut samples = [0; 160];
         tone::sine(self.hz, 0.25, position, &mut samples);
         let payload: Vec<u8> = samples.iter().map(|sample| tone::mulaw(*sample)).collect();
-        network.send(self.media, &header, &payload, to);
+        header.extend(payload);
+        self.send(network, header, to);
+    }
+
+    fn send(&mut self, network: &Network, packet: Vec<u8>, to: SocketAddr) {
+        let packet = match &mut self.sdes {
+            Some(sdes) => sdes.seal(packet),
+            None => packet,
+        };
+        network.send(self.media, &packet, &[], to);
     }
 
     fn drain(&mut self, now: Instant) {
@@ -342,6 +367,7 @@ impl Party {
             Event::Incoming(invite) => {
                 note(PartyEvent::Invited);
                 self.session = Some(invite.session);
+                self.take_offer(invite.offer.as_deref());
                 self.far_media = invite.offer.as_deref().and_then(media_of);
                 self.begin_answer(invite.session, now);
             }
@@ -352,12 +378,14 @@ impl Party {
             }
             Event::Progress { sdp, .. } => {
                 note(PartyEvent::Ringing);
+                self.take_answer(sdp.as_deref());
                 if let Some(media) = sdp.as_deref().and_then(media_of) {
                     self.far_media = Some(media);
                 }
             }
             Event::Answered { sdp, .. } => {
                 note(PartyEvent::Answered);
+                self.take_answer(sdp.as_deref());
                 self.far_media = sdp.as_deref().and_then(media_of).or(self.far_media);
                 self.next_frame = Some(now);
             }
@@ -366,6 +394,7 @@ impl Party {
             Event::Unanswered { .. } => note(PartyEvent::Refused(408)),
             Event::Cancelled { .. } => note(PartyEvent::Cancelled),
             Event::Reinvite { session, offer, .. } => {
+                self.take_offer(offer.as_deref());
                 self.far_media = offer.as_deref().and_then(media_of).or(self.far_media);
                 let wants = offer.as_deref().map(direction_of).unwrap_or("sendrecv");
                 let direction = match wants {
@@ -381,7 +410,11 @@ impl Party {
                 note(PartyEvent::Ended);
                 self.stop_media();
             }
-            Event::ReinviteAccepted { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {}
+            Event::ReinviteAccepted { sdp, .. } => self.take_answer(sdp.as_deref()),
+            Event::ReinviteRefused { status, .. } => {
+                note(PartyEvent::ReinviteRefused(status));
+            }
+            Event::Info { .. } => {}
         }
     }
 
@@ -455,13 +488,41 @@ impl Party {
         self.far_media = None;
     }
 
+    fn take_offer(&mut self, sdp: Option<&[u8]>) {
+        if let (Some(sdes), Some(sdp)) = (&mut self.sdes, sdp) {
+            sdes.take_offer(&String::from_utf8_lossy(sdp));
+        }
+    }
+
+    fn take_answer(&mut self, sdp: Option<&[u8]>) {
+        if let (Some(sdes), Some(sdp)) = (&mut self.sdes, sdp) {
+            sdes.take_answer(&String::from_utf8_lossy(sdp));
+        }
+    }
+
+    fn offer(&mut self, direction: &str) -> Bytes {
+        let clear = self.sdp_of(direction);
+        Bytes::from(match &self.sdes {
+            Some(sdes) => sdes.offer(clear),
+            None => clear,
+        })
+    }
+
     fn sdp(&self, direction: &str) -> Bytes {
+        let clear = self.sdp_of(direction);
+        Bytes::from(match &self.sdes {
+            Some(sdes) => sdes.answer(clear),
+            None => clear,
+        })
+    }
+
+    fn sdp_of(&self, direction: &str) -> String {
         let (ip, port) = (self.media.ip(), self.media.port());
-        Bytes::from(format!(
+        format!(
             "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
              a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
             self.position + 1
-        ))
+        )
     }
 }
 

@@ -13,7 +13,7 @@ use gateway::engine::Setup;
 use gateway::engine::io::{ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent};
 use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
-use media::shard::{BlockReader, MetricsReader, Shard, ShardConfig, TURN, links};
+use media::shard::{BlockReader, Counts, MetricsReader, Shard, ShardConfig, TURN, links};
 use media::sound::Sound;
 use serde_json::{Value, json};
 use sip::endpoint::{EndpointConfig, ExtraHeader, Flow, Transport};
@@ -360,6 +360,15 @@ impl Town {
             (counts.streams, counts.ports_used)
         });
         in_use.collect()
+    }
+
+    /// Numbers of each shard.
+    pub fn media_counts(&mut self) -> Vec<Counts> {
+        let counts = self.shards.iter_mut().map(|plane| {
+            plane.shard.publish();
+            plane.metrics.counts()
+        });
+        counts.collect()
     }
 
     /// Without media: for storms of calls where only the signalling is looked at.

@@ -12,6 +12,15 @@ const START_PATIENCE: Duration = Duration::from_secs(15);
 /// Seconds of tone it has to say.
 const TONE_S: usize = 30;
 
+/// Whether a phone encrypts its media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// RTP/AVP.
+    Off,
+    /// RTP/SAVP with keys in SDP, or no call.
+    Mandatory,
+}
+
 /// Ended when dropped.
 pub struct Phone {
     child: Child,
@@ -30,13 +39,24 @@ impl Phone {
         hz: f64,
         target: Option<&str>,
     ) -> Self {
+        Self::start_with(folder, user, ip, (hz, target), Encryption::Off).await
+    }
+
+    /// The same, with SRTP or without.
+    pub async fn start_with(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        (hz, target): (f64, Option<&str>),
+        encryption: Encryption,
+    ) -> Self {
         let folder = folder.join(user);
         std::fs::create_dir_all(folder.join("rec")).unwrap();
         let mut samples = vec![0; TONE_S * 8_000];
         tone::sine(hz, 0.3, 0, &mut samples);
         tone::write_wav(&folder.join("says.wav"), &samples);
         let port = ports::free_port(ip);
-        write_files(&folder, user, ip, port);
+        write_files(&folder, user, (ip, port), encryption);
         let mut command = binary::peer("baresip", "baresip-core");
         command.args(["-4", "-s", "-v", "-t", "60", "-f"]).arg(&folder);
         if let Some(target) = target {
@@ -117,7 +137,7 @@ fn folder_of(package: &str, name: &str) -> PathBuf {
         .to_owned()
 }
 
-fn write_files(folder: &Path, user: &str, ip: &str, port: u16) {
+fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), encryption: Encryption) {
     let modules = folder_of("baresip-core", "g711.so");
     let media = ports::free_port(ip);
     let at = folder.display();
@@ -131,9 +151,15 @@ fn write_files(folder: &Path, user: &str, ip: &str, port: u16) {
     for module in ["stdio.so", "g711.so", "sndfile.so", "aufile.so", "aubridge.so"] {
         config.push_str(&format!("module {module}\n"));
     }
+    let mut media = "";
+    if encryption == Encryption::Mandatory {
+        config.push_str("module srtp.so\n");
+        media = ";mediaenc=srtp-mand";
+    }
     config.push_str("module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n");
     std::fs::write(folder.join("config"), config).unwrap();
-    let account = format!("<sip:{user}@{ip}:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
+    let account =
+        format!("<sip:{user}@{ip}:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{media}\n");
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
 }

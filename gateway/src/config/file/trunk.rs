@@ -83,8 +83,18 @@ pub struct Trunk {
     pub ptime_ms: u8,
     /// How many of the common codecs our answer lists.
     pub answer_codecs: AnswerCodecs,
-    /// Encryption of media.
+    /// Encryption of media by SRTP with keys in SDP (RFC 4568): `off`: an offer of RTP/SAVP is refused;
+    /// `optional`: where the peer has it; `required`: or no call.
     pub srtp: Srtp,
+    /// Suites of SRTP, in order of preference.
+    #[schemars(length(min = 1))]
+    pub srtp_suites: Vec<SrtpSuite>,
+    /// How our offers ask for it: `savp`: a peer without it refuses; `avp`: with `optional` it may answer in
+    /// clear.
+    pub srtp_offer: SrtpOffer,
+    /// Allows `srtp` though the keys go over signalling that is not encrypted, where whoever reads it reads
+    /// the media.
+    pub srtp_without_tls: bool,
     /// `strict`: RTP only from the address and port in SDP; `nat`: learned once inside `media_allow`.
     pub media_source: MediaSource,
     /// A leg without RTP for so many seconds is ended: 5 to 3600; 0: never.
@@ -172,6 +182,9 @@ impl Default for Trunk {
             ptime_ms: 20,
             answer_codecs: AnswerCodecs::One,
             srtp: Srtp::Off,
+            srtp_suites: vec![SrtpSuite::AesCm128Sha1_80, SrtpSuite::AesCm128Sha1_32],
+            srtp_offer: SrtpOffer::Savp,
+            srtp_without_tls: false,
             media_source: MediaSource::Strict,
             media_timeout_s: 60,
             hold: HoldDirection::Sendonly,
@@ -287,6 +300,51 @@ words! {
     Srtp {
         /// None.
         Off = "off",
+        /// Where the peer has it.
+        Optional = "optional",
+        /// Always, or the call is refused.
+        Required = "required",
+    }
+}
+words! {
+    /// A cipher with its authentication.
+    SrtpSuite {
+        /// RFC 4568 §6.2.1.
+        AesCm128Sha1_80 = "AES_CM_128_HMAC_SHA1_80",
+        /// RFC 4568 §6.2.2.
+        AesCm128Sha1_32 = "AES_CM_128_HMAC_SHA1_32",
+        /// RFC 6188.
+        Aes256CmSha1_80 = "AES_256_CM_HMAC_SHA1_80",
+        /// RFC 6188.
+        Aes256CmSha1_32 = "AES_256_CM_HMAC_SHA1_32",
+        /// RFC 7714.
+        AeadAes128Gcm = "AEAD_AES_128_GCM",
+        /// RFC 7714.
+        AeadAes256Gcm = "AEAD_AES_256_GCM",
+    }
+}
+impl SrtpSuite {
+    /// The suite as SDP knows it.
+    pub fn resolved(self) -> sip::sdp::CryptoSuite {
+        use sip::sdp::CryptoSuite;
+        match self {
+            SrtpSuite::AesCm128Sha1_80 => CryptoSuite::AesCm128Sha1_80,
+            SrtpSuite::AesCm128Sha1_32 => CryptoSuite::AesCm128Sha1_32,
+            SrtpSuite::Aes256CmSha1_80 => CryptoSuite::Aes256CmSha1_80,
+            SrtpSuite::Aes256CmSha1_32 => CryptoSuite::Aes256CmSha1_32,
+            SrtpSuite::AeadAes128Gcm => CryptoSuite::AeadAes128Gcm,
+            SrtpSuite::AeadAes256Gcm => CryptoSuite::AeadAes256Gcm,
+        }
+    }
+}
+
+words! {
+    /// The profile of our offers.
+    SrtpOffer {
+        /// RTP/SAVP.
+        Savp = "savp",
+        /// RTP/AVP with keys.
+        Avp = "avp",
     }
 }
 words! {

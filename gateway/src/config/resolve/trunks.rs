@@ -9,6 +9,7 @@ use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk};
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
+use super::srtp::srtp;
 use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
 
 /// Longest password file, bytes.
@@ -94,12 +95,12 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     let allow = networks(&entry.allow, &path.key("allow"), faults);
     let advertise = advertise(entry, shared, listen, path, faults);
     let media_address = media_address(entry, shared, path, faults);
-    refuse_later(entry, path, faults);
-    check_choices(entry, path, faults);
-    check_combinations(entry, path, faults);
+    check(entry, path, faults);
+    let hosts = hosts(&entry.hosts, shared.sip, listen, &path.key("hosts"), faults);
     Trunk {
         name: name(&entry.name, &path.key("name"), faults),
-        hosts: hosts(&entry.hosts, shared.sip, listen, &path.key("hosts"), faults),
+        srtp: srtp(entry, listen, &hosts, path, faults),
+        hosts,
         media_allow: match &entry.media_allow {
             Some(texts) => networks(texts, &path.key("media_allow"), faults),
             None => allow.clone(),
@@ -156,6 +157,12 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         headers_in: headers(&entry.headers_in, &path.key("headers_in"), faults),
         headers_out: headers(&entry.headers_out, &path.key("headers_out"), faults),
     }
+}
+
+fn check(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
+    refuse_later(entry, path, faults);
+    check_choices(entry, path, faults);
+    check_combinations(entry, path, faults);
 }
 
 fn refuse_later(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {

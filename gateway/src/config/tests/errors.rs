@@ -81,10 +81,6 @@ fn keys_of_later_versions_are_refused_by_name() {
 #[test]
 fn words_of_later_versions_are_refused_by_name() {
     trunk_refused(
-        "srtp = \"required\"",
-        "srtp: `required` is not available in this version; use `off`",
-    );
-    trunk_refused(
         "preset = \"twilio\"",
         "preset: `twilio` is not available in this version; use `generic`",
     );
@@ -412,5 +408,36 @@ fn every_fault_of_a_file_is_shown_in_the_order_of_lines() {
             ":3: media.ports: `1-2` is not a port range; write `FIRST-LAST`, FIRST even and at least 1024, LAST odd and above it, like `20000-29999`",
             ":7: trunk[0].allow[0]: `x` is not a network; write one like `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.1`",
         ],
+    );
+}
+
+#[test]
+fn keys_of_media_go_over_encrypted_signalling_or_by_word_of_the_operator() {
+    let remedy = "set `srtp_without_tls = true` where the network is trusted, or `srtp = \"off\"`";
+    for policy in ["optional", "required"] {
+        trunk_refused(
+            &format!("srtp = \"{policy}\""),
+            &format!("srtp: the keys of `{policy}` would go in clear over udp at 127.0.0.1:5060; {remedy}"),
+        );
+        let text = format!("{CARRIER}srtp = \"{policy}\"\nsrtp_without_tls = true\n");
+        assert!(parse(&text).is_ok(), "{policy}");
+    }
+}
+
+#[test]
+fn suites_are_named_once_and_known() {
+    let names = "must be one of `AES_CM_128_HMAC_SHA1_80`, `AES_CM_128_HMAC_SHA1_32`, `AES_256_CM_HMAC_SHA1_80`, \
+                 `AES_256_CM_HMAC_SHA1_32`, `AEAD_AES_128_GCM`, `AEAD_AES_256_GCM`, is";
+    trunk_refused(
+        "srtp_suites = [\"F8_128_HMAC_SHA1_80\"]",
+        &format!("srtp_suites[0]: {names} `F8_128_HMAC_SHA1_80`"),
+    );
+    trunk_refused(
+        "srtp_suites = [\"AES_256_CM_HMAC_SHA1_80\", \"AES_256_CM_HMAC_SHA1_80\"]",
+        "srtp_suites[1]: `AES_256_CM_HMAC_SHA1_80` is already at trunk[0].srtp_suites[0]; remove one",
+    );
+    trunk_refused(
+        "srtp_offer = \"savpf\"",
+        "srtp_offer: must be one of `savp`, `avp`, is `savpf`",
     );
 }

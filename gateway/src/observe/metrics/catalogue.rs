@@ -162,7 +162,7 @@ pub(super) const METRICS: &[Metric] = &[
         "rtp_payload_copies",
         "counter",
         "shard",
-        "Payloads copied on their way out; a relayed packet has none",
+        "Payloads copied on their way out; a relayed packet has none unless it is encrypted",
     ),
     m(
         "rtp_send_failed",
@@ -170,14 +170,19 @@ pub(super) const METRICS: &[Metric] = &[
         "shard",
         "Packets the kernel refused to send",
     ),
-    m("rtp_dropped", "counter", "shard why", "Packets thrown away"),
+    m(
+        "rtp_dropped",
+        "counter",
+        "shard why",
+        "Packets thrown away; those of secure legs: `srtp_tag` wrong tag, `srtp_replay` came before, `srtp_clear` not encrypted",
+    ),
     m("rtcp_packets_in", "counter", "shard", "RTCP packets read"),
     m("rtcp_packets_out", "counter", "shard", "RTCP packets sent"),
     m(
         "rtcp_dropped",
         "counter",
         "shard",
-        "RTCP packets of a wrong source or shape",
+        "RTCP packets of a wrong source, shape or SRTCP tag",
     ),
     m(
         "media_changes_ignored",

@@ -360,3 +360,39 @@ fn beyond_the_limit_what_is_answered_is_refused_at_once() {
     two.run(5, false);
     assert_eq!(two.in_use(), [(0, 0), (0, 0)]);
 }
+
+/// Keys, rollover counters and windows go with a stream.
+#[test]
+fn a_secure_stream_goes_on_without_a_packet_lost() {
+    use crate::srtp::{MasterKey, SrtpKeys, SrtpSuite};
+    let key = |seed| MasterKey::new(SrtpSuite::AesCm128Sha1_80, &[seed; 16], &[seed; 14]).unwrap();
+    let keys = |send, receive| SrtpKeys {
+        send: key(send),
+        receive: key(receive),
+    };
+    let mut two = Two::new(23);
+    let a = two
+        .near
+        .party_with(Codec::Pcmu, |config| config.srtp = Some(keys(1, 2)));
+    let b = two
+        .near
+        .party_with(Codec::Pcmu, |config| config.srtp = Some(keys(3, 4)));
+    let rows = vec![two.near.row(a, &[b]), two.near.row(b, &[a])];
+    two.near.command(rows);
+    (two.near.parties[a].tone_hz, two.near.parties[b].tone_hz) = (500.0, 800.0);
+    two.run(1_000, false);
+    let rows = vec![two.near.row(a, &[b]), two.near.row(b, &[a])];
+    two.move_away(a, vec![]);
+    two.move_away(b, rows);
+    two.run(1_000, false);
+    two.far.publish();
+    two.near.shard.publish();
+    let dropped = [&two.near.metrics, &two.far_metrics]
+        .map(|metrics| metrics.counts())
+        .map(|counts| counts.dropped_tag + counts.dropped_replay + counts.dropped_clear);
+    assert_eq!(dropped, [0, 0]);
+    for party in [a, b] {
+        two.near.parties[party].assert_unbroken();
+        assert!(two.near.parties[party].heard.len() >= 98, "{party}");
+    }
+}

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::rtp::{Header, Packet, RtpTime, SeqNo, Ssrc};
 use crate::shard::sim_io::{Network, SimIo, Weather};
 use crate::shard::{BlockReader, MetricsReader, Shard, ShardConfig};
+use crate::srtp::{Srtp, SrtpKeys};
 
 /// One shard, its network and its parties; time moves by `run`.
 pub struct World {
@@ -20,6 +21,8 @@ pub struct World {
     pub io: SimIo,
     pub parties: Vec<Party>,
     pub events: Vec<(u64, Event)>,
+    /// What each party was configured with.
+    configs: Vec<StreamConfig>,
 }
 
 /// A phone: it sends what it is told every 20 ms and keeps what it hears.
@@ -39,6 +42,10 @@ pub struct Party {
     pub tone_hz: f32,
     pub phase: u64,
     pub heard: Vec<Heared>,
+    /// Its end of a secure stream.
+    pub srtp: Option<Srtp>,
+    /// Every datagram it got, as it was.
+    pub wire: Vec<Vec<u8>>,
 }
 
 /// A packet a party got.
@@ -70,6 +77,7 @@ impl World {
             io,
             parties: Vec::new(),
             events: Vec::new(),
+            configs: Vec::new(),
         }
     }
 
@@ -107,8 +115,10 @@ impl World {
             source: SourceRule::Strict,
             may_send: true,
             may_receive: true,
+            srtp: None,
         };
         change(&mut config);
+        let srtp = config.srtp.as_ref().map(|keys| Srtp::new(&other_end(keys)));
         self.parties.push(Party {
             stream,
             address,
@@ -123,9 +133,16 @@ impl World {
             tone_hz: 0.0,
             phase: 0,
             heard: Vec::new(),
+            srtp,
+            wire: Vec::new(),
         });
+        self.configs.push(config.clone());
         self.command(vec![Change::Configure { stream, config }]);
         index
+    }
+
+    pub fn shard_config(&self, party: usize) -> StreamConfig {
+        self.configs[party].clone()
     }
 
     pub fn command(&mut self, changes: Command) {
@@ -157,7 +174,7 @@ impl World {
             }
             self.shard.turn(&mut self.io, self.now);
             for party in &mut self.parties {
-                party.listen(&self.network, elapsed_ms);
+                party.listen(&self.network, self.now, elapsed_ms);
             }
             while let Some(event) = self.shard.poll_event() {
                 self.events.push((elapsed_ms, event));
@@ -206,14 +223,24 @@ impl Party {
             ssrc: Ssrc(self.ssrc),
         };
         self.seq = self.seq.wrapping_add(1);
-        network.send(self.address, &header.to_bytes(), payload, self.gateway);
+        let packet = [&header.to_bytes()[..], payload].concat();
+        let packet = match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtp(&packet).unwrap().to_vec(),
+            None => packet,
+        };
+        network.send(self.address, &packet, &[], self.gateway);
     }
 
-    fn listen(&mut self, network: &Network, at_ms: u64) {
+    fn listen(&mut self, network: &Network, now: Instant, at_ms: u64) {
         let mut bytes = [0; 2048];
         while let Some((len, from)) = network.receive(self.address, &mut bytes) {
             assert_eq!(from, self.gateway, "packets come from where they are sent to");
-            let packet = Packet::parse(&bytes[..len]).unwrap();
+            self.wire.push(bytes[..len].to_vec());
+            let opened = match &mut self.srtp {
+                Some(srtp) => srtp.unprotect_rtp(&bytes[..len], now).unwrap().to_vec(),
+                None => bytes[..len].to_vec(),
+            };
+            let packet = Packet::parse(&opened).unwrap();
             self.heard.push(Heared {
                 at_ms,
                 header: packet.header,
@@ -264,6 +291,14 @@ impl Party {
                 after.at_ms
             );
         }
+    }
+}
+
+/// The keys as the far end has them.
+pub fn other_end(keys: &SrtpKeys) -> SrtpKeys {
+    SrtpKeys {
+        send: keys.receive.clone(),
+        receive: keys.send.clone(),
     }
 }
 

@@ -112,6 +112,7 @@ fn a_new_agreement_moves_a_trunk_with_at_most_one_packet_lost() {
         source: SourceRule::Strict,
         may_send: true,
         may_receive: true,
+        srtp: None,
     };
     let stream = world.parties[0].stream;
     world.command(vec![Change::Configure { stream, config }]);
