@@ -318,6 +318,7 @@ fn begin(
     tx.world.calls.insert(call, row);
     let origin = Origin::In(Inbound {
         offer: invite.offer.clone(),
+        is_reliable: invite.is_reliable,
         owed: Owed::Nothing,
         sent: None,
     });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::shard::sim_io::Network;
 use sip::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, SessionKey,
+    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, Policy, SessionKey,
     Transport,
 };
 
@@ -37,6 +37,7 @@ pub enum PartyEvent {
     Ringing,
     Answered,
     Refused(u16),
+    Expired,
     Ended,
     Cancelled,
 }
@@ -63,6 +64,8 @@ pub struct Party {
     /// Requests it got, as text, for tests that look inside.
     pub got: Vec<String>,
     pub silent: bool,
+    /// The extensions it speaks as a caller.
+    policy: Policy,
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
@@ -107,6 +110,7 @@ impl Party {
             events: Vec::new(),
             got: Vec::new(),
             silent: false,
+            policy: Policy::default(),
             endpoint,
             outbox: VecDeque::new(),
             session: None,
@@ -120,6 +124,13 @@ impl Party {
             last_event: None,
             calls: 0,
         }
+    }
+
+    /// Speaks these extensions, calling and called.
+    pub fn adopt(&mut self, policy: Policy, gateway: SocketAddr) {
+        self.policy = policy;
+        let network = sip::network::Network::host(gateway.ip());
+        self.endpoint.set_policies(vec![(network, policy)]);
     }
 
     /// Calls `user` at the gateway.
@@ -145,6 +156,7 @@ impl Party {
             headers,
             sdp: self.sdp("sendrecv"),
             credentials: None,
+            policy: self.policy,
             timer_b: Duration::from_secs(32),
         };
         self.endpoint
@@ -377,11 +389,25 @@ impl Party {
                 self.endpoint
                     .handle_command(Command::AcceptReinvite { session, sdp }, now);
             }
-            Event::Bye { .. } | Event::ByeDone { .. } | Event::Lost { .. } | Event::AckMissing { .. } => {
+            Event::Expired { session } => {
+                note(PartyEvent::Expired);
+                let headers = vec![];
+                self.endpoint
+                    .handle_command(Command::Bye { session, headers }, now);
+            }
+            Event::Bye { .. }
+            | Event::ByeDone { .. }
+            | Event::Lost { .. }
+            | Event::AckMissing { .. }
+            | Event::PrackMissing { .. } => {
                 note(PartyEvent::Ended);
                 self.stop_media();
             }
-            Event::ReinviteAccepted { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {}
+            Event::ReinviteAccepted { .. }
+            | Event::ReinviteRefused { .. }
+            | Event::Refreshed { .. }
+            | Event::EarlyAnswer { .. }
+            | Event::Info { .. } => {}
         }
     }
 
