@@ -23,6 +23,8 @@ pub struct Settings {
     pub carrier_media: Vec<String>,
     /// `media_source` of both trunks.
     pub media_source: &'static str,
+    /// Further lines of both trunks.
+    pub trunk_keys: &'static str,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             agents_media: Vec::new(),
             carrier_media: Vec::new(),
             media_source: "strict",
+            trunk_keys: "",
         }
     }
 }
@@ -177,6 +180,7 @@ allow = ["{CARRIER}"]
 media_allow = {carrier_media}
 media_source = "{media_source}"
 burst = 1000
+{trunk_keys}
 [[trunk]]
 name = "agents"
 agents = true
@@ -185,11 +189,13 @@ media_allow = {agents_media}
 caller_ids = ["{OUR_NUMBER}", "*"]
 media_source = "{media_source}"
 burst = 1000
+{trunk_keys}
 "#,
         ports = ports::media_block(),
         calls = settings.calls,
         carrier_media = list(CARRIER, &settings.carrier_media),
         media_source = settings.media_source,
+        trunk_keys = settings.trunk_keys,
         agents_media = list(AGENTS, &settings.agents_media),
     )
 }
