@@ -15,6 +15,10 @@ mod crossing;
 mod limits;
 #[path = "interop/load.rs"]
 mod load;
+#[path = "interop/refresh.rs"]
+mod refresh;
+#[path = "interop/reliable.rs"]
+mod reliable;
 #[path = "interop/resume.rs"]
 mod resume;
 #[path = "interop/script.rs"]

@@ -4,6 +4,8 @@
 mod basics;
 #[path = "sim/commands.rs"]
 mod commands;
+#[path = "sim/extensions.rs"]
+mod extensions;
 #[path = "sim/order.rs"]
 mod order;
 #[path = "sim/resume.rs"]

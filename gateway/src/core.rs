@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip::endpoint::{Endpoint, EndpointConfig};
+use sip::endpoint::{Endpoint, EndpointConfig, Policy};
 use sip::network::Network;
 
 use crate::engine::io::{Input, Now, Output};
@@ -30,6 +30,7 @@ impl Core {
         }
         let mut endpoint = Endpoint::new(endpoint, seed);
         endpoint.set_allowed(sources(&setup));
+        endpoint.set_policies(policies(&setup));
         let mut core = Core {
             endpoint,
             engine: Engine::new(setup, for_engine, now),
@@ -113,5 +114,17 @@ fn sources(setup: &Setup) -> Vec<Network> {
     let allowed = setup.config.trunks.iter().flat_map(|trunk| trunk.allow.iter());
     allowed
         .filter_map(|network| Network::new(network.address, network.prefix).ok())
+        .collect()
+}
+
+/// What is spoken with the callers of each trunk, by where they call from.
+fn policies(setup: &Setup) -> Vec<(Network, Policy)> {
+    let trunks = setup.config.trunks.iter();
+    let networks = trunks.flat_map(|trunk| trunk.allow.iter().map(|network| (network, trunk.sip_policy)));
+    networks
+        .filter_map(|(network, policy)| {
+            let network = Network::new(network.address, network.prefix).ok()?;
+            Some((network, policy))
+        })
         .collect()
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | one input as a transaction, what goes out in which order | `engine.rs`, `tx.rs`, `table.rs` |
 //! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
-//! | answer, early media towards the caller | `answering.rs` |
+//! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
@@ -34,6 +34,7 @@ mod controllers;
 mod dial_plan;
 mod dialing;
 mod draining;
+mod early;
 mod ending;
 #[expect(
     clippy::module_inception,

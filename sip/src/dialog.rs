@@ -16,18 +16,25 @@ mod draft;
 mod ending;
 mod glare;
 mod id;
+mod prack;
+mod reliable;
 mod ringing;
 mod session;
+mod session_timer;
+mod update;
 
-pub use action::{Action, Purpose};
+pub use action::{Action, Failure, Purpose};
 pub use calling::{Calling, EARLY_DIALOGS_MAX};
 pub use confirmed::Confirmed;
 pub use draft::Draft;
 pub use ending::Ending;
 pub use glare::Origin;
 pub use id::DialogId;
+pub use reliable::QUEUE_MAX;
 pub use ringing::Ringing;
 pub use session::{Phase, Session};
+pub(crate) use session_timer::invite_headers;
+pub use session_timer::{REFRESH_RETRY, SessionTimer};
 
 use crate::message::{Method, NameAddr, Request, Response, Uri};
 
@@ -123,8 +130,9 @@ impl Dialog {
         true
     }
 
-    /// Takes over the sequence number of the early dialog it grew from.
+    /// Takes over the sequence numbers of the early dialog it grew from.
     pub fn continue_from(&mut self, early: &Dialog) {
+        self.local_cseq = self.local_cseq.max(early.local_cseq);
         self.remote_cseq = early.remote_cseq;
     }
 

@@ -10,6 +10,7 @@
 //! until `None`, then sleep until [`Endpoint::next_deadline`]. Must not know routing, admission of calls,
 //! billing or what a body means.
 
+mod again;
 mod clients;
 pub mod command;
 pub mod config;
@@ -21,6 +22,7 @@ mod orders;
 #[doc(hidden)]
 pub mod pair;
 mod perform;
+pub mod policy;
 mod requests;
 mod responses;
 mod servers;
@@ -37,6 +39,7 @@ pub use command::{Command, Credentials, ExtraHeader, Flow, OutgoingInvite, Sessi
 pub use config::{EndpointConfig, Limits, Listener};
 pub use event::{Event, IncomingInvite, Output, Unanswered};
 pub use gate::HOP_HEADER;
+pub use policy::{Policy, RefreshMethod, RefresherWish, Support, TimerPolicy};
 
 use crate::message::{self, GuardError, Message};
 use crate::network::Network;
@@ -45,6 +48,7 @@ use crate::transaction::TransactionKey;
 use crate::transport::framer::Frame;
 use clients::Clients;
 use connections::{Connections, Sending};
+use policy::Policies;
 use servers::Servers;
 use sessions::Sessions;
 use timers::{TimerKey, Timers};
@@ -60,6 +64,8 @@ pub struct Endpoint {
     is_accepting: bool,
     /// Whoever is not in one of these is not heard at all.
     allowed: Vec<Network>,
+    /// What is spoken with those who call.
+    policies: Policies,
     connections: Connections,
     clients: Clients,
     servers: Servers,
@@ -83,6 +89,7 @@ impl Endpoint {
             rng,
             is_accepting: true,
             allowed: vec![],
+            policies: Policies::default(),
             connections: Connections::new(config.limits.connections_max),
             config,
             clients: Clients::default(),
@@ -98,6 +105,12 @@ impl Endpoint {
     /// Says who is heard: messages from other sources leave no state and get no answer (docs/threats.md: B18, B24).
     pub fn set_allowed(&mut self, networks: Vec<Network>) {
         self.allowed = networks;
+    }
+
+    /// Says which extensions are spoken with the peers of a network when they call; of several networks
+    /// the longest prefix counts, and outside of all none is spoken. Sessions that are there keep theirs.
+    pub fn set_policies(&mut self, policies: Vec<(Network, Policy)>) {
+        self.policies = Policies::new(policies);
     }
 
     /// A datagram arrived.

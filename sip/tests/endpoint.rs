@@ -11,11 +11,14 @@ mod endpoint {
     mod credentials;
     mod disorder;
     mod forks;
+    mod pracks;
     mod races;
     mod refusals;
     mod reinvites;
     mod storm;
     mod streams;
+    mod timers;
+    mod updates;
     mod wire;
 }
 
@@ -135,6 +138,10 @@ fn name(event: &Event) -> &'static str {
         Event::PeerCancelled { .. } => "PeerCancelled",
         Event::Acknowledged { .. } => "Acknowledged",
         Event::AckMissing { .. } => "AckMissing",
+        Event::EarlyAnswer { .. } => "EarlyAnswer",
+        Event::PrackMissing { .. } => "PrackMissing",
+        Event::Refreshed { .. } => "Refreshed",
+        Event::Expired { .. } => "Expired",
         Event::Progress { .. } => "Progress",
         Event::Answered { .. } => "Answered",
         Event::Refused { .. } => "Refused",

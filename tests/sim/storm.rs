@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use house::sim::{Answer, Town, Weather};
 use serde_json::json;
+use sip::endpoint::{Policy, Support, TimerPolicy};
 
 const MS: Duration = Duration::from_millis(1);
 const CALLS: usize = 10_000;
@@ -28,6 +29,9 @@ fn storm(seed: u64, calls: usize, loss_permille: u64) -> Town {
     let router = town.router();
     let customers: Vec<usize> = (0..AT_ONCE).map(|_| town.customer(440.0)).collect();
     let agents: Vec<usize> = (0..AT_ONCE).map(|_| town.agent(800.0)).collect();
+    for party in customers.iter().chain(&agents) {
+        town.speak(*party, extensions(draw(seed, *party, 4)));
+    }
     for round in 0..calls / AT_ONCE {
         one_round(&mut town, router, &customers, &agents, seed, round);
         check(&town);
@@ -44,6 +48,25 @@ fn storm(seed: u64, calls: usize, loss_permille: u64) -> Town {
     }
     town.run_for(Duration::from_secs(120));
     town
+}
+
+/// What a party speaks: nothing, or reliable provisional responses, refreshes every few seconds, or both.
+fn extensions(drawn: u64) -> Policy {
+    let rel100 = [
+        Support::Off,
+        Support::Supported,
+        Support::Required,
+        Support::Required,
+    ];
+    let timer = TimerPolicy {
+        support: [Support::Off, Support::Supported][drawn as usize % 2],
+        interval_s: 90,
+        ..TimerPolicy::default()
+    };
+    Policy {
+        rel100: rel100[drawn as usize],
+        timer,
+    }
 }
 
 /// Every party calls; the router answers some, dials for some, refuses some, forgets some; all hang up.
@@ -68,12 +91,16 @@ fn one_round(town: &mut Town, router: usize, customers: &[usize], agents: &[usiz
         let number = round * AT_ONCE + index;
         match draw(seed, number, 6) {
             0 => drop(town.request(router, "leg.reject", json!({"leg": leg, "status": 486}))),
-            1 => {}
+            1 => drop(town.request(router, "leg.progress", json!({"leg": leg, "status": 183}))),
             2 => drop(town.request(router, "leg.answer", json!({"leg": leg}))),
             _ => {
+                if draw(seed, number, 2) == 0 {
+                    town.request(router, "leg.progress", json!({"leg": leg, "status": 183}));
+                }
                 town.request(router, "leg.answer", json!({"leg": leg}));
                 let agent = agents[index % agents.len()];
-                town.parties[agent].answer = match draw(seed, number, 4) {
+                town.parties[agent].answer = match draw(seed, number, 5) {
+                    4 => Answer::Early(Duration::from_millis(draw(seed, number, 900))),
                     0 => Answer::Never,
                     1 => Answer::Refuse(486),
                     2 => Answer::Silent,

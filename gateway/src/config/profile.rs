@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::trunk::{Codec, Host, Network, Trunk, transport_word};
+use super::trunk::{Codec, Host, Network, RefreshMethod, RefresherWish, Support, Trunk, transport_word};
 
 impl Trunk {
     /// One `key = value` a line, in the order of the documentation; secrets left out.
@@ -12,6 +12,7 @@ impl Trunk {
             self.peers(),
             self.limits(),
             self.addresses(),
+            self.extensions_spoken(),
             self.media(),
             self.numbers(),
             self.fixed(),
@@ -72,6 +73,28 @@ impl Trunk {
         ]
     }
 
+    fn extensions_spoken(&self) -> Vec<Line> {
+        let timer = &self.sip_policy.timer;
+        let refresher = match timer.refresher {
+            RefresherWish::Auto => "auto",
+            RefresherWish::Us => "us",
+            RefresherWish::Peer => "peer",
+        };
+        let refresh_by = match timer.method {
+            RefreshMethod::Auto => "auto",
+            RefreshMethod::Update => "update",
+            RefreshMethod::Reinvite => "reinvite",
+        };
+        vec![
+            ("rel100", support_word(self.sip_policy.rel100).to_owned()),
+            ("session_timer", support_word(timer.support).to_owned()),
+            ("session_expires_s", timer.interval_s.to_string()),
+            ("min_se_s", timer.min_s.to_string()),
+            ("refresher", refresher.to_owned()),
+            ("refresh_by", refresh_by.to_owned()),
+        ]
+    }
+
     fn media(&self) -> Vec<Line> {
         vec![
             ("media_source", self.media_source.word().to_owned()),
@@ -118,10 +141,8 @@ impl Trunk {
 
     /// Keys that have one value in this version.
     fn fixed(&self) -> Vec<Line> {
-        const FIXED: [(&str, &str); 9] = [
+        const FIXED: [(&str, &str); 7] = [
             ("options_interval_s", "0"),
-            ("rel100", "off"),
-            ("session_timer", "off"),
             ("refer_in", "reject"),
             ("refer_out", "bridge"),
             ("redirect", "refuse"),
@@ -139,6 +160,14 @@ fn codec_word(codec: Codec) -> &'static str {
     match codec {
         Codec::Pcmu => "PCMU",
         Codec::Pcma => "PCMA",
+    }
+}
+
+fn support_word(support: Support) -> &'static str {
+    match support {
+        Support::Off => "off",
+        Support::Supported => "supported",
+        Support::Required => "required",
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Listen, NumberPattern};
 
 pub use super::network::Network;
 pub use media::Codec;
-pub use sip::endpoint::Transport;
+pub use sip::endpoint::{Policy, RefreshMethod, RefresherWish, Support, TimerPolicy, Transport};
 pub use sip::sdp::CryptoSuite;
 
 /// A trunk with every default filled in.
@@ -62,6 +62,8 @@ pub struct Trunk {
     pub media_address: IpAddr,
     /// What SDP says in its place.
     pub media_advertise: IpAddr,
+    /// Reliable provisional responses and session timers.
+    pub sip_policy: Policy,
     /// Default of `leg.dial`.
     pub early_media: EarlyMedia,
     /// How digits are sent.

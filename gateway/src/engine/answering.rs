@@ -11,7 +11,7 @@ use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::{Leg, Owed, Stage};
 use super::tx::Tx;
-use super::{media_plan, tallying};
+use super::{early, media_plan, tallying};
 use crate::control::protocol::{EndReason, EndedBy, Event, Failure, LegAnswered, LegRinging};
 
 /// `leg.progress`: 180 rings, 183 opens early media.
@@ -19,7 +19,7 @@ pub fn progress(tx: &mut Tx, key: LegKey, status: u16) -> Result<(), Failure> {
     let leg = unanswered(tx, key)?;
     let session = leg.session;
     let first = leg.stage == Stage::Trying;
-    if status == 183 {
+    if status == 183 || early::owes_offer(leg) {
         owe(tx, key, Owed::Early(status))?;
     } else {
         tx.sip(Command::Progress {
@@ -76,8 +76,7 @@ pub fn acknowledged(tx: &mut Tx, key: LegKey, answer: Option<Bytes>) {
     if leg.stage != Stage::Answering {
         return;
     }
-    let is_late = leg.inbound().is_some_and(|inbound| inbound.offer.is_none());
-    if is_late && !take_answer(tx, key, answer.as_deref(), true) {
+    if early::awaits_answer(leg) && !take_answer(tx, key, answer.as_deref(), true) {
         return give_up(tx, key, "no usable answer in ACK".into());
     }
     mark_answered(tx, key);
@@ -282,12 +281,19 @@ pub fn answer_to(tx: &mut Tx, key: LegKey, offer: &[u8]) -> Result<Bytes, Failur
     let body = next_version(leg, &mut ours, |ours| {
         sdp::answer(offer, ours).map_or_else(|_| first.clone(), |(body, _)| body)
     });
-    leg.media.offered = Some(ours);
-    configure(tx, key, negotiated, true);
+    // A refresh offers this body again, line for line.
+    leg.media.offered = Some(sdp::LocalMedia {
+        side_lines: negotiated.side_lines.clone(),
+        ..ours
+    });
+    // Who called hears us before its answer; whom we called does not.
+    let may_send = leg.inbound().is_some() || leg.stage == Stage::Answered;
+    configure(tx, key, negotiated, may_send);
     Ok(body)
 }
 
-fn give_up(tx: &mut Tx, key: LegKey, why: String) {
+/// The leg cannot be answered: its peer is told so.
+pub fn give_up(tx: &mut Tx, key: LegKey, why: String) {
     tx.out.log.push((true, format!("leg cannot be answered: {why}")));
     let status = Some(488);
     end_leg(

@@ -83,6 +83,7 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
             password: auth.password.clone(),
             realm: auth.realm.clone(),
         }),
+        policy: trunk.sip_policy,
         timer_b: trunk.timer_b,
     })
 }

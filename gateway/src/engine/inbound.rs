@@ -322,6 +322,7 @@ fn begin(
     let origin = Origin::In(Inbound {
         offer: invite.offer.clone(),
         hops: identity::hops(&invite.request),
+        is_reliable: invite.is_reliable,
         owed: Owed::Nothing,
         sent: None,
     });

@@ -114,10 +114,12 @@ pub enum Origin {
 /// The half of an inbound leg that only it has.
 #[derive(Clone, Debug)]
 pub struct Inbound {
-    /// The offer; none: ours goes out in the 200.
+    /// The offer; none: ours goes out in the 200, or in the first 18x where they are reliable.
     pub offer: Option<Bytes>,
     /// How its INVITE came here, for those it leads to.
     pub hops: Hops,
+    /// 18x go out reliably (RFC 3262).
+    pub is_reliable: bool,
     /// What is owed to the peer as soon as the port is known.
     pub owed: Owed,
     /// The body of our 18x or 200: our answer, or our offer where the INVITE had none.

@@ -10,8 +10,8 @@ use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::Stage;
 use super::tx::Tx;
-use super::{answering, attempts, cause, holding, inbound, media_plan};
-use crate::control::protocol::{EndReason, EndedBy, Event, LegUpdated, Nothing};
+use super::{answering, attempts, cause, early, holding, inbound, media_plan};
+use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegUpdated, Nothing};
 
 /// One report of the endpoint.
 pub fn handle(tx: &mut Tx, event: SipEvent) {
@@ -29,14 +29,9 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
         SipEvent::Incoming(_) => {}
         SipEvent::PeerCancelled { request, .. } => cancelled(tx, key, &request),
         SipEvent::Acknowledged { sdp, .. } => acknowledged(tx, key, sdp),
-        SipEvent::AckMissing { .. } => {
-            let end = End {
-                by: EndedBy::Timer,
-                q850: Some(102),
-                ..End::by_peer(EndReason::Unreachable)
-            };
-            end_leg(tx, key, end);
-        }
+        SipEvent::EarlyAnswer { sdp, .. } => early::answered(tx, key, sdp),
+        SipEvent::AckMissing { .. } => unacknowledged(tx, key, None),
+        SipEvent::PrackMissing { .. } => unacknowledged(tx, key, Some(504)),
         SipEvent::Progress {
             remote_tag,
             response,
@@ -53,7 +48,12 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
         SipEvent::Unanswered { why, .. } => attempts::unanswered(tx, key, why),
         // We cancelled, so the leg has ended already; should it not have, its end is told now.
         SipEvent::Cancelled { .. } => end_leg(tx, key, End::by_peer(EndReason::Cancelled)),
-        SipEvent::Reinvite { offer, .. } => reinvited(tx, key, session, offer),
+        SipEvent::Reinvite { request, offer, .. } => {
+            early::note_fork(tx, key, &request);
+            reinvited(tx, key, session, offer);
+        }
+        SipEvent::Refreshed { sdp, .. } => refreshed(tx, key, sdp),
+        SipEvent::Expired { .. } => expired(tx, key),
         SipEvent::ReinviteAccepted { sdp, .. } => holding::peer_agreed(tx, key, sdp),
         SipEvent::ReinviteRefused { status, .. } => holding::peer_refused(tx, key, status),
         SipEvent::Bye { request, .. } => bye(tx, key, &request),
@@ -68,6 +68,33 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
         }
         SipEvent::Info { .. } => {}
     }
+}
+
+/// Our 200 or 18x reached nobody: the endpoint has ended the session.
+fn unacknowledged(tx: &mut Tx, key: LegKey, sip: Option<u16>) {
+    let end = End {
+        by: EndedBy::Timer,
+        sip,
+        q850: Some(102),
+        ..End::by_peer(EndReason::Unreachable)
+    };
+    end_leg(tx, key, end);
+}
+
+/// The answer to a refresh of ours: mostly what it was before.
+fn refreshed(tx: &mut Tx, key: LegKey, sdp: Option<Bytes>) {
+    if sdp.is_some() && !answering::take_answer(tx, key, sdp.as_deref(), true) {
+        tx.out.log.push((
+            true,
+            "the answer to a refresh is unusable: media stays as it was".into(),
+        ));
+    }
+}
+
+/// The peer does not refresh the session, or does not know it any more (RFC 4028 §10).
+fn expired(tx: &mut Tx, key: LegKey) {
+    let end = End::ours(EndedBy::Timer, EndReason::SessionExpired);
+    tx.because(Cause::By(CauseBy::Timer), |tx| end_leg(tx, key, end));
 }
 
 /// A re-INVITE that crosses our BYE still needs an answer; nothing else of an ended leg does.
@@ -117,7 +144,8 @@ fn acknowledged(tx: &mut Tx, key: LegKey, sdp: Option<Bytes>) {
     }
 }
 
-/// The peer changes the session: answered as it asks, or refused and left as it was.
+/// The peer changes the session, by re-INVITE, UPDATE or PRACK: answered as it asks, or refused and left
+/// as it was.
 fn reinvited(tx: &mut Tx, key: LegKey, session: SessionKey, offer: Option<Bytes>) {
     let body = match &offer {
         Some(offer) => answering::answer_to(tx, key, offer).ok(),
@@ -142,7 +170,12 @@ fn reinvited(tx: &mut Tx, key: LegKey, session: SessionKey, offer: Option<Bytes>
         return;
     };
     tx.sip(Command::AcceptReinvite { session, sdp });
-    if offer.is_some() {
+    let is_up = tx
+        .world
+        .legs
+        .get(&key)
+        .is_some_and(|leg| leg.stage == Stage::Answered);
+    if offer.is_some() && is_up {
         tell_far_hold(tx, key);
     }
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, Flow, IncomingInvite, OutgoingInvite, Output, SessionKey,
-    Transport,
+    Command, Endpoint, EndpointConfig, Event, Flow, IncomingInvite, OutgoingInvite, Output, Policy,
+    SessionKey, Transport,
 };
 use sip::network::Network;
 use sip::rng::Rng;
@@ -159,6 +159,7 @@ impl Signalling {
             headers: Vec::new(),
             sdp: sdp::offer(&self.media),
             credentials: None,
+            policy: Policy::default(),
             timer_b: TIMER_B,
         };
         self.state = State::Calling { session };
@@ -215,15 +216,23 @@ impl Signalling {
             }
             Event::Acknowledged { sdp, .. } => self.take_answer(sdp, out),
             Event::Reinvite { session, offer, .. } => self.handle_reinvite(session, offer, now, out),
-            Event::ReinviteAccepted { sdp, .. } => self.take_answer(sdp, out),
+            Event::ReinviteAccepted { sdp, .. } | Event::Refreshed { sdp, .. } => self.take_answer(sdp, out),
             Event::Bye { .. } => self.end(End::FarHungUp, out),
             Event::PeerCancelled { .. } => self.end(End::Cancelled, out),
             Event::Refused { response, .. } => self.end(End::Refused(response.status.code()), out),
             Event::ByeDone { .. } | Event::Cancelled { .. } => self.end(End::HungUp, out),
-            Event::AckMissing { .. } | Event::Unanswered { .. } | Event::Lost { .. } => {
+            Event::AckMissing { .. }
+            | Event::PrackMissing { .. }
+            | Event::Unanswered { .. }
+            | Event::Lost { .. } => {
                 self.end(End::Failed, out);
             }
-            Event::Incoming(_) | Event::ReinviteRefused { .. } | Event::Info { .. } => {}
+            // Its policy speaks no extension, so the last two never come.
+            Event::Incoming(_)
+            | Event::ReinviteRefused { .. }
+            | Event::Info { .. }
+            | Event::EarlyAnswer { .. }
+            | Event::Expired { .. } => {}
         }
     }
 

@@ -6,13 +6,23 @@
 //! ```
 //! Must not know calls or trunks, nor send anything itself.
 
+mod early;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::action::{Action, Purpose, sdp_of_response};
+use bytes::Bytes;
+
+use early::{Early, Settled};
+
+use super::action::{Action, Purpose, refusal_for_now, response, sdp_of_response};
+use super::session_timer::SessionTimer;
+use super::update::{PeerOffer, Verdict};
 use super::{Confirmed, Dialog, DialogId, Origin};
+use crate::endpoint::policy::TimerPolicy;
 use crate::endpoint::{Event, ExtraHeader, SessionKey, Unanswered};
 use crate::message::{Method, Request, Response, StatusCode};
+use crate::rng::Rng;
 use crate::transaction::TransactionKey;
 use crate::transaction::timing::WAIT;
 
@@ -28,7 +38,9 @@ pub struct Calling {
     key: SessionKey,
     transaction: TransactionKey,
     /// By the peer's tag.
-    early: BTreeMap<String, Dialog>,
+    early: BTreeMap<String, Early>,
+    /// In one of the early dialogs.
+    peer_offer: PeerOffer,
     state: State,
 }
 
@@ -55,12 +67,16 @@ impl Calling {
             key,
             transaction,
             early: BTreeMap::new(),
+            peer_offer: PeerOffer::None,
             state: State::Calling,
         }
     }
 
-    /// The INVITE was sent again with credentials. One that is to be cancelled never is.
-    pub fn restart(&mut self, transaction: TransactionKey) {
+    /// The INVITE was sent again: with credentials, or with a longer session interval. One that is to be
+    /// cancelled never is. Its early dialogs ended with the refusal (RFC 3261 §12.3).
+    pub fn restart(&mut self, transaction: TransactionKey, out: &mut Vec<Action>) {
+        self.settle_peer_offer(StatusCode::REQUEST_TERMINATED, out);
+        self.early.clear();
         self.transaction = transaction;
         self.state = State::Calling;
     }
@@ -83,7 +99,7 @@ impl Calling {
     pub fn handle_provisional(
         &mut self,
         invite: &Request,
-        response: Response,
+        mut response: Response,
         now: Instant,
         out: &mut Vec<Action>,
     ) {
@@ -105,10 +121,15 @@ impl Calling {
         if !self.early.contains_key(&remote_tag) && self.early.len() >= EARLY_DIALOGS_MAX {
             return;
         }
+        let early = self
+            .early
+            .entry(remote_tag.clone())
+            .or_insert_with(|| Early::new(dialog));
+        if !early.take(&mut response, out) {
+            return;
+        }
         if response.status.code() == EARLY_DIALOG_TERMINATED {
-            self.early.remove(&remote_tag);
-        } else {
-            self.early.entry(remote_tag.clone()).or_insert(dialog);
+            self.drop_early(&remote_tag, out);
         }
         let sdp = sdp_of_response(&response);
         let (session, response) = (self.key, Box::new(response));
@@ -125,12 +146,19 @@ impl Calling {
         &mut self,
         invite: &Request,
         response: Response,
+        policy: TimerPolicy,
+        now: Instant,
         out: &mut Vec<Action>,
     ) -> Option<Confirmed> {
         let mut dialog = Dialog::of_caller(invite, &response);
         let remote_tag = dialog.id().remote_tag().to_owned();
+        let mut settled = Settled::No;
         if let Some(early) = self.early.get(&remote_tag) {
-            dialog.continue_from(early);
+            dialog.continue_from(&early.dialog);
+            settled = early.settled();
+        }
+        if self.peer_offer.remote_tag() != Some(remote_tag.as_str()) || !self.is_wanted() {
+            self.settle_peer_offer(StatusCode::CALL_DOES_NOT_EXIST, out);
         }
         let ack = Box::new(dialog.ack(invite));
         out.push(Action::Ack {
@@ -152,7 +180,12 @@ impl Calling {
             out.push(Action::Event(Event::Cancelled { session }));
             return None;
         }
-        let sdp = sdp_of_response(&response);
+        let (sdp, local_sdp) = match settled {
+            Settled::No => (sdp_of_response(&response), invite.body.clone()),
+            Settled::Answered(answer) => (Some(answer), invite.body.clone()),
+            Settled::Changed(local_sdp) => (None, local_sdp),
+        };
+        let timer = SessionTimer::of_caller(policy, &response, now);
         let response = Box::new(response);
         out.push(Action::Event(Event::Answered {
             session,
@@ -160,11 +193,14 @@ impl Calling {
             response,
             sdp,
         }));
-        Some(Confirmed::new(session, dialog, Origin::Us))
+        let mut confirmed = Confirmed::new(session, dialog, Origin::Us, timer, local_sdp);
+        confirmed.continue_early(std::mem::take(&mut self.peer_offer), None);
+        Some(confirmed)
     }
 
     /// A final failure; its ACK is the transaction's.
     pub fn handle_failure(&mut self, response: Response, out: &mut Vec<Action>) {
+        self.settle_peer_offer(StatusCode::REQUEST_TERMINATED, out);
         let session = self.key;
         let event = if !self.is_wanted() && response.status == StatusCode::REQUEST_TERMINATED {
             Event::Cancelled { session }
@@ -179,6 +215,7 @@ impl Calling {
 
     /// No final response: a timer, or the transport.
     pub fn handle_unanswered(&mut self, why: Unanswered, out: &mut Vec<Action>) {
+        self.settle_peer_offer(StatusCode::REQUEST_TERMINATED, out);
         let session = self.key;
         let event = match self.is_wanted() {
             true => Event::Unanswered { session, why },
@@ -193,6 +230,7 @@ impl Calling {
             return;
         };
         if now >= give_up_at {
+            self.settle_peer_offer(StatusCode::REQUEST_TERMINATED, out);
             out.push(Action::Abandon {
                 transaction: self.transaction,
             });
@@ -208,16 +246,77 @@ impl Calling {
         }
     }
 
+    /// An UPDATE of the peer in one of the early dialogs (RFC 3311 §5.2).
+    pub fn handle_update(
+        &mut self,
+        id: &DialogId,
+        update: Box<Request>,
+        transaction: TransactionKey,
+        rng: &mut Rng,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(early) = self.early.get_mut(id.remote_tag()) else {
+            return;
+        };
+        let response = match self.peer_offer.judge(&update, early.exchange()) {
+            Verdict::Refuse(status) => refusal_for_now(&update, status, id.local_tag(), rng),
+            Verdict::Confirm => {
+                early.dialog.refresh(update.headers.contact());
+                response(&update, StatusCode::OK, id.local_tag(), &[], None)
+            }
+            Verdict::Ask(offer) => {
+                self.peer_offer.open(transaction, update.clone());
+                return out.push(Action::Event(Event::Reinvite {
+                    session: self.key,
+                    request: update,
+                    offer: Some(offer),
+                }));
+            }
+        };
+        out.push(Action::Respond {
+            transaction,
+            response,
+        });
+    }
+
+    /// The owner accepts the offer of an UPDATE.
+    pub fn accept_change(&mut self, sdp: Bytes, out: &mut Vec<Action>) {
+        let contact = self.peer_offer.contact();
+        let remote_tag = self.peer_offer.remote_tag();
+        if let Some(early) = remote_tag.and_then(|tag| self.early.get_mut(tag)) {
+            early.dialog.refresh(contact);
+            early.change(sdp.clone());
+        }
+        self.peer_offer.settle(StatusCode::OK, &[], Some(sdp), out);
+    }
+
+    /// The owner refuses it: the session stays as it was.
+    pub fn reject_change(&mut self, status: StatusCode, headers: &[ExtraHeader], out: &mut Vec<Action>) {
+        self.peer_offer.settle(status, headers, None, out);
+    }
+
     /// The early dialog of that name.
     pub fn early_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
         self.early
             .get_mut(id.remote_tag())
+            .map(|early| &mut early.dialog)
             .filter(|dialog| dialog.id() == id)
     }
 
     /// Names of its early dialogs.
     pub fn dialog_ids(&self) -> impl Iterator<Item = &DialogId> {
-        self.early.values().map(Dialog::id)
+        self.early.values().map(|early| early.dialog.id())
+    }
+
+    fn drop_early(&mut self, remote_tag: &str, out: &mut Vec<Action>) {
+        if self.peer_offer.remote_tag() == Some(remote_tag) {
+            self.settle_peer_offer(StatusCode::CALL_DOES_NOT_EXIST, out);
+        }
+        self.early.remove(remote_tag);
+    }
+
+    fn settle_peer_offer(&mut self, status: StatusCode, out: &mut Vec<Action>) {
+        self.peer_offer.settle(status, &[], None, out);
     }
 
     fn send_cancel(&mut self, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {

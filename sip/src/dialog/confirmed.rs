@@ -5,21 +5,24 @@
 //!  outgoing   Idle ──offer──► Waiting ──free──► Pending ──final──► Idle
 //!                               ▲────────491────────┘
 //! ```
-//! One INVITE at a time in either direction: the other side's is told 491 or 500, our own waits. Must not
-//! know calls or what the bodies mean.
+//! One INVITE at a time in either direction: the other side's is told 491 or 500, our own waits. Beside it
+//! the peer may have one UPDATE or PRACK with an offer open. Must not know calls or what the bodies mean.
 
 mod incoming;
 mod outgoing;
+mod refresh;
+mod update;
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use incoming::Incoming;
-use outgoing::Outgoing;
+use outgoing::{Offer, Outgoing};
 
-use super::action::{Action, Purpose, response, sdp_of_request, sdp_of_response};
-use super::glare::retry_after_s;
+use super::action::{Action, Failure, Purpose, refusal_for_now, response, sdp_of_request, sdp_of_response};
+use super::session_timer::SessionTimer;
+use super::update::PeerOffer;
 use super::{Dialog, Ending, Origin};
 use crate::endpoint::{Event, ExtraHeader, SessionKey};
 use crate::message::{Method, Request, Response, StatusCode};
@@ -34,6 +37,12 @@ pub struct Confirmed {
     origin: Origin,
     incoming: Incoming,
     outgoing: Outgoing,
+    peer_offer: PeerOffer,
+    /// RSeq and CSeq of a provisional response whose PRACK may still come (RFC 3262 §3).
+    unacknowledged: Option<(u32, u32)>,
+    timer: SessionTimer,
+    /// Our SDP as the peer has it: a refresh by re-INVITE offers it again.
+    local_sdp: Bytes,
 }
 
 /// Where the session stands after an input.
@@ -47,49 +56,68 @@ pub enum Next {
 }
 
 impl Confirmed {
-    /// The caller's side: ACK is sent.
-    pub fn new(key: SessionKey, dialog: Dialog, origin: Origin) -> Self {
+    /// A dialog that is up: of the caller's side once ACK is sent; the callee's must await it.
+    pub fn new(
+        key: SessionKey,
+        dialog: Dialog,
+        origin: Origin,
+        timer: SessionTimer,
+        local_sdp: Bytes,
+    ) -> Self {
         Confirmed {
             key,
             dialog,
             origin,
             incoming: Incoming::Idle,
             outgoing: Outgoing::Idle,
+            peer_offer: PeerOffer::None,
+            unacknowledged: None,
+            timer,
+            local_sdp,
         }
     }
 
     /// The callee's side: our 2xx is sent and repeated until ACK.
-    pub fn awaiting_ack(
-        key: SessionKey,
-        dialog: Dialog,
+    pub(super) fn await_ack(
+        &mut self,
         transaction: TransactionKey,
         cseq: u32,
         is_late_offer: bool,
         now: Instant,
-    ) -> Self {
-        let mut confirmed = Confirmed::new(key, dialog, Origin::Peer);
-        confirmed.incoming = Incoming::first_answered(transaction, cseq, is_late_offer, now);
-        confirmed
+    ) {
+        self.incoming = Incoming::first_answered(transaction, cseq, is_late_offer, now);
+    }
+
+    /// Takes over what is open in the early dialog.
+    pub(super) fn continue_early(&mut self, peer_offer: PeerOffer, unacknowledged: Option<(u32, u32)>) {
+        self.peer_offer = peer_offer;
+        self.unacknowledged = unacknowledged;
     }
 
     /// Offers a change. It goes out once no INVITE is under way.
     pub fn reinvite(&mut self, sdp: Bytes, now: Instant, out: &mut Vec<Action>) {
-        self.outgoing.want(sdp, now);
+        let intent = outgoing::Intent::Change;
+        self.outgoing.want(Offer { sdp, intent }, now);
         self.send_waiting(now, out);
     }
 
-    /// Accepts the peer's re-INVITE.
+    /// Accepts the peer's re-INVITE, or the offer of its UPDATE or PRACK.
     pub fn accept_reinvite(&mut self, sdp: Bytes, now: Instant, out: &mut Vec<Action>) {
+        if self.peer_offer.is_open() {
+            return self.accept_change(sdp, now, out);
+        }
         let Incoming::Undecided { transaction, request } = &self.incoming else {
             return;
         };
         let transaction = *transaction;
         self.dialog.refresh(request.headers.contact());
+        let headers = self.timer.answer(request, now);
+        self.local_sdp = sdp.clone();
         let response = response(
             request,
             StatusCode::OK,
             self.dialog.id().local_tag(),
-            &[],
+            &headers,
             Some(sdp),
         );
         out.push(Action::Respond {
@@ -101,7 +129,7 @@ impl Confirmed {
         self.incoming = Incoming::answered(transaction, cseq, is_late_offer, now);
     }
 
-    /// Refuses the peer's re-INVITE; the session stays as it was.
+    /// Refuses it; the session stays as it was.
     pub fn reject_reinvite(
         &mut self,
         status: StatusCode,
@@ -109,7 +137,9 @@ impl Confirmed {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        self.settle_incoming(status, headers, out);
+        if !self.peer_offer.settle(status, headers, None, out) {
+            self.settle_incoming(status, headers, out);
+        }
         self.send_waiting(now, out);
     }
 
@@ -127,7 +157,6 @@ impl Confirmed {
         if self.incoming.defer_bye(&headers) {
             return Next::Stay;
         }
-        self.settle_incoming(StatusCode::REQUEST_TERMINATED, &[], out);
         self.end(headers, out)
     }
 
@@ -140,17 +169,13 @@ impl Confirmed {
         out: &mut Vec<Action>,
     ) {
         let glare = self.outgoing.is_pending() || self.incoming.awaits_answer_in_ack();
-        if glare || self.incoming.is_undecided() || self.incoming.has_deferred_bye() {
+        let is_busy = self.incoming.is_undecided() || self.peer_offer.is_open();
+        if glare || is_busy || self.incoming.has_deferred_bye() {
             let status = match glare {
                 true => StatusCode::REQUEST_PENDING,
                 false => StatusCode::SERVER_INTERNAL_ERROR,
             };
-            let mut response = response(&request, status, self.dialog.id().local_tag(), &[], None);
-            if !glare {
-                let _ = response
-                    .headers
-                    .push("Retry-After", &retry_after_s(rng).to_string());
-            }
+            let response = refusal_for_now(&request, status, self.dialog.id().local_tag(), rng);
             out.push(Action::Respond {
                 transaction,
                 response,
@@ -205,7 +230,7 @@ impl Confirmed {
             transaction,
             response,
         });
-        self.settle_incoming(StatusCode::REQUEST_TERMINATED, &[], out);
+        self.settle_peer(StatusCode::REQUEST_TERMINATED, out);
         out.push(Action::Event(Event::Bye {
             session: self.key,
             request: bye,
@@ -229,32 +254,39 @@ impl Confirmed {
             remote_tag,
             draft,
         });
+        self.timer.take_answer(response, now);
         let (session, sdp) = (self.key, sdp_of_response(response));
-        out.push(Action::Event(Event::ReinviteAccepted { session, sdp }));
-        self.outgoing.settle(now);
+        if let Some(offer) = self.outgoing.settle(now) {
+            self.local_sdp = offer.sdp;
+            out.push(Action::Event(match offer.intent {
+                outgoing::Intent::Change => Event::ReinviteAccepted { session, sdp },
+                outgoing::Intent::Refresh => Event::Refreshed { session, sdp },
+            }));
+        }
         self.send_waiting(now, out);
     }
 
-    /// A failure of our re-INVITE; 408 stands for no answer, 503 for a failed transport.
+    /// A failure of our re-INVITE.
     pub fn handle_reinvite_failure(
         &mut self,
-        status: StatusCode,
+        failure: Failure,
         rng: &mut Rng,
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        if status == StatusCode::REQUEST_PENDING
-            && self.outgoing.retry_later(now + self.origin.glare_wait(rng))
-        {
-            return;
+        if self.offers_again(failure, rng, now) {
+            return self.send_waiting(now, out);
         }
-        let (session, code) = (self.key, status.code());
-        out.push(Action::Event(Event::ReinviteRefused {
-            session,
-            status: code,
-        }));
-        self.outgoing.settle(now);
-        self.handle_request_failure(status, out);
+        let offer = self.outgoing.settle(now);
+        if offer.is_some_and(|offer| offer.intent == outgoing::Intent::Change) {
+            out.push(Action::Event(Event::ReinviteRefused {
+                session: self.key,
+                status: failure.status.code(),
+            }));
+        }
+        if !self.handle_refresh_failure(failure, rng, now, out) {
+            self.handle_request_failure(failure.status, out);
+        }
         self.send_waiting(now, out);
     }
 
@@ -265,8 +297,9 @@ impl Confirmed {
             StatusCode::REQUEST_TIMEOUT => self.farewell(out),
             _ => return,
         }
-        self.settle_incoming(StatusCode::CALL_DOES_NOT_EXIST, &[], out);
+        self.settle_peer(StatusCode::CALL_DOES_NOT_EXIST, out);
         self.outgoing = Outgoing::Idle;
+        self.timer.stop();
         out.push(Action::Event(Event::Lost { session: self.key }));
     }
 
@@ -276,22 +309,26 @@ impl Confirmed {
             if let Some(headers) = given_up.deferred_bye {
                 return self.end(headers, out);
             }
+            self.settle_peer(StatusCode::REQUEST_TERMINATED, out);
             self.farewell(out);
             self.outgoing = Outgoing::Idle;
+            self.timer.stop();
             out.push(Action::Event(Event::AckMissing { session: self.key }));
             return Next::Stay;
         }
         if let Some(transaction) = self.incoming.take_due_repeat(now) {
             out.push(Action::RepeatSuccess { transaction });
         }
+        self.keep_time(now, out);
         self.send_waiting(now, out);
         Next::Stay
     }
 
     /// When `handle_timeout` has work.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let retry = self.outgoing.deadline().filter(|_| self.incoming.is_idle());
-        [self.incoming.deadline(), retry].into_iter().flatten().min()
+        let retry = self.outgoing.deadline().filter(|_| self.is_free());
+        let all = [self.incoming.deadline(), retry, self.timer.deadline()];
+        all.into_iter().flatten().min()
     }
 
     /// Its dialog.
@@ -306,7 +343,7 @@ impl Confirmed {
 
     /// Sends the re-INVITE that waits, when neither side has one under way and its time has come.
     fn send_waiting(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if !self.incoming.is_idle() {
+        if !self.is_free() {
             return;
         }
         let Some(sdp) = self.outgoing.start(now) else {
@@ -315,12 +352,24 @@ impl Confirmed {
         let draft = Box::new(
             self.dialog
                 .request(Method::Invite)
+                .with_headers(self.timer.request_headers())
                 .with_body(super::action::SDP, sdp),
         );
         out.push(Action::Request {
             purpose: Purpose::Reinvite,
             draft,
         });
+    }
+
+    /// True while the peer has nothing open that an offer of ours would meet.
+    fn is_free(&self) -> bool {
+        self.incoming.is_idle() && !self.peer_offer.is_open()
+    }
+
+    /// Answers whatever of the peer its owner has not decided.
+    fn settle_peer(&mut self, status: StatusCode, out: &mut Vec<Action>) {
+        self.peer_offer.settle(status, &[], None, out);
+        self.settle_incoming(status, &[], out);
     }
 
     /// Answers a re-INVITE of the peer that its owner has not decided.
@@ -336,7 +385,8 @@ impl Confirmed {
         self.incoming = Incoming::Idle;
     }
 
-    fn end(&self, headers: Vec<ExtraHeader>, out: &mut Vec<Action>) -> Next {
+    fn end(&mut self, headers: Vec<ExtraHeader>, out: &mut Vec<Action>) -> Next {
+        self.settle_peer(StatusCode::REQUEST_TERMINATED, out);
         Next::End(Box::new(Ending::start(
             self.key,
             self.dialog.clone(),

@@ -2,14 +2,21 @@
 //!
 //! Must not know why it is answered or refused, nor send anything itself.
 
+mod early;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::action::{Action, response, sdp_of_request};
-use super::{Confirmed, Dialog};
+use super::reliable::{Answer, Exchange, Reliable};
+use super::session_timer::SessionTimer;
+use super::update::PeerOffer;
+use super::{Confirmed, Dialog, Origin};
+use crate::endpoint::policy::Policy;
 use crate::endpoint::{Event, ExtraHeader, SessionKey};
 use crate::message::{Request, Response, StatusCode};
+use crate::rng::Rng;
 use crate::transaction::TransactionKey;
 
 /// How often a provisional response above 100 is repeated, so that no proxy gives the call up.
@@ -23,7 +30,15 @@ pub struct Ringing {
     transaction: TransactionKey,
     invite: Box<Request>,
     dialog: Dialog,
+    policy: Policy,
     state: State,
+    /// Set where provisional responses go out reliably.
+    reliable: Option<Reliable>,
+    peer_offer: PeerOffer,
+    /// The 200, while the owner has an offer of the peer to decide first.
+    held_answer: Option<Answer>,
+    /// Our SDP as the peer has it: of a provisional response, or of our answer to an UPDATE or PRACK.
+    local_sdp: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -39,14 +54,28 @@ enum State {
 
 impl Ringing {
     /// An INVITE came; our tag is given.
-    pub fn new(key: SessionKey, transaction: TransactionKey, invite: Box<Request>, local_tag: &str) -> Self {
+    pub fn new(
+        key: SessionKey,
+        transaction: TransactionKey,
+        invite: Box<Request>,
+        local_tag: &str,
+        policy: Policy,
+        rng: &mut Rng,
+    ) -> Self {
         let dialog = Dialog::of_callee(&invite, local_tag);
+        let cseq = invite.headers.cseq().number;
+        let is_reliable = policy.is_reliable(&invite.headers);
         Ringing {
             key,
             transaction,
             invite,
             dialog,
+            policy,
             state: State::Trying,
+            reliable: is_reliable.then(|| Reliable::new(cseq, rng)),
+            peer_offer: PeerOffer::None,
+            held_answer: None,
+            local_sdp: None,
         }
     }
 
@@ -59,45 +88,37 @@ impl Ringing {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
+        if self.local_sdp.is_none() {
+            self.local_sdp.clone_from(&sdp);
+        }
         let response = self.response(status, headers, sdp);
-        out.push(Action::Respond {
-            transaction: self.transaction,
-            response: response.clone(),
-        });
+        self.send(response.clone(), now, out);
         self.state = State::Progressing {
             response,
             repeat_at: now + PROVISIONAL_REPEAT,
         };
     }
 
-    /// Sends 200; the dialog is up and waits for ACK.
+    /// Sends 200; the dialog is up and waits for ACK. None: the 200 itself waits, for a PRACK
+    /// (RFC 3262 §3) or for the owner to decide what the peer has offered since.
     pub fn answer(
-        &self,
+        &mut self,
         sdp: Bytes,
-        headers: &[ExtraHeader],
+        headers: Vec<ExtraHeader>,
         now: Instant,
         out: &mut Vec<Action>,
-    ) -> Confirmed {
-        let response = self.response(StatusCode::OK, headers, Some(sdp));
-        out.push(Action::Respond {
-            transaction: self.transaction,
-            response,
-        });
-        let is_late_offer = sdp_of_request(&self.invite).is_none();
-        let cseq = self.invite.headers.cseq().number;
-        Confirmed::awaiting_ack(
-            self.key,
-            self.dialog.clone(),
-            self.transaction,
-            cseq,
-            is_late_offer,
-            now,
-        )
+    ) -> Option<Confirmed> {
+        let answer = Answer { sdp, headers };
+        let answer = match &mut self.reliable {
+            Some(reliable) => reliable.answer(answer)?,
+            None => answer,
+        };
+        self.confirm_when_settled(answer, now, out)
     }
 
     /// Refuses it. The session closes: nothing more can happen to it but repeats.
     pub fn reject(
-        &self,
+        &mut self,
         status: StatusCode,
         reason: Option<String>,
         headers: &[ExtraHeader],
@@ -108,7 +129,7 @@ impl Ringing {
     }
 
     /// CANCEL of the peer; its own 200 is sent by the endpoint.
-    pub fn handle_cancel(&self, cancel: Box<Request>, out: &mut Vec<Action>) {
+    pub fn handle_cancel(&mut self, cancel: Box<Request>, out: &mut Vec<Action>) {
         self.refuse(StatusCode::REQUEST_TERMINATED, None, &[], out);
         out.push(Action::Event(Event::PeerCancelled {
             session: self.key,
@@ -117,7 +138,7 @@ impl Ringing {
     }
 
     /// BYE in the early dialog; the INVITE is still owed its answer (RFC 3261 §15.1.2).
-    pub fn handle_bye(&self, bye: Box<Request>, transaction: TransactionKey, out: &mut Vec<Action>) {
+    pub fn handle_bye(&mut self, bye: Box<Request>, transaction: TransactionKey, out: &mut Vec<Action>) {
         let response = response(&bye, StatusCode::OK, self.local_tag(), &[], None);
         out.push(Action::Respond {
             transaction,
@@ -132,24 +153,25 @@ impl Ringing {
 
     /// Repeats the provisional response when that is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.chase_prack(now, out);
         let State::Progressing { response, repeat_at } = &mut self.state else {
             return;
         };
         if now >= *repeat_at {
             *repeat_at = now + PROVISIONAL_REPEAT;
-            out.push(Action::Respond {
-                transaction: self.transaction,
-                response: response.clone(),
-            });
+            let again = response.clone();
+            self.send(again, now, out);
         }
     }
 
     /// When `handle_timeout` has work.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match self.state {
+        let repeat_at = match self.state {
             State::Trying => None,
             State::Progressing { repeat_at, .. } => Some(repeat_at),
-        }
+        };
+        let prack = self.reliable.as_ref().and_then(Reliable::deadline);
+        [repeat_at, prack].into_iter().flatten().min()
     }
 
     /// Its dialog.
@@ -162,13 +184,65 @@ impl Ringing {
         &mut self.dialog
     }
 
+    /// Sends a provisional response, in its turn where it is a reliable one.
+    fn send(&mut self, response: Box<Response>, now: Instant, out: &mut Vec<Action>) {
+        let response = match &mut self.reliable {
+            Some(reliable) => reliable.send(response, now),
+            None => Some(response),
+        };
+        let transaction = self.transaction;
+        out.extend(response.map(|response| Action::Respond {
+            transaction,
+            response,
+        }));
+    }
+
+    fn confirm_when_settled(
+        &mut self,
+        answer: Answer,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) -> Option<Confirmed> {
+        if self.peer_offer.is_open() {
+            self.held_answer.get_or_insert(answer);
+            return None;
+        }
+        Some(self.confirm(answer, now, out))
+    }
+
+    fn confirm(&mut self, answer: Answer, now: Instant, out: &mut Vec<Action>) -> Confirmed {
+        let (timer, timer_headers) = SessionTimer::of_callee(self.policy.timer, &self.invite, now);
+        let is_settled = self
+            .reliable
+            .as_ref()
+            .is_some_and(|reliable| reliable.exchange() == Exchange::Over);
+        let headers = [answer.headers, timer_headers].concat();
+        let local_sdp = self.local_sdp.take().filter(|_| is_settled);
+        let sdp = (!is_settled).then(|| answer.sdp.clone());
+        let response = self.response(StatusCode::OK, &headers, sdp);
+        out.push(Action::Respond {
+            transaction: self.transaction,
+            response,
+        });
+        let is_late_offer = self.is_late_offer() && !is_settled;
+        let cseq = self.invite.headers.cseq().number;
+        let local_sdp = local_sdp.unwrap_or(answer.sdp);
+        let mut confirmed = Confirmed::new(self.key, self.dialog.clone(), Origin::Peer, timer, local_sdp);
+        confirmed.await_ack(self.transaction, cseq, is_late_offer, now);
+        let unacknowledged = self.reliable.as_ref().and_then(Reliable::unacknowledged);
+        confirmed.continue_early(PeerOffer::None, unacknowledged.map(|rseq| (rseq, cseq)));
+        confirmed
+    }
+
     fn refuse(
-        &self,
+        &mut self,
         status: StatusCode,
         reason: Option<String>,
         headers: &[ExtraHeader],
         out: &mut Vec<Action>,
     ) {
+        self.peer_offer
+            .settle(StatusCode::REQUEST_TERMINATED, &[], None, out);
         let mut response = self.response(status, headers, None);
         if let Some(reason) = reason {
             response.reason = reason;
@@ -185,5 +259,9 @@ impl Ringing {
 
     fn local_tag(&self) -> &str {
         self.dialog.id().local_tag()
+    }
+
+    fn is_late_offer(&self) -> bool {
+        sdp_of_request(&self.invite).is_none()
     }
 }

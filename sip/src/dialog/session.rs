@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::action::{Action, Purpose, response};
+use super::action::{Action, Failure, Purpose, refusal_for_now, response};
 use super::confirmed::Next;
-use super::glare::retry_after_s;
 use super::{Calling, Confirmed, Dialog, DialogId, Ending, Ringing};
+use crate::endpoint::policy::Policy;
 use crate::endpoint::{Credentials, Event, ExtraHeader, Flow, SessionKey, Unanswered};
 use crate::message::{Method, Request, Response, StatusCode};
 use crate::rng::Rng;
@@ -28,6 +28,10 @@ pub struct Session {
     pub contact_host: Option<String>,
     /// Answers to challenges; none for sessions of the peer (docs/threats.md: B16).
     pub credentials: Option<Credentials>,
+    /// The extensions spoken with its peer.
+    pub policy: Policy,
+    /// Whether a 422 may still be answered by an INVITE with a longer session interval.
+    may_raise: bool,
     phase: Phase,
 }
 
@@ -46,12 +50,14 @@ pub enum Phase {
 
 impl Session {
     /// A session in its first phase.
-    pub fn new(key: SessionKey, flow: Flow, phase: Phase) -> Self {
+    pub fn new(key: SessionKey, flow: Flow, policy: Policy, phase: Phase) -> Self {
         Session {
             key,
             flow,
             contact_host: None,
             credentials: None,
+            policy,
+            may_raise: true,
             phase,
         }
     }
@@ -76,9 +82,45 @@ impl Session {
     }
 
     /// The owner answers.
-    pub fn answer(&mut self, sdp: Bytes, headers: &[ExtraHeader], now: Instant, out: &mut Vec<Action>) {
-        if let Phase::Ringing(ringing) = &self.phase {
-            self.phase = Phase::Confirmed(ringing.answer(sdp, headers, now, out));
+    pub fn answer(&mut self, sdp: Bytes, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {
+        if let Phase::Ringing(ringing) = &mut self.phase
+            && let Some(confirmed) = ringing.answer(sdp, headers, now, out)
+        {
+            self.phase = Phase::Confirmed(confirmed);
+        }
+    }
+
+    /// The owner accepts a change that the peer wants: a re-INVITE, or the offer of an UPDATE or PRACK.
+    pub fn accept_change(&mut self, sdp: Bytes, now: Instant, out: &mut Vec<Action>) {
+        match &mut self.phase {
+            Phase::Calling(calling) => calling.accept_change(sdp, out),
+            Phase::Ringing(ringing) => {
+                if let Some(confirmed) = ringing.accept_change(sdp, now, out) {
+                    self.phase = Phase::Confirmed(confirmed);
+                }
+            }
+            Phase::Confirmed(confirmed) => confirmed.accept_reinvite(sdp, now, out),
+            Phase::Ending(_) => {}
+        }
+    }
+
+    /// The owner refuses it; the session stays as it was.
+    pub fn reject_change(
+        &mut self,
+        status: StatusCode,
+        headers: &[ExtraHeader],
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        match &mut self.phase {
+            Phase::Calling(calling) => calling.reject_change(status, headers, out),
+            Phase::Ringing(ringing) => {
+                if let Some(confirmed) = ringing.reject_change(status, headers, now, out) {
+                    self.phase = Phase::Confirmed(confirmed);
+                }
+            }
+            Phase::Confirmed(confirmed) => confirmed.reject_reinvite(status, headers, now, out),
+            Phase::Ending(_) => {}
         }
     }
 
@@ -90,7 +132,7 @@ impl Session {
         headers: &[ExtraHeader],
         out: &mut Vec<Action>,
     ) {
-        if let Phase::Ringing(ringing) = &self.phase {
+        if let Phase::Ringing(ringing) = &mut self.phase {
             ringing.reject(status, reason, headers, out);
         }
     }
@@ -138,13 +180,14 @@ impl Session {
         }
     }
 
-    /// An INVITE, BYE or INFO of the peer in the dialog `id`, its CSeq in order.
+    /// A request of the peer in the dialog `id`, its CSeq in order: INVITE, PRACK, UPDATE, BYE or INFO.
     pub fn handle_request(
         &mut self,
         id: &DialogId,
         request: Box<Request>,
         transaction: TransactionKey,
         rng: &mut Rng,
+        now: Instant,
         out: &mut Vec<Action>,
     ) {
         match (&mut self.phase, &request.method) {
@@ -154,12 +197,34 @@ impl Session {
             }
             (Phase::Confirmed(confirmed), Method::Bye) => confirmed.handle_bye(request, transaction, out),
             (Phase::Ringing(ringing), Method::Bye) => ringing.handle_bye(request, transaction, out),
+            (Phase::Calling(calling), Method::Update) => {
+                calling.handle_update(id, request, transaction, rng, out);
+            }
+            (Phase::Ringing(ringing), Method::Update) => {
+                ringing.handle_update(request, transaction, rng, out);
+            }
+            (Phase::Confirmed(confirmed), Method::Update) => {
+                confirmed.handle_update(request, transaction, rng, now, out);
+            }
+            (Phase::Ringing(ringing), Method::Prack) => {
+                if let Some(confirmed) = ringing.handle_prack(request, transaction, rng, now, out) {
+                    self.phase = Phase::Confirmed(confirmed);
+                }
+            }
+            (Phase::Confirmed(confirmed), Method::Prack) => {
+                confirmed.handle_prack(&request, transaction, out);
+            }
+            (Phase::Calling(_), Method::Prack) => {
+                let status = StatusCode::CALL_DOES_NOT_EXIST;
+                let response = response(&request, status, id.local_tag(), &[], None);
+                out.push(Action::Respond {
+                    transaction,
+                    response,
+                });
+            }
             (Phase::Ringing(_) | Phase::Calling(_), Method::Invite) => {
                 let status = StatusCode::SERVER_INTERNAL_ERROR;
-                let mut response = response(&request, status, id.local_tag(), &[], None);
-                let _ = response
-                    .headers
-                    .push("Retry-After", &retry_after_s(rng).to_string());
+                let response = refusal_for_now(&request, status, id.local_tag(), rng);
                 out.push(Action::Respond {
                     transaction,
                     response,
@@ -224,11 +289,18 @@ impl Session {
     }
 
     /// The first 2xx to our first INVITE.
-    pub fn handle_success(&mut self, invite: &Request, response: Response, out: &mut Vec<Action>) {
+    pub fn handle_success(
+        &mut self,
+        invite: &Request,
+        response: Response,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let timer = self.policy.timer;
         let Phase::Calling(calling) = &mut self.phase else {
             return;
         };
-        if let Some(confirmed) = calling.handle_success(invite, response, out) {
+        if let Some(confirmed) = calling.handle_success(invite, response, timer, now, out) {
             self.phase = Phase::Confirmed(confirmed);
         }
     }
@@ -247,25 +319,36 @@ impl Session {
         }
     }
 
-    /// A re-INVITE, INFO or BYE of ours failed; 408 stands for no answer, 503 for a failed transport.
+    /// A request of ours inside a dialog failed.
     pub fn handle_request_failure(
         &mut self,
         purpose: Purpose,
-        status: StatusCode,
+        failure: Failure,
         rng: &mut Rng,
         now: Instant,
         out: &mut Vec<Action>,
     ) {
         match (&mut self.phase, purpose) {
             (Phase::Confirmed(confirmed), Purpose::Reinvite) => {
-                confirmed.handle_reinvite_failure(status, rng, now, out);
+                confirmed.handle_reinvite_failure(failure, rng, now, out);
             }
-            (Phase::Confirmed(confirmed), Purpose::Info) => confirmed.handle_request_failure(status, out),
+            (Phase::Confirmed(confirmed), Purpose::Refresh) => {
+                confirmed.handle_refresh_failure(failure, rng, now, out);
+            }
+            (Phase::Confirmed(confirmed), Purpose::Info) => {
+                confirmed.handle_request_failure(failure.status, out);
+            }
             (Phase::Ending(ending), Purpose::Bye) => ending.finish(out),
-            // What was sent before our BYE does not matter any more.
+            // What was sent before our BYE does not matter any more, and a PRACK that failed leaves the
+            // INVITE to its own answer.
             (
                 Phase::Calling(_) | Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Ending(_),
-                Purpose::Reinvite | Purpose::Info | Purpose::Bye | Purpose::Farewell,
+                Purpose::Reinvite
+                | Purpose::Refresh
+                | Purpose::Prack
+                | Purpose::Info
+                | Purpose::Bye
+                | Purpose::Farewell,
             ) => {}
         }
     }
@@ -321,15 +404,22 @@ impl Session {
         (dialog.id() == id).then_some(dialog)
     }
 
-    /// The sequence number of a request that goes out again with credentials; `last` is that of the
-    /// request as it was. None when its answer is not wanted any more.
-    pub fn retry_cseq(&mut self, last: u32) -> Option<u32> {
-        match &mut self.phase {
-            Phase::Calling(calling) => calling.is_wanted().then_some(last + 1),
-            Phase::Ringing(_) => None,
-            Phase::Confirmed(confirmed) => Some(confirmed.dialog_mut().bump_cseq()),
-            Phase::Ending(ending) => Some(ending.dialog_mut().bump_cseq()),
+    /// The sequence number of a request that goes out again, with credentials or a longer interval. None
+    /// when its answer is not wanted any more.
+    pub fn retry_cseq(&mut self, request: &Request) -> Option<u32> {
+        let headers = &request.headers;
+        if let (Phase::Calling(calling), None) = (&self.phase, headers.to().tag()) {
+            return calling.is_wanted().then_some(headers.cseq().number + 1);
         }
+        let id = DialogId::new(headers.call_id(), headers.from().tag(), headers.to().tag());
+        self.dialog_mut(&id).map(Dialog::bump_cseq)
+    }
+
+    /// The peer wants a longer session interval than our INVITE offered (422). False: once is enough, or
+    /// asking again is useless (RFC 4028 §7.3).
+    pub fn raise_interval(&mut self, min_s: u32) -> bool {
+        let may_raise = std::mem::replace(&mut self.may_raise, false);
+        may_raise && self.policy.timer.raise(min_s)
     }
 
     fn follow(&mut self, next: Next) {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::policy::Policy;
+
 /// One INVITE usage, from its first INVITE to its end (RFC 3261 §13, §14, RFC 5057).
 ///
 /// Whoever starts the usage numbers it: the endpoint for inbound ones, its owner for outbound ones.
@@ -97,6 +99,8 @@ pub struct OutgoingInvite {
     pub sdp: Bytes,
     /// Answers to 401 and 407; none: a challenge is a failure.
     pub credentials: Option<Credentials>,
+    /// The extensions to speak.
+    pub policy: Policy,
     /// Timer B: how long to wait for any response. RFC 3261 §17.1.1.2: 64·T1 = 32 s.
     pub timer_b: Duration,
 }
@@ -106,7 +110,8 @@ pub struct OutgoingInvite {
 pub enum Command {
     /// Sends a new INVITE.
     Invite(Box<OutgoingInvite>),
-    /// Sends a provisional response to an inbound INVITE; with `sdp` it is early media.
+    /// Sends a provisional response to an inbound INVITE; with `sdp` it is early media. Where they go out
+    /// reliably each waits for the PRACK of the one before (RFC 3262 §3).
     Progress {
         /// Which session.
         session: SessionKey,
@@ -117,7 +122,8 @@ pub enum Command {
         /// Further headers.
         headers: Vec<ExtraHeader>,
     },
-    /// Sends 200 to an inbound INVITE and repeats it until ACK (RFC 3261 §13.3.1.4).
+    /// Sends 200 to an inbound INVITE and repeats it until ACK (RFC 3261 §13.3.1.4). It waits for the PRACK
+    /// of a reliable provisional response with SDP, and carries none itself after it.
     Answer {
         /// Which session.
         session: SessionKey,
@@ -160,14 +166,15 @@ pub enum Command {
         /// The offer.
         sdp: Bytes,
     },
-    /// Answers a re-INVITE of the peer: answer, or full offer when it had none.
+    /// Accepts a change of the peer ([`Event::Reinvite`](super::Event::Reinvite)): answer, or full offer
+    /// when a re-INVITE had none.
     AcceptReinvite {
         /// Which session.
         session: SessionKey,
         /// The body of our 200.
         sdp: Bytes,
     },
-    /// Refuses a re-INVITE of the peer; the session stays as it was (RFC 3261 §14.2).
+    /// Refuses a change of the peer; the session stays as it was (RFC 3261 §14.2).
     RejectReinvite {
         /// Which session.
         session: SessionKey,

@@ -11,10 +11,9 @@ use super::command::{Flow, SessionKey};
 use super::config::CREDENTIAL_TRIES_MAX;
 use crate::auth::{DigestClient, Login};
 use crate::dialog::Purpose;
-use crate::message::{CSeq, Response};
+use crate::message::Response;
 use crate::rng::TOKEN_LETTERS;
 use crate::transaction::TransactionKey;
-use crate::transaction::timing::WAIT;
 
 impl Endpoint {
     /// Sends a challenged request again with credentials; false when the challenge stands as a failure.
@@ -30,8 +29,8 @@ impl Endpoint {
         };
         let session_key = match client.user {
             User::Invite(session) => session,
-            User::InDialog(session, Purpose::Reinvite | Purpose::Info | Purpose::Bye) => session,
-            User::InDialog(_, Purpose::Farewell) | User::Nobody => return false,
+            User::InDialog(session, purpose) if purpose != Purpose::Farewell => session,
+            User::InDialog(_, _) | User::Nobody => return false,
         };
         let (SessionKey::Out(_), true) = (session_key, source.remote.ip() == client.flow.remote.ip()) else {
             return false;
@@ -59,29 +58,11 @@ impl Endpoint {
         let cnonce = self.rng.token(TOKEN_LETTERS);
         let value = digest.authorize(login, &request.method, &request.uri, &cnonce);
         credentials.realm.get_or_insert(realm);
-        let Some(number) = session.retry_cseq(request.headers.cseq().number) else {
-            return false;
-        };
         if request.headers.set(header, &value).is_err() {
             return false;
         }
-        request.headers.set_cseq(CSeq {
-            number,
-            method: request.method.clone(),
-        });
-        let (user, flow, mut answered) = (client.user, client.flow, client.answered.clone());
+        let mut answered = client.answered.clone();
         answered.push(header);
-        let via = self.new_via(&flow);
-        request.headers.set_top_via(via);
-        let next = self.next_transaction();
-        if let User::Invite(_) = user
-            && let Some(session) = self.sessions.get_mut(session_key)
-            && let Some(calling) = session.calling_mut()
-        {
-            calling.restart(next);
-        }
-        let started = self.start_client(user, flow, request, answered, WAIT, now);
-        debug_assert_eq!(started, next);
-        true
+        self.send_again(key, request, answered, now)
     }
 }

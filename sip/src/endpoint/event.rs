@@ -23,6 +23,9 @@ pub struct IncomingInvite {
     pub request: Box<Request>,
     /// The SDP offer; none: the peer wants ours (late offer).
     pub offer: Option<Bytes>,
+    /// Provisional responses go out reliably: the first one must carry our offer when the INVITE has none
+    /// (RFC 3262 §5).
+    pub is_reliable: bool,
 }
 
 /// Why an outbound INVITE had no final response of the peer.
@@ -58,6 +61,20 @@ pub enum Event {
         /// Which session.
         session: SessionKey,
     },
+    /// The peer's answer to the offer in our reliable provisional response came with its PRACK; none:
+    /// the PRACK had none, and the offer stands unanswered.
+    EarlyAnswer {
+        /// Which session.
+        session: SessionKey,
+        /// The answer of a late-offer call.
+        sdp: Option<Bytes>,
+    },
+    /// Our reliable provisional response got no PRACK in 64·T1: 504 is sent (RFC 3262 §3). Closes the
+    /// session.
+    PrackMissing {
+        /// Which session.
+        session: SessionKey,
+    },
     /// A provisional response above 100 to our INVITE.
     Progress {
         /// Which session.
@@ -66,7 +83,7 @@ pub enum Event {
         remote_tag: String,
         /// The response.
         response: Box<Response>,
-        /// Its SDP answer.
+        /// Its SDP answer; only a reliable response settles it.
         sdp: Option<Bytes>,
     },
     /// The first 2xx to our INVITE; ACK is sent. Later forks got ACK and BYE here.
@@ -77,7 +94,8 @@ pub enum Event {
         remote_tag: String,
         /// The response.
         response: Box<Response>,
-        /// Its SDP; `None` when the answer came in a reliable provisional, or never.
+        /// The answer: that of a reliable provisional response of this fork, else its own. `None`: there
+        /// was none, or what was agreed early has been changed since and stands.
         sdp: Option<Bytes>,
     },
     /// A final failure of our INVITE. Closes the session.
@@ -100,11 +118,12 @@ pub enum Event {
         /// Which session.
         session: SessionKey,
     },
-    /// The peer sent a re-INVITE; the owner answers with AcceptReinvite or RejectReinvite.
+    /// The peer wants to change the session: by re-INVITE, or by an offer in UPDATE (also before the
+    /// answer) or PRACK. The owner answers with AcceptReinvite or RejectReinvite.
     Reinvite {
         /// Which session.
         session: SessionKey,
-        /// The request.
+        /// The request; its method tells which.
         request: Box<Request>,
         /// The offer; none: it wants ours.
         offer: Option<Bytes>,
@@ -140,6 +159,19 @@ pub enum Event {
         /// Which session.
         session: SessionKey,
     },
+    /// The peer answered a re-INVITE that refreshed the session and offered nothing new.
+    Refreshed {
+        /// Which session.
+        session: SessionKey,
+        /// The answer; its media may have moved.
+        sdp: Option<Bytes>,
+    },
+    /// The session was not refreshed in time, or a refresh of ours found it gone (RFC 4028 §10). The owner
+    /// ends it with Bye.
+    Expired {
+        /// Which session.
+        session: SessionKey,
+    },
     /// INFO inside the session; 200 is sent already.
     Info {
         /// Which session.
@@ -157,6 +189,10 @@ impl Event {
             Event::PeerCancelled { session, .. }
             | Event::Acknowledged { session, .. }
             | Event::AckMissing { session }
+            | Event::EarlyAnswer { session, .. }
+            | Event::PrackMissing { session }
+            | Event::Refreshed { session, .. }
+            | Event::Expired { session }
             | Event::Progress { session, .. }
             | Event::Answered { session, .. }
             | Event::Refused { session, .. }
@@ -177,6 +213,7 @@ impl Event {
         match self {
             Event::PeerCancelled { .. }
             | Event::AckMissing { .. }
+            | Event::PrackMissing { .. }
             | Event::Refused { .. }
             | Event::Unanswered { .. }
             | Event::Cancelled { .. }
@@ -185,6 +222,9 @@ impl Event {
             | Event::Lost { .. } => true,
             Event::Incoming(_)
             | Event::Acknowledged { .. }
+            | Event::EarlyAnswer { .. }
+            | Event::Refreshed { .. }
+            | Event::Expired { .. }
             | Event::Progress { .. }
             | Event::Answered { .. }
             | Event::Reinvite { .. }

@@ -2,6 +2,7 @@
 //!
 //! Pure functions over one request. Must not know tables or flows.
 
+use super::policy::{Policy, Support, TIMER};
 use crate::dialog::action::SDP;
 use crate::message::{Method, Request, Scheme, StatusCode};
 
@@ -13,9 +14,7 @@ pub(super) struct Refusal {
 }
 
 /// Methods this endpoint takes.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
-/// Option tags it understands: none so far.
-pub(super) const SUPPORTED: &str = "";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE";
 /// The header of our hop mark.
 pub const HOP_HEADER: &str = "X-Hop";
 
@@ -23,7 +22,7 @@ pub const HOP_HEADER: &str = "X-Hop";
 const HOP_MARKS_MAX: usize = 2;
 
 /// Checks a request outside a dialog, in the order of RFC 3261 §8.2.
-pub(super) fn outside_dialog(request: &Request, hop_mark: &str) -> Result<(), Refusal> {
+pub(super) fn outside_dialog(request: &Request, policy: &Policy, hop_mark: &str) -> Result<(), Refusal> {
     check_method(request)?;
     match request.method {
         Method::Invite | Method::Options => {}
@@ -34,8 +33,10 @@ pub(super) fn outside_dialog(request: &Request, hop_mark: &str) -> Result<(), Re
         Scheme::Sip | Scheme::Sips | Scheme::Tel => {}
         Scheme::Urn | Scheme::Extension(_) => return Err(plain(StatusCode::UNSUPPORTED_URI_SCHEME)),
     }
-    check_extensions(request)?;
+    check_extensions(request, policy)?;
     if request.method == Method::Invite {
+        check_missing(request, policy)?;
+        check_interval(request, policy)?;
         check_body(request)?;
         check_hops(request, hop_mark)?;
     }
@@ -43,11 +44,15 @@ pub(super) fn outside_dialog(request: &Request, hop_mark: &str) -> Result<(), Re
 }
 
 /// Checks a request inside a dialog.
-pub(super) fn inside_dialog(request: &Request) -> Result<(), Refusal> {
+pub(super) fn inside_dialog(request: &Request, policy: &Policy) -> Result<(), Refusal> {
     check_method(request)?;
-    check_extensions(request)?;
+    check_extensions(request, policy)?;
     match request.method {
-        Method::Invite => check_body(request),
+        Method::Invite | Method::Update => {
+            check_interval(request, policy)?;
+            check_body(request)
+        }
+        Method::Prack => check_body(request),
         _ => Ok(()),
     }
 }
@@ -65,11 +70,11 @@ fn check_method(request: &Request) -> Result<(), Refusal> {
         | Method::Cancel
         | Method::Options
         | Method::Info
+        | Method::Prack
+        | Method::Update
         // Belongs to a subscription, and there is none (RFC 6665 §4.1.3): 481 follows.
         | Method::Notify => Ok(()),
         Method::Register
-        | Method::Prack
-        | Method::Update
         | Method::Refer
         | Method::Subscribe
         | Method::Message
@@ -82,14 +87,43 @@ fn check_method(request: &Request) -> Result<(), Refusal> {
 }
 
 /// RFC 3261 §8.2.2.3.
-fn check_extensions(request: &Request) -> Result<(), Refusal> {
-    let unknown = request.headers.require().join(", ");
-    if unknown.is_empty() {
+fn check_extensions(request: &Request, policy: &Policy) -> Result<(), Refusal> {
+    let mut required = request.headers.require();
+    required.retain(|tag| !policy.speaks(tag));
+    if required.is_empty() {
         return Ok(());
     }
     Err(Refusal {
         status: StatusCode::BAD_EXTENSION,
-        header: Some(("Unsupported", unknown)),
+        header: Some(("Unsupported", required.join(", "))),
+    })
+}
+
+/// RFC 3261 §21.4.16: an INVITE must offer what its network's policy requires.
+fn check_missing(invite: &Request, policy: &Policy) -> Result<(), Refusal> {
+    let missing = policy.missing(&invite.headers);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal {
+        status: StatusCode::EXTENSION_REQUIRED,
+        header: Some(("Require", missing)),
+    })
+}
+
+/// RFC 4028 §9: a session interval below ours is told 422, if the peer knows what that means.
+fn check_interval(request: &Request, policy: &Policy) -> Result<(), Refusal> {
+    let (headers, timer) = (&request.headers, &policy.timer);
+    let is_spoken = timer.support != Support::Off && headers.offers_option(TIMER);
+    let is_short = headers
+        .session_expires()
+        .is_some_and(|asked| asked.interval_s < timer.min_s);
+    if !(is_spoken && is_short) {
+        return Ok(());
+    }
+    Err(Refusal {
+        status: StatusCode::SESSION_INTERVAL_TOO_SMALL,
+        header: Some(("Min-SE", timer.min_s.to_string())),
     })
 }
 

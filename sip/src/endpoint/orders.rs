@@ -7,7 +7,7 @@ use super::Endpoint;
 use super::clients::User;
 use super::command::{Command, OutgoingInvite, SessionKey};
 use super::event::{Event, Output, Unanswered};
-use crate::dialog::{Calling, Phase, Session};
+use crate::dialog::{Action, Calling, Confirmed, Phase, Session, invite_headers};
 use crate::message::{CallId, GuardError, MAX_FORWARDS_DEFAULT, Method, NameAddr, Request, StatusCode, Uri};
 use crate::rng::TOKEN_LETTERS;
 
@@ -33,7 +33,7 @@ impl Endpoint {
                 headers,
             } => {
                 self.with_session(session, now, |session, _, out| {
-                    session.answer(sdp, &headers, now, out)
+                    session.answer(sdp, headers, now, out)
                 });
             }
             Command::Reject {
@@ -53,44 +53,47 @@ impl Endpoint {
             Command::Bye { session, headers } => {
                 self.with_session(session, now, |session, _, out| session.bye(headers, now, out));
             }
-            Command::Reinvite { .. }
-            | Command::AcceptReinvite { .. }
-            | Command::RejectReinvite { .. }
-            | Command::Info { .. } => self.obey_confirmed(command, now),
+            Command::AcceptReinvite { session, sdp } => {
+                self.with_session(session, now, |session, _, out| {
+                    session.accept_change(sdp, now, out);
+                });
+            }
+            Command::RejectReinvite {
+                session,
+                status,
+                headers,
+            } => {
+                let status = between(status, 300, 699, StatusCode::NOT_ACCEPTABLE_HERE);
+                self.with_session(session, now, |session, _, out| {
+                    session.reject_change(status, &headers, now, out);
+                });
+            }
+            Command::Reinvite { session, sdp } => {
+                self.with_confirmed(session, now, |confirmed, out| confirmed.reinvite(sdp, now, out));
+            }
+            Command::Info {
+                session,
+                content_type,
+                body,
+            } => {
+                self.with_confirmed(session, now, |confirmed, out| {
+                    confirmed.info(&content_type, body, out);
+                });
+            }
             Command::SetAccepting { accepting } => self.is_accepting = accepting,
         }
     }
 
-    /// The commands for sessions that are up.
-    fn obey_confirmed(&mut self, command: Command, now: Instant) {
-        let (Command::Reinvite { session, .. }
-        | Command::AcceptReinvite { session, .. }
-        | Command::RejectReinvite { session, .. }
-        | Command::Info { session, .. }) = command
-        else {
-            return;
-        };
+    /// Gives an order to a session that is up.
+    fn with_confirmed(
+        &mut self,
+        session: SessionKey,
+        now: Instant,
+        order: impl FnOnce(&mut Confirmed, &mut Vec<Action>),
+    ) {
         self.with_session(session, now, |session, _, out| {
-            let Some(confirmed) = session.confirmed_mut() else {
-                return;
-            };
-            match command {
-                Command::Reinvite { sdp, .. } => confirmed.reinvite(sdp, now, out),
-                Command::AcceptReinvite { sdp, .. } => confirmed.accept_reinvite(sdp, now, out),
-                Command::RejectReinvite { status, headers, .. } => {
-                    let status = between(status, 300, 699, StatusCode::NOT_ACCEPTABLE_HERE);
-                    confirmed.reject_reinvite(status, &headers, now, out);
-                }
-                Command::Info {
-                    content_type, body, ..
-                } => confirmed.info(&content_type, body, out),
-                Command::Invite(_)
-                | Command::Progress { .. }
-                | Command::Answer { .. }
-                | Command::Reject { .. }
-                | Command::Cancel { .. }
-                | Command::Bye { .. }
-                | Command::SetAccepting { .. } => {}
+            if let Some(confirmed) = session.confirmed_mut() {
+                order(confirmed, out);
             }
         });
     }
@@ -113,7 +116,7 @@ impl Endpoint {
         };
         let transaction = self.next_transaction();
         let calling = Calling::new(session, transaction);
-        let mut started = Session::new(session, flow, Phase::Calling(calling));
+        let mut started = Session::new(session, flow, invite.policy, Phase::Calling(calling));
         started.contact_host = invite.contact_host;
         started.credentials = invite.credentials;
         self.sessions.insert(started);
@@ -145,6 +148,9 @@ impl Endpoint {
             .headers
             .set_max_forwards(invite.max_forwards.min(MAX_FORWARDS_DEFAULT));
         for header in &invite.headers {
+            request.headers.push(&header.name, &header.value)?;
+        }
+        for header in invite_headers(&invite.policy.timer) {
             request.headers.push(&header.name, &header.value)?;
         }
         request.set_body(crate::dialog::action::SDP, invite.sdp.clone())?;

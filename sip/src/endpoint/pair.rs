@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::command::{Command, Flow, OutgoingInvite, SessionKey, Transport};
 use super::config::{EndpointConfig, Listener};
 use super::event::{Event, Output};
+use super::policy::Policy;
 use super::{Endpoint, Limits};
 use crate::network::Network;
 use crate::rng::Rng;
@@ -182,7 +183,16 @@ impl Pair {
             headers: vec![],
             sdp: Bytes::from_static(b"offer"),
             credentials: None,
+            policy: Policy::default(),
             timer_b: WAIT,
+        }
+    }
+
+    /// Has both sides speak these extensions with whoever calls them.
+    pub fn speak(&mut self, policy: Policy) {
+        for side in [Side::Left, Side::Right] {
+            let network = Network::host(side.other().address().ip());
+            self.endpoint(side).set_policies(vec![(network, policy)]);
         }
     }
 

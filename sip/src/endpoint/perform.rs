@@ -46,7 +46,9 @@ impl Endpoint {
                 };
                 let user = match purpose {
                     Purpose::Farewell => User::Nobody,
-                    Purpose::Reinvite | Purpose::Info | Purpose::Bye => User::InDialog(key, purpose),
+                    Purpose::Reinvite | Purpose::Refresh | Purpose::Prack | Purpose::Info | Purpose::Bye => {
+                        User::InDialog(key, purpose)
+                    }
                 };
                 self.request(user, *draft, flow, now);
             }
@@ -173,18 +175,22 @@ impl Endpoint {
         self.config.via(flow, &branch)
     }
 
-    /// Adds what this endpoint says of itself: Contact and Allow on INVITE, the hop mark on a first one,
-    /// User-Agent.
+    /// Adds what this endpoint says of itself: Contact, Allow and Supported on INVITE and UPDATE, the hop
+    /// mark and what is required on a first INVITE, User-Agent.
     pub(super) fn introduce(&mut self, request: &mut Request, flow: &Flow, session: Option<SessionKey>) {
-        if request.method == Method::Invite {
-            let host = session.and_then(|key| self.sessions.get(key)?.contact_host.clone());
+        if matches!(request.method, Method::Invite | Method::Update) {
+            let session = session.and_then(|key| self.sessions.get(key));
+            let host = session.and_then(|session| session.contact_host.clone());
+            let policy = session.map(|session| session.policy).unwrap_or_default();
             let user = request.headers.from().uri().user_unescaped();
             let contact = self.config.contact(flow, host.as_deref(), user.as_deref());
             request.headers.push_contact(&NameAddr::new(contact));
             let _ = request.headers.push("Allow", ALLOW);
-            if request.headers.to().tag().is_none() {
+            let is_first = request.headers.to().tag().is_none();
+            if is_first {
                 let _ = request.headers.push(HOP_HEADER, &self.hop_mark);
             }
+            policy.introduce(&mut request.headers, is_first);
         }
         let _ = request.headers.push("User-Agent", &self.config.user_agent);
     }
@@ -230,7 +236,7 @@ impl Endpoint {
 }
 
 impl User {
-    fn session(self) -> Option<SessionKey> {
+    pub(super) fn session(self) -> Option<SessionKey> {
         match self {
             User::Invite(session) | User::InDialog(session, _) => Some(session),
             User::Nobody => None,

@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::command::Flow;
 use super::config::{RETRY_AFTER_S, reliability};
 use super::event::{Event, IncomingInvite, Output};
-use super::gate::{self, ALLOW, Refusal, SUPPORTED};
+use super::gate::{self, ALLOW, Refusal};
+use super::policy::Policy;
 use super::servers::{Machine, Server};
 use super::timers::TimerKey;
 use super::{Endpoint, Transport};
@@ -70,16 +71,24 @@ impl Endpoint {
     }
 
     fn handle_outside(&mut self, flow: Flow, key: TransactionKey, request: Request, now: Instant) {
-        if let Err(refusal) = gate::outside_dialog(&request, &self.hop_mark) {
+        let policy = self.policies.of(flow.remote.ip());
+        if let Err(refusal) = gate::outside_dialog(&request, &policy, &self.hop_mark) {
             return self.refuse(key, &request, refusal, now);
         }
         match request.method {
-            Method::Invite => self.begin_session(flow, key, request, now),
-            _ => self.answer_options(key, &request, now),
+            Method::Invite => self.begin_session(flow, key, request, policy, now),
+            _ => self.answer_options(key, &request, &policy, now),
         }
     }
 
-    fn begin_session(&mut self, flow: Flow, transaction: TransactionKey, request: Request, now: Instant) {
+    fn begin_session(
+        &mut self,
+        flow: Flow,
+        transaction: TransactionKey,
+        request: Request,
+        policy: Policy,
+        now: Instant,
+    ) {
         if self.sessions.len() >= self.config.limits.sessions_max {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let header = Some(("Retry-After", RETRY_AFTER_S.to_string()));
@@ -88,31 +97,39 @@ impl Endpoint {
         let session = self.sessions.next_key();
         let local_tag = self.rng.token(TOKEN_LETTERS);
         let request = Box::new(request);
-        let ringing = Ringing::new(session, transaction, request.clone(), &local_tag);
+        let ringing = Ringing::new(
+            session,
+            transaction,
+            request.clone(),
+            &local_tag,
+            policy,
+            &mut self.rng,
+        );
         self.sessions
-            .insert(Session::new(session, flow, Phase::Ringing(ringing)));
+            .insert(Session::new(session, flow, policy, Phase::Ringing(ringing)));
         if let Some(server) = self.servers.get_mut(transaction) {
             server.session = Some(session);
         }
-        let offer = sdp_of_request(&request);
         let invite = IncomingInvite {
             session,
             flow,
+            offer: sdp_of_request(&request),
+            is_reliable: policy.is_reliable(&request.headers),
             request,
-            offer,
         };
         self.outputs.push_back(Output::Event(Event::Incoming(invite)));
     }
 
     fn handle_inside(&mut self, flow: Flow, key: TransactionKey, request: Box<Request>, now: Instant) {
-        if let Err(refusal) = gate::inside_dialog(&request) {
+        let id = DialogId::of_request(&request);
+        let found = self.sessions.find(&id);
+        let policy = found
+            .and_then(|session| self.sessions.get(session))
+            .map_or_else(|| self.policies.of(flow.remote.ip()), |session| session.policy);
+        if let Err(refusal) = gate::inside_dialog(&request, &policy) {
             return self.refuse(key, &request, refusal, now);
         }
-        let id = DialogId::of_request(&request);
-        let found = self
-            .sessions
-            .find(&id)
-            .filter(|_| request.method != Method::Notify);
+        let found = found.filter(|_| request.method != Method::Notify);
         let Some(session_key) = found else {
             return self.respond_simply(key, &request, StatusCode::CALL_DOES_NOT_EXIST, None, now);
         };
@@ -131,17 +148,17 @@ impl Endpoint {
             session.flow = flow;
         }
         match request.method {
-            Method::Options => self.answer_options(key, &request, now),
+            Method::Options => self.answer_options(key, &request, &policy, now),
             _ => {
                 if let Some(server) = self
                     .servers
                     .get_mut(key)
-                    .filter(|_| request.method == Method::Invite)
+                    .filter(|_| matches!(request.method, Method::Invite | Method::Update))
                 {
                     server.session = Some(session_key);
                 }
                 self.with_session(session_key, now, |session, rng, out| {
-                    session.handle_request(&id, request, key, rng, out);
+                    session.handle_request(&id, request, key, rng, now, out);
                 });
             }
         }
@@ -192,7 +209,7 @@ impl Endpoint {
     }
 
     /// RFC 3261 §11.2.
-    fn answer_options(&mut self, key: TransactionKey, request: &Request, now: Instant) {
+    fn answer_options(&mut self, key: TransactionKey, request: &Request, policy: &Policy, now: Instant) {
         let is_inside = request.headers.to().tag().is_some();
         if !self.is_accepting && !is_inside {
             let header = Some(("Retry-After", RETRY_AFTER_S.to_string()));
@@ -204,7 +221,7 @@ impl Endpoint {
             ("Allow", ALLOW),
             ("Accept", SDP),
             ("Accept-Encoding", "identity"),
-            ("Supported", SUPPORTED),
+            ("Supported", policy.supported().as_str()),
         ] {
             let _ = response.headers.push(name, value);
         }
@@ -246,11 +263,18 @@ impl Endpoint {
             return;
         };
         let status = response.status;
-        if response.headers.cseq().method == Method::Invite && (101..300).contains(&status.code()) {
+        let names_target = match response.headers.cseq().method {
+            Method::Invite => (101..300).contains(&status.code()),
+            Method::Update => status.is_success(),
+            _ => false,
+        };
+        if names_target {
             let user = response.headers.to().uri().user_unescaped();
-            let host = server
-                .session
-                .and_then(|session| self.sessions.get(session)?.contact_host.clone());
+            let session = server.session.and_then(|session| self.sessions.get(session));
+            let host = session.and_then(|session| session.contact_host.clone());
+            let supported = session
+                .map(|session| session.policy.supported())
+                .unwrap_or_default();
             let contact = self
                 .config
                 .contact(&server.flow, host.as_deref(), user.as_deref());
@@ -258,6 +282,9 @@ impl Endpoint {
                 .headers
                 .push_contact(&crate::message::NameAddr::new(contact));
             let _ = response.headers.push("Allow", ALLOW);
+            if !supported.is_empty() {
+                let _ = response.headers.push("Supported", &supported);
+            }
         }
         let _ = response.headers.push("Server", &self.config.user_agent);
         let bytes = response.to_bytes();

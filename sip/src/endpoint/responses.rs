@@ -8,7 +8,7 @@ use super::command::Flow;
 use super::config::FORKS_MAX;
 use super::event::Unanswered;
 use super::timers::TimerKey;
-use crate::dialog::{Dialog, Purpose};
+use crate::dialog::{Dialog, Failure, Purpose};
 use crate::message::{Method, Response, StatusCode};
 use crate::transaction::{Action, Pass, TransactionKey};
 
@@ -34,7 +34,10 @@ impl Endpoint {
         };
         let user = client.user;
         self.send_of_client(key, out, now);
-        if pass == Pass::Absorbed || self.retry_with_credentials(key, &response, flow, now) {
+        if pass == Pass::Absorbed
+            || self.retry_with_credentials(key, &response, flow, now)
+            || self.retry_with_interval(key, &response, now)
+        {
             return;
         }
         match user {
@@ -57,8 +60,16 @@ impl Endpoint {
             User::InDialog(session, purpose) if status.is_final() => {
                 self.with_session(session, now, |session, rng, out| match status.is_success() {
                     true if purpose == Purpose::Bye => session.handle_bye_answered(out),
+                    true if purpose == Purpose::Refresh => {
+                        if let Some(confirmed) = session.confirmed_mut() {
+                            confirmed.handle_refreshed(&response, now);
+                        }
+                    }
                     true => {}
-                    false => session.handle_request_failure(purpose, status, rng, now, out),
+                    false => {
+                        let failure = Failure::of_response(&response);
+                        session.handle_request_failure(purpose, failure, rng, now, out);
+                    }
                 });
             }
             User::InDialog(_, _) | User::Nobody => {}
@@ -81,7 +92,7 @@ impl Endpoint {
         match user {
             User::Invite(session) if is_first && self.sessions.get(session).is_some() => {
                 self.with_session(session, now, |session, _, out| {
-                    session.handle_success(&invite, response, out);
+                    session.handle_success(&invite, response, now, out);
                 });
             }
             User::Invite(_) if client.acks.len() < FORKS_MAX => {
@@ -164,7 +175,7 @@ impl Endpoint {
                 });
             }
             User::InDialog(session, purpose) => self.with_session(session, now, |session, rng, out| {
-                session.handle_request_failure(purpose, status, rng, now, out);
+                session.handle_request_failure(purpose, Failure::plain(status), rng, now, out);
             }),
             User::Nobody => {}
         }

@@ -54,6 +54,12 @@ impl Response {
         Ok(())
     }
 
+    /// Takes the body out, and what said what it was.
+    pub fn clear_body(&mut self) {
+        self.headers.remove("Content-Type");
+        self.body = Bytes::new();
+    }
+
     /// What the body is, when there is one.
     pub fn content_type(&self) -> Option<MediaType> {
         self.headers.content_type().filter(|_| !self.body.is_empty())

@@ -4,16 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sip::endpoint::pair::{Sent, Side::Left};
-use sip::endpoint::{Command, Event, SessionKey, Transport};
+use sip::endpoint::{Command, Event, Policy, SessionKey, Support, Transport};
 use sip::rng::Rng;
 
 use super::wire::{give, header, respond, tagged};
 use crate::*;
 
-const METHODS: [&str; 9] = [
-    "INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS", "UPDATE", "NOTIFY", "INVITE",
+const METHODS: [&str; 11] = [
+    "INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS", "UPDATE", "NOTIFY", "INVITE", "PRACK", "UPDATE",
 ];
-const STATUSES: [&str; 8] = [
+/// What a request of the peer says beside its body; the first is the most frequent.
+const HEADS: [&str; 4] = [
+    "",
+    "Require: 100rel\r\nSupported: timer\r\nSession-Expires: 10\r\nAllow: UPDATE\r\n",
+    "Supported: 100rel, timer\r\nSession-Expires: 7;refresher=uac\r\n",
+    "Supported: timer\r\nSession-Expires: 3\r\n",
+];
+/// What a response of the peer says beside its body.
+const ANSWER_HEADS: [&str; 4] = [
+    "",
+    "Require: 100rel\r\nRSeq: 1\r\n",
+    "Require: 100rel\r\nRSeq: 2\r\nMin-SE: 20\r\n",
+    "Session-Expires: 9;refresher=uas\r\nAllow: UPDATE\r\nMin-SE: 30\r\n",
+];
+const STATUSES: [&str; 10] = [
     "100 Trying",
     "180 Ringing",
     "200 OK",
@@ -22,6 +36,8 @@ const STATUSES: [&str; 8] = [
     "486 Busy Here",
     "487 Request Terminated",
     "491 Request Pending",
+    "183 Session Progress",
+    "422 Session Interval Too Small",
 ];
 
 #[test]
@@ -33,6 +49,16 @@ fn any_order_leaves_one_closing_event_a_session_and_empty_tables() {
         }
         disorder.rest();
     }
+}
+
+/// Both extensions, with intervals that run out while the peer is silent.
+fn talkative() -> Policy {
+    let mut policy = Policy {
+        rel100: Support::Supported,
+        ..Policy::default()
+    };
+    (policy.timer.support, policy.timer.min_s, policy.timer.interval_s) = (Support::Supported, 5, 12);
+    policy
 }
 
 struct Disorder {
@@ -48,6 +74,7 @@ struct Disorder {
 impl Disorder {
     fn new(seed: u64) -> Self {
         let mut pair = pair(seed);
+        pair.speak(talkative());
         pair.link.loss_percent = 100;
         let (open, ever) = (BTreeSet::new(), vec![]);
         Disorder {
@@ -100,8 +127,27 @@ impl Disorder {
                 len => format!(";tag={}", own_tags[self.rng.below(len as u64) as usize]),
             },
         };
-        let text = tagged(method, &branch, cseq, [";tag=peer", &to], head, body);
+        let mut head = head.to_owned();
+        if self.rng.below(2) == 0 {
+            head.push_str(HEADS[self.rng.below(HEADS.len() as u64) as usize]);
+        }
+        if method == "PRACK" {
+            head.push_str(&self.rack());
+        }
+        let text = tagged(method, &branch, cseq, [";tag=peer", &to], &head, body);
         give(&mut self.pair, &text);
+    }
+
+    /// Mostly that of the newest reliable response of ours.
+    fn rack(&mut self) -> String {
+        let newest = self.pair.sent.iter().rev().find_map(|sent| {
+            let cseq = header(&sent.text, "CSeq")?;
+            header(&sent.text, "RSeq").map(|rseq| format!("RAck: {rseq} {cseq}\r\n"))
+        });
+        match self.rng.below(4) {
+            0 => "RAck: 1 1 INVITE\r\n".to_owned(),
+            _ => newest.unwrap_or_default(),
+        }
     }
 
     fn peer_responds(&mut self) {
@@ -118,7 +164,9 @@ impl Disorder {
         let at = newest + self.rng.below((requests.len() - newest) as u64) as usize;
         let status = STATUSES[self.rng.below(STATUSES.len() as u64) as usize];
         let tag = ["a", "b"][self.rng.below(2) as usize];
+        let head = ANSWER_HEADS[self.rng.below(ANSWER_HEADS.len() as u64) as usize];
         let text = respond(&requests[at].text, status, tag, "sdp");
+        let text = text.replacen("Contact:", &format!("{head}Contact:"), 1);
         give(&mut self.pair, &text);
     }
 
@@ -127,7 +175,8 @@ impl Disorder {
             let session = SessionKey::Out(self.invites);
             self.open.insert(session);
             self.ever.push(session);
-            let invite = Pair::invite(Left, self.invites, Transport::Udp);
+            let mut invite = Pair::invite(Left, self.invites, Transport::Udp);
+            invite.policy = talkative();
             self.invites += 1;
             return self.pair.command(Left, Command::Invite(Box::new(invite)));
         }
@@ -137,7 +186,7 @@ impl Disorder {
             0 => Command::Progress {
                 session,
                 status: 183,
-                sdp: None,
+                sdp: Some(bytes::Bytes::from_static(b"early")).filter(|_| self.rng.below(2) == 0),
                 headers,
             },
             1 => Command::Reject {

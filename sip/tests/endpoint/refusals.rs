@@ -135,7 +135,7 @@ fn options_tells_what_we_take_until_we_drain() {
     assert_eq!(lines(&sent), ["SIP/2.0 200 OK"]);
     assert_eq!(
         header(&sent[0], "Allow"),
-        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")
+        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE")
     );
     assert_eq!(header(&sent[0], "Accept"), Some("application/sdp"));
     assert!(header(&sent[0], "Supported").is_some());
@@ -232,7 +232,7 @@ fn order_inside_a_dialog_is_kept() {
         ["SIP/2.0 200 OK"]
     );
     assert_eq!(
-        lines(&give(&mut pair, &inside("UPDATE", "e", 10))),
+        lines(&give(&mut pair, &inside("MESSAGE", "e", 10))),
         ["SIP/2.0 405 Method Not Allowed"]
     );
     assert_eq!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::endpoint::pair::{Link, Pair, Side, Side::Left, Side::Right};
-use sip::endpoint::{Command, Event, SessionKey, Transport};
+use sip::endpoint::{Command, Event, Policy, SessionKey, Support, TimerPolicy, Transport};
 use sip::rng::Rng;
 
 use crate::*;
@@ -17,6 +17,15 @@ fn ten_thousand_calls_with_five_percent_loss_leave_nothing_behind() {
     let started = Instant::now();
     let mut storm = Storm::new(1, Transport::Udp);
     storm.run(10_000);
+    for (what, at_least) in [("PRACK ", 2_000), ("UPDATE ", 1_000), ("SIP/2.0 422", 300)] {
+        let sent = storm
+            .pair
+            .sent
+            .iter()
+            .filter(|sent| sent.text.starts_with(what))
+            .count();
+        assert!(sent >= at_least, "{sent} of {what}");
+    }
     eprintln!(
         "10,000 calls, {} messages, {:?}",
         storm.pair.sent.len(),
@@ -30,6 +39,23 @@ fn every_seed_comes_to_rest() {
         for transport in [Transport::Udp, Transport::Tcp] {
             Storm::new(seed, transport).run(100);
         }
+    }
+}
+
+/// Reliable provisional responses as told; refreshes by UPDATE every few seconds, unless the interval is 0.
+fn policy(rel100: Support, interval_s: u32) -> Policy {
+    let support = match interval_s {
+        0 => Support::Off,
+        _ => Support::Supported,
+    };
+    Policy {
+        rel100,
+        timer: TimerPolicy {
+            support,
+            interval_s,
+            min_s: interval_s,
+            ..TimerPolicy::default()
+        },
     }
 }
 
@@ -56,6 +82,7 @@ impl Storm {
             delay_min: ms(5),
             delay_max: ms(80),
         };
+        pair.speak(policy(Support::Supported, 5));
         Storm {
             pair,
             seed,
@@ -70,7 +97,12 @@ impl Storm {
 
     fn run(&mut self, calls: u64) {
         for call in 0..calls {
-            let invite = Command::Invite(Box::new(Pair::invite(Left, call, self.transport)));
+            let mut invite = Pair::invite(Left, call, self.transport);
+            let rel100 = [Support::Off, Support::Supported, Support::Required];
+            // Below the callee's minimum, at it, above it; one in four callers keeps no time.
+            let interval_s = [4, 5, 9, 0][self.rng.below(4) as usize];
+            invite.policy = policy(rel100[self.rng.below(3) as usize], interval_s);
+            let invite = Command::Invite(Box::new(invite));
             self.open.insert((Left, SessionKey::Out(call)), ());
             self.plan(Left, call * 20, invite);
             if self.rng.below(10) == 0 {
@@ -135,14 +167,16 @@ impl Storm {
         match event {
             Event::Incoming(_) => {
                 let wait = self.rng.below(1_000);
-                if self.rng.below(2) == 0 {
+                for _ in 0..self.rng.below(4) {
+                    let early = self.rng.below(2) == 0;
                     let progress = Command::Progress {
                         session,
-                        status: 180,
-                        sdp: None,
+                        status: if early { 183 } else { 180 },
+                        sdp: early.then(|| Bytes::from_static(b"early")),
                         headers: vec![],
                     };
-                    self.plan(side, 0, progress);
+                    let wait = self.rng.below(400);
+                    self.plan(side, wait, progress);
                 }
                 match self.rng.below(10) {
                     0 => {
@@ -161,6 +195,7 @@ impl Storm {
                     _ => self.plan(side, wait, answer(session)),
                 }
             }
+            Event::Expired { .. } => self.plan(side, 0, bye(session)),
             Event::Answered { .. } => self.live(side, session),
             Event::Acknowledged { .. } if side == Right => self.live(side, session),
             Event::Reinvite { .. } => {
@@ -192,7 +227,8 @@ impl Storm {
                 },
             );
         }
-        let wait = 200 + self.rng.below(4_000);
+        // A refresh is due after 2.5 s at the earliest.
+        let wait = 200 + self.rng.below(6_000);
         self.plan(side, wait, bye(session));
     }
 

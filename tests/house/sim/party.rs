@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::shard::sim_io::Network;
 use sip::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, SessionKey,
+    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, Policy, SessionKey,
     Transport,
 };
 
@@ -39,6 +39,7 @@ pub enum PartyEvent {
     Answered,
     Refused(u16),
     ReinviteRefused(u16),
+    Expired,
     Ended,
     Cancelled,
 }
@@ -71,6 +72,8 @@ pub struct Party {
     pub unread: Vec<Vec<u8>>,
     /// RTP it got, as it came, while it has SRTP.
     pub wire: Vec<Vec<u8>>,
+    /// The extensions it speaks as a caller.
+    policy: Policy,
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
@@ -119,6 +122,7 @@ impl Party {
             sdes: None,
             unread: Vec::new(),
             wire: Vec::new(),
+            policy: Policy::default(),
             endpoint,
             outbox: VecDeque::new(),
             session: None,
@@ -132,6 +136,13 @@ impl Party {
             last_event: None,
             calls: 0,
         }
+    }
+
+    /// Speaks these extensions, calling and called.
+    pub fn adopt(&mut self, policy: Policy, gateway: SocketAddr) {
+        self.policy = policy;
+        let network = sip::network::Network::host(gateway.ip());
+        self.endpoint.set_policies(vec![(network, policy)]);
     }
 
     /// Calls `user` at the gateway.
@@ -157,6 +168,7 @@ impl Party {
             headers,
             sdp: self.offer("sendrecv"),
             credentials: None,
+            policy: self.policy,
             timer_b: Duration::from_secs(32),
         };
         self.endpoint
@@ -406,7 +418,17 @@ impl Party {
                 self.endpoint
                     .handle_command(Command::AcceptReinvite { session, sdp }, now);
             }
-            Event::Bye { .. } | Event::ByeDone { .. } | Event::Lost { .. } | Event::AckMissing { .. } => {
+            Event::Expired { session } => {
+                note(PartyEvent::Expired);
+                let headers = vec![];
+                self.endpoint
+                    .handle_command(Command::Bye { session, headers }, now);
+            }
+            Event::Bye { .. }
+            | Event::ByeDone { .. }
+            | Event::Lost { .. }
+            | Event::AckMissing { .. }
+            | Event::PrackMissing { .. } => {
                 note(PartyEvent::Ended);
                 self.stop_media();
             }
@@ -414,7 +436,7 @@ impl Party {
             Event::ReinviteRefused { status, .. } => {
                 note(PartyEvent::ReinviteRefused(status));
             }
-            Event::Info { .. } => {}
+            Event::Refreshed { .. } | Event::EarlyAnswer { .. } | Event::Info { .. } => {}
         }
     }
 

@@ -290,6 +290,11 @@ impl Town {
         self.collect(party);
     }
 
+    /// A party speaks these extensions with the gateway.
+    pub fn speak(&mut self, party: usize, policy: sip::endpoint::Policy) {
+        self.parties[party].adopt(policy, gateway());
+    }
+
     pub fn hang_up(&mut self, party: usize) {
         let now = self.now;
         self.parties[party].hang_up(now);

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::{Gateway, clock};
 
-/// Longest wait for any one event.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for any one event: a response that nobody acknowledges is given up after 32 s.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// One event.
 #[derive(Clone, Debug)]

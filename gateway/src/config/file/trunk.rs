@@ -133,10 +133,22 @@ pub struct Trunk {
     /// Further header names the engine may send.
     #[schemars(length(max = 32))]
     pub headers_out: Vec<String>,
-    /// Reliable provisional answers (RFC 3262).
-    pub rel100: Off,
-    /// Session timers (RFC 4028).
-    pub session_timer: Off,
+    /// Reliable provisional answers (RFC 3262), both ways: `supported` sends them to a caller that requires
+    /// them; `required` to every caller, and one that has not the extension is told 421.
+    pub rel100: Support,
+    /// Session timers (RFC 4028): with `supported` a peer without them is asked by refreshes of ours
+    /// whether it still lives; with `required` a caller without them is told 421.
+    pub session_timer: Support,
+    /// The session interval asked for, seconds; at least `min_se_s`.
+    #[schemars(range(min = 5, max = 86_400))]
+    pub session_expires_s: u32,
+    /// The shortest session interval taken, seconds; below 90 for test beds only.
+    #[schemars(range(min = 5, max = 86_400))]
+    pub min_se_s: u32,
+    /// Who refreshes where the peer leaves it open; `auto`: whoever wants the timer.
+    pub refresher: Refresher,
+    /// How a session is refreshed; `auto`: by UPDATE where the peer allows it.
+    pub refresh_by: RefreshBy,
     /// REFER from the peer.
     pub refer_in: ReferIn,
     /// How a transfer is done: by the gateway itself.
@@ -201,8 +213,12 @@ impl Default for Trunk {
             reason_out: true,
             headers_in: Vec::new(),
             headers_out: Vec::new(),
-            rel100: Off::Off,
-            session_timer: Off::Off,
+            rel100: Support::Supported,
+            session_timer: Support::Supported,
+            session_expires_s: sip::endpoint::policy::SESSION_EXPIRES_S,
+            min_se_s: sip::endpoint::policy::MIN_SE_S,
+            refresher: Refresher::Auto,
+            refresh_by: RefreshBy::Auto,
             refer_in: ReferIn::Reject,
             refer_out: ReferOut::Bridge,
             redirect: Redirect::Refuse,
@@ -394,6 +410,39 @@ words! {
         Ppi = "ppi",
         /// From alone.
         From = "from",
+    }
+}
+words! {
+    /// How far an extension is wanted.
+    Support {
+        /// Not spoken; a caller that requires it is told 420.
+        Off = "off",
+        /// Spoken with peers that have it.
+        Supported = "supported",
+        /// Peers must have it.
+        Required = "required",
+    }
+}
+words! {
+    /// Who refreshes a session.
+    Refresher {
+        /// Whoever wants the timer.
+        Auto = "auto",
+        /// We do.
+        Us = "us",
+        /// The peer does.
+        Peer = "peer",
+    }
+}
+words! {
+    /// How a session is refreshed.
+    RefreshBy {
+        /// By UPDATE where the peer allows it, else by re-INVITE.
+        Auto = "auto",
+        /// By UPDATE.
+        Update = "update",
+        /// By re-INVITE with the session as it is.
+        Reinvite = "reinvite",
     }
 }
 words! {

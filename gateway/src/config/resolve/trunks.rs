@@ -5,7 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk};
+use sip::endpoint::policy::INTERVAL_S_MAX;
+
+use super::super::trunk::{
+    Auth, Network, NumberIn, NumberOut, Policy, RefreshMethod, RefresherWish, Support, TimerPolicy,
+    Transport, Trunk,
+};
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
@@ -17,7 +22,7 @@ const PASSWORD_FILE_BYTES_MAX: usize = 4096;
 /// Answers after which a next peer may be tried: any other would be the same everywhere.
 const ROUTE_ON_ALLOWED: [u16; 8] = [403, 408, 480, 488, 500, 502, 503, 504];
 /// Headers the stack writes and reads itself; the engine may not.
-const RESERVED_HEADERS: [&str; 26] = [
+const RESERVED_HEADERS: [&str; 28] = [
     "accept",
     "allow",
     "authorization",
@@ -30,6 +35,7 @@ const RESERVED_HEADERS: [&str; 26] = [
     "from",
     "max-forwards",
     "min-expires",
+    "min-se",
     "p-asserted-identity",
     "p-preferred-identity",
     "privacy",
@@ -40,6 +46,7 @@ const RESERVED_HEADERS: [&str; 26] = [
     "require",
     "route",
     "rseq",
+    "session-expires",
     "supported",
     "to",
     "via",
@@ -132,6 +139,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         media_advertise: advertised_media(entry, shared, media_address),
         media_address,
         advertise,
+        sip_policy: sip_policy(entry, path, faults),
         early_media: entry.early_media,
         dtmf: entry.dtmf,
         codecs: entry.codecs.iter().map(|codec| codec.resolved()).collect(),
@@ -163,6 +171,41 @@ fn check(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
     refuse_later(entry, path, faults);
     check_choices(entry, path, faults);
     check_combinations(entry, path, faults);
+}
+
+fn sip_policy(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) -> Policy {
+    use file::trunk::{RefreshBy, Refresher, Support as Word};
+    let support = |word| match word {
+        Word::Off => Support::Off,
+        Word::Supported => Support::Supported,
+        Word::Required => Support::Required,
+    };
+    if entry.session_expires_s < entry.min_se_s {
+        let problem = Problem::OutOfRange {
+            min: entry.min_se_s.into(),
+            max: INTERVAL_S_MAX.into(),
+            actual: entry.session_expires_s.to_string(),
+        };
+        faults.add(path.key("session_expires_s"), problem);
+    }
+    Policy {
+        rel100: support(entry.rel100),
+        timer: TimerPolicy {
+            support: support(entry.session_timer),
+            interval_s: entry.session_expires_s,
+            min_s: entry.min_se_s,
+            refresher: match entry.refresher {
+                Refresher::Auto => RefresherWish::Auto,
+                Refresher::Us => RefresherWish::Us,
+                Refresher::Peer => RefresherWish::Peer,
+            },
+            method: match entry.refresh_by {
+                RefreshBy::Auto => RefreshMethod::Auto,
+                RefreshBy::Update => RefreshMethod::Update,
+                RefreshBy::Reinvite => RefreshMethod::Reinvite,
+            },
+        },
+    }
 }
 
 fn refuse_later(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {

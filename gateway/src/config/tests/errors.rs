@@ -85,8 +85,8 @@ fn words_of_later_versions_are_refused_by_name() {
         "preset: `twilio` is not available in this version; use `generic`",
     );
     trunk_refused(
-        "rel100 = \"supported\"",
-        "rel100: `supported` is not available in this version; use `off`",
+        "t38 = \"pass\"",
+        "t38: `pass` is not available in this version; use `refuse`",
     );
     trunk_refused(
         "dtmf = \"info\"",
@@ -195,6 +195,11 @@ fn numbers_out_of_bounds() {
     );
     trunk_refused("calls = 0", "calls: must be 1 to 100000, is 0");
     trunk_refused("timer_b_ms = 500", "timer_b_ms: must be 1000 to 32000, is 500");
+    trunk_refused("min_se_s = 4", "min_se_s: must be 5 to 86400, is 4");
+    trunk_refused(
+        "session_expires_s = 60",
+        "session_expires_s: must be 90 to 86400, is 60",
+    );
     trunk_refused("media_timeout_s = 4", "media_timeout_s: must be 5 to 3600, is 4");
 }
 
@@ -219,6 +224,14 @@ fn words_outside_a_closed_list() {
     trunk_refused(
         "dtmf = \"smoke\"",
         "dtmf: must be one of `rfc4733`, `inband`, is `smoke`",
+    );
+    trunk_refused(
+        "rel100 = \"often\"",
+        "rel100: must be one of `off`, `supported`, `required`, is `often`",
+    );
+    trunk_refused(
+        "refresh_by = \"bye\"",
+        "refresh_by: must be one of `auto`, `update`, `reinvite`, is `bye`",
     );
     trunk_refused(
         "limit_status = 500",

@@ -15,12 +15,28 @@ pub(super) enum Outgoing {
     Idle,
     /// An offer waits for its time, or for the peer's INVITE to end.
     Waiting {
-        sdp: Bytes,
+        offer: Offer,
         not_before: Instant,
         tries: u8,
     },
     /// It is sent.
-    Pending { sdp: Bytes, tries: u8, then: Then },
+    Pending { offer: Offer, tries: u8, then: Then },
+}
+
+/// What a re-INVITE carries, and who hears of its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    pub sdp: Bytes,
+    pub intent: Intent,
+}
+
+/// Why it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// The owner changes the session.
+    Change,
+    /// Nothing changes: the session is kept alive (RFC 4028 §7.4).
+    Refresh,
 }
 
 /// What follows the INVITE under way.
@@ -29,29 +45,29 @@ pub(super) enum Then {
     /// Nothing.
     Rest,
     /// A newer offer.
-    Offer(Bytes),
+    Offer(Offer),
 }
 
 impl Outgoing {
     /// Takes an offer; a newer one replaces one that has not been sent.
-    pub(super) fn want(&mut self, sdp: Bytes, now: Instant) {
+    pub(super) fn want(&mut self, offer: Offer, now: Instant) {
         match self {
             Outgoing::Idle => {
                 *self = Outgoing::Waiting {
-                    sdp,
+                    offer,
                     not_before: now,
                     tries: 0,
                 }
             }
-            Outgoing::Waiting { sdp: waiting, .. } => *waiting = sdp,
-            Outgoing::Pending { then, .. } => *then = Then::Offer(sdp),
+            Outgoing::Waiting { offer: waiting, .. } => *waiting = offer,
+            Outgoing::Pending { then, .. } => *then = Then::Offer(offer),
         }
     }
 
     /// The offer to send now.
     pub(super) fn start(&mut self, now: Instant) -> Option<Bytes> {
         let Outgoing::Waiting {
-            sdp,
+            offer,
             not_before,
             tries,
         } = self
@@ -61,9 +77,10 @@ impl Outgoing {
         if now < *not_before {
             return None;
         }
-        let (sdp, tries) = (sdp.clone(), *tries + 1);
+        let (offer, tries) = (offer.clone(), *tries + 1);
+        let sdp = offer.sdp.clone();
         *self = Outgoing::Pending {
-            sdp: sdp.clone(),
+            offer,
             tries,
             then: Then::Rest,
         };
@@ -72,37 +89,38 @@ impl Outgoing {
 
     /// It met the peer's: waits until `at` with the newest offer. False after too many tries.
     pub(super) fn retry_later(&mut self, at: Instant) -> bool {
-        let Outgoing::Pending { sdp, tries, then } = self else {
+        let Outgoing::Pending { offer, tries, then } = self else {
             return false;
         };
         if *tries >= GLARE_TRIES_MAX {
             return false;
         }
-        let sdp = match then {
-            Then::Rest => sdp.clone(),
+        let offer = match then {
+            Then::Rest => offer.clone(),
             Then::Offer(newer) => newer.clone(),
         };
         *self = Outgoing::Waiting {
-            sdp,
+            offer,
             not_before: at,
             tries: *tries,
         };
         true
     }
 
-    /// It has its final response; a newer offer is next.
-    pub(super) fn settle(&mut self, now: Instant) {
-        *self = match std::mem::replace(self, Outgoing::Idle) {
-            Outgoing::Pending {
-                then: Then::Offer(sdp),
-                ..
-            } => Outgoing::Waiting {
-                sdp,
-                not_before: now,
-                tries: 0,
-            },
-            Outgoing::Idle | Outgoing::Waiting { .. } | Outgoing::Pending { .. } => Outgoing::Idle,
+    /// It has its final response; a newer offer is next. The offer that it was about.
+    pub(super) fn settle(&mut self, now: Instant) -> Option<Offer> {
+        let Outgoing::Pending { offer, then, .. } = std::mem::replace(self, Outgoing::Idle) else {
+            return None;
         };
+        if let Then::Offer(newer) = then {
+            self.want(newer, now);
+        }
+        Some(offer)
+    }
+
+    /// True when no offer is wanted or under way.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self, Outgoing::Idle)
     }
 
     /// True while it is under way.

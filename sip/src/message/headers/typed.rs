@@ -1,8 +1,8 @@
 //! The optional headers as values, read on demand; the checks on the way in make them readable.
 
 use super::Headers;
-use crate::message::grammar::digits;
-use crate::message::{MediaType, Method, NameAddr, Reason};
+use crate::message::grammar::{digits, trim};
+use crate::message::{MediaType, Method, NameAddr, RAck, Reason, SessionExpires};
 
 impl Headers {
     /// The first Contact; none for `*`.
@@ -49,6 +49,33 @@ impl Headers {
     pub fn offers_option(&self, tag: &str) -> bool {
         let mut tags = self.values("Supported").chain(self.values("Require"));
         tags.any(|offered| offered.eq_ignore_ascii_case(tag))
+    }
+
+    /// True when an option tag stands in Require.
+    pub fn requires_option(&self, tag: &str) -> bool {
+        self.values("Require")
+            .any(|required| required.eq_ignore_ascii_case(tag))
+    }
+
+    /// The number of a reliable provisional response (RFC 3262 §7.1).
+    pub fn rseq(&self) -> Option<u32> {
+        self.get("RSeq").and_then(digits)
+    }
+
+    /// The reliable provisional response that a PRACK acknowledges.
+    pub fn rack(&self) -> Option<RAck> {
+        self.get("RAck").and_then(RAck::parse)
+    }
+
+    /// How long the session lives without a refresh.
+    pub fn session_expires(&self) -> Option<SessionExpires> {
+        self.get("Session-Expires").and_then(SessionExpires::parse)
+    }
+
+    /// The shortest session interval that whoever the message passed takes, seconds (RFC 4028 §5).
+    pub fn min_se(&self) -> Option<u32> {
+        let value = self.get("Min-SE")?;
+        digits(trim(value.split(';').next()?))
     }
 
     /// Methods the sender takes; what is no method is skipped.

@@ -1,0 +1,89 @@
+//! A request that goes out again with something added: the next number, a new branch, the same place.
+//!
+//! Must not know what was added but the session interval that a 422 asks for.
+
+use std::time::Instant;
+
+use super::Endpoint;
+use super::clients::User;
+use crate::dialog::invite_headers;
+use crate::message::{CSeq, Request, Response, StatusCode};
+use crate::transaction::TransactionKey;
+use crate::transaction::timing::WAIT;
+
+impl Endpoint {
+    /// Sends the request of a client transaction again, as it is now; false when nobody wants its answer
+    /// any more. `answered` names the headers that carry credentials.
+    pub(super) fn send_again(
+        &mut self,
+        key: TransactionKey,
+        mut request: Request,
+        answered: Vec<&'static str>,
+        now: Instant,
+    ) -> bool {
+        let Some(client) = self.clients.get_mut(key) else {
+            return false;
+        };
+        let (user, flow) = (client.user, client.flow);
+        let Some(session_key) = user.session() else {
+            return false;
+        };
+        let number = self
+            .sessions
+            .get_mut(session_key)
+            .and_then(|session| session.retry_cseq(&request));
+        let Some(number) = number else {
+            return false;
+        };
+        request.headers.set_cseq(CSeq {
+            number,
+            method: request.method.clone(),
+        });
+        let via = self.new_via(&flow);
+        request.headers.set_top_via(via);
+        let next = self.next_transaction();
+        if let User::Invite(_) = user {
+            self.with_session(session_key, now, |session, _, out| {
+                if let Some(calling) = session.calling_mut() {
+                    calling.restart(next, out);
+                }
+            });
+        }
+        let started = self.start_client(user, flow, request, answered, WAIT, now);
+        debug_assert_eq!(started, next);
+        true
+    }
+
+    /// Sends a first INVITE again with the session interval that a 422 asks for (RFC 4028 §7.3); false when
+    /// the refusal stands.
+    pub(super) fn retry_with_interval(
+        &mut self,
+        key: TransactionKey,
+        response: &Response,
+        now: Instant,
+    ) -> bool {
+        let wanted = response
+            .headers
+            .min_se()
+            .filter(|_| response.status == StatusCode::SESSION_INTERVAL_TOO_SMALL);
+        let (Some(min_s), Some(client)) = (wanted, self.clients.get_mut(key)) else {
+            return false;
+        };
+        let User::Invite(session) = client.user else {
+            return false;
+        };
+        let (mut request, answered) = (client.request.clone(), client.answered.clone());
+        let Some(session) = self.sessions.get_mut(session) else {
+            return false;
+        };
+        if !session.raise_interval(min_s) {
+            return false;
+        }
+        for header in invite_headers(&session.policy.timer) {
+            if request.headers.set(&header.name, &header.value).is_err() {
+                return false;
+            }
+        }
+        self.send_again(key, request, answered, now)
+    }
+}
