@@ -7,6 +7,8 @@
 mod audio;
 #[path = "interop/baresip.rs"]
 mod baresip;
+#[path = "interop/callers.rs"]
+mod callers;
 #[path = "interop/crash.rs"]
 mod crash;
 #[path = "interop/crossing.rs"]

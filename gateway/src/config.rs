@@ -17,6 +17,8 @@ mod reference;
 mod resolve;
 mod schema;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod trunk;
 
@@ -32,8 +34,8 @@ pub use pattern::NumberPattern;
 pub use reference::reference;
 pub use schema::schema;
 pub use trunk::{
-    AnswerCodecs, Auth, Codec, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut, MediaSource,
-    Network, NumberIn, NumberOut, Transport, Trunk,
+    AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut,
+    MediaSource, Network, NumberIn, NumberOut, Transport, Trunk, UriForm,
 };
 
 /// Everything an operator decides, ready to use.

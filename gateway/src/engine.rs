@@ -9,6 +9,7 @@
 //! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
 //! | answer, early media towards the caller | `answering.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
+//! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
@@ -53,14 +54,17 @@ mod media_plan;
 pub mod metrics;
 pub mod number_policy;
 mod op;
+mod passing_on;
 mod playing;
 mod quality;
 mod reconcile;
 mod recording;
+mod redirected;
 mod replay;
 mod saved_limits;
 mod sessions;
 mod setup;
+mod shown;
 mod signalling;
 mod snapshot;
 mod sounds;
@@ -71,6 +75,7 @@ mod tallying;
 mod taping;
 mod timers;
 mod tx;
+mod wire_number;
 mod world;
 
 pub use engine::Engine;

@@ -7,6 +7,7 @@ pub mod control;
 pub mod core;
 pub mod demo;
 pub mod engine;
+mod inert;
 pub mod observe;
 pub mod phone;
 pub mod shell;

@@ -22,7 +22,7 @@ pub use gateway::{Gateway, Settings};
 pub use phone::Phone;
 pub use ports::free_port;
 pub use router::{Heard, Router};
-pub use sipp::{Law, Sipp, Transport};
+pub use sipp::{Finished, Law, Sipp, Transport};
 pub use site::Site;
 pub use stalls::Stalls;
 

@@ -26,10 +26,7 @@ async fn a_200_that_crosses_our_cancel_gets_ack_and_bye_and_the_leg_stays_cancel
     // SIPp fails unless it gets ACK and BYE after its 200.
     agent.finish().await;
     let answered = |heard: &house::wire::Heard| heard.is("leg.answered") || heard.is("leg.media_up");
-    assert!(
-        !router.heard().iter().any(answered),
-        "the late 200 has no event"
-    );
+    assert!(!router.heard().iter().any(answered), "the late 200 has no event");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

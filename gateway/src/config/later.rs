@@ -58,8 +58,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("trunk.refer_in", &["ask"]),
     ("trunk.refer_out", &["send"]),
     ("trunk.redirect", &["ask"]),
-    ("trunk.uri", &["tel"]),
-    ("trunk.diversion_out", &["diversion", "history_info"]),
 ];
 
 /// Whether a key, or any table it lies in, comes later.

@@ -97,12 +97,14 @@ impl Trunk {
             ("number_in", self.number_in.word().to_owned()),
             ("number_out", self.number_out.word().to_owned()),
             ("prefix_out", format!("\"{}\"", self.prefix_out)),
+            ("uri", self.uri.word().to_owned()),
             ("user_phone", self.user_phone.to_string()),
             ("agents", self.agents.to_string()),
             ("extensions", self.extensions.to_string()),
             ("identity_trusted", self.identity_trusted.to_string()),
             ("identity_out", self.identity_out.word().to_owned()),
             ("caller_ids", list(&self.caller_ids)),
+            ("diversion_out", self.diversion_out.word().to_owned()),
             ("reason_out", self.reason_out.to_string()),
             ("headers_in", list(&self.headers_in)),
             ("headers_out", list(&self.headers_out)),
@@ -111,7 +113,7 @@ impl Trunk {
 
     /// Keys that have one value in this version.
     fn fixed(&self) -> Vec<Line> {
-        const FIXED: [(&str, &str); 10] = [
+        const FIXED: [(&str, &str); 8] = [
             ("options_interval_s", "0"),
             ("srtp", "off"),
             ("rel100", "off"),
@@ -120,8 +122,6 @@ impl Trunk {
             ("refer_out", "bridge"),
             ("redirect", "refuse"),
             ("t38", "refuse"),
-            ("uri", "sip"),
-            ("diversion_out", "off"),
         ];
         FIXED.map(|(key, value)| (key, value.to_owned())).to_vec()
     }

@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 pub use super::file::trunk::{
-    AnswerCodecs, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn, NumberOut,
+    AnswerCodecs, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
+    NumberOut, UriForm,
 };
 use super::{Listen, NumberPattern};
 
@@ -96,6 +97,10 @@ pub struct Trunk {
     pub identity_out: IdentityOut,
     /// Numbers that may be shown; the first exact one is the default.
     pub caller_ids: Vec<NumberPattern>,
+    /// Form of numbers in our requests.
+    pub uri: UriForm,
+    /// Which header says who sent a call on.
+    pub diversion_out: DiversionOut,
     /// `Reason` with a Q.850 cause is sent.
     pub reason_out: bool,
     /// Further headers handed to the engine, lower case.

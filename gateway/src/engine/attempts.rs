@@ -3,14 +3,15 @@
 //! Targets of one leg share Call-ID and From tag (RFC 3263 §4.3 for addresses already known); the router
 //! sees one leg, its record every attempt.
 
-use sip::endpoint::{Command, Flow, OutgoingInvite, SessionKey, Unanswered};
+use sip::endpoint::{Command, ExtraHeader, Flow, OutgoingInvite, SessionKey, Unanswered};
 use sip::message::Response;
 
 use super::ending::{End, end_leg};
 use super::keys::LegKey;
-use super::leg::{Addressee, Attempt, Leg, Stage};
+use super::leg::{Addressee, Attempt, InviteText, Leg, Stage};
 use super::tx::Tx;
-use super::{answering, cause, playing};
+use super::{answering, cause, playing, redirected, wire_number};
+use crate::config::{DiversionOut, Trunk};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegRinging, OpOutcome};
 
 /// The leg has its port: the INVITE goes to its first target.
@@ -60,11 +61,10 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
     let invite = &leg.outbound()?.invite;
     let request_uri = match &invite.to {
         Addressee::Uri(uri) => uri.clone(),
-        Addressee::Number(number) => {
-            let user_phone = if trunk.user_phone { ";user=phone" } else { "" };
-            format!("sip:{number}@{}{user_phone}", flow.remote)
-        }
+        Addressee::Number(number) => wire_number::uri(trunk, number, &flow.remote.to_string()),
     };
+    let mut headers = invite.headers.clone();
+    headers.extend(history(trunk, invite, flow, &request_uri));
     Some(OutgoingInvite {
         session: leg.session,
         flow,
@@ -75,7 +75,7 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
         call_id: Some(invite.call_id.clone()),
         from_tag: Some(invite.from_tag.clone()),
         max_forwards: invite.max_forwards,
-        headers: invite.headers.clone(),
+        headers,
         sdp,
         credentials: trunk.auth.as_ref().map(|auth| sip::endpoint::Credentials {
             username: auth.username.clone(),
@@ -83,6 +83,21 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
             realm: auth.realm.clone(),
         }),
         timer_b: trunk.timer_b,
+    })
+}
+
+/// History-Info ends with the target, so every attempt has its own.
+fn history(trunk: &Trunk, invite: &InviteText, flow: Flow, request_uri: &str) -> Option<ExtraHeader> {
+    if trunk.diversion_out != DiversionOut::HistoryInfo || invite.diverters.is_empty() {
+        return None;
+    }
+    let target = match &invite.to {
+        Addressee::Uri(_) => request_uri.to_owned(),
+        Addressee::Number(number) => wire_number::uri_as_sip(trunk, number, &flow.remote.to_string()),
+    };
+    Some(ExtraHeader {
+        name: "History-Info".into(),
+        value: redirected::histories(&invite.diverters, &target),
     })
 }
 
@@ -148,7 +163,7 @@ pub fn answered(tx: &mut Tx, key: LegKey, remote_tag: &str, response: &Response,
     if leg.is_ended() {
         return;
     }
-    let session = leg.session;
+    let (session, trunk) = (leg.session, leg.trunk);
     if let Some(attempt) = leg.attempts.last_mut() {
         attempt.status = Some(response.status.code());
     }
@@ -158,9 +173,14 @@ pub fn answered(tx: &mut Tx, key: LegKey, remote_tag: &str, response: &Response,
         None => early.as_deref() == Some(remote_tag) && again_as_answered(tx, key),
     };
     if !usable {
+        let with_reason = tx.setup.trunk(trunk).is_some_and(|trunk| trunk.reason_out);
         tx.sip(Command::Bye {
             session,
-            headers: Vec::new(),
+            headers: if with_reason {
+                cause::reason_headers(cause::q850_of_reason(EndReason::Failed))
+            } else {
+                Vec::new()
+            },
         });
         let end = End {
             sip: Some(488),

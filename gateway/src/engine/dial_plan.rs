@@ -8,11 +8,13 @@ use sip::endpoint::Flow;
 
 use super::admission::Way;
 use super::gates::Scope;
-use super::identity::Shown;
 use super::leg::Addressee;
-use super::number_policy::{Decision, Presentation, Target, TrunkNumbers, classify_target};
+use super::number_policy::{Decision, Presentation, Target, TrunkNumbers, classify_target, parse_inbound};
+use super::redirected::Diverter;
+use super::shown::Shown;
 use super::tx::Tx;
-use crate::config::{NumberOut, Transport, Trunk};
+use super::wire_number;
+use crate::config::{Transport, Trunk};
 use crate::control::protocol::{ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
 
 /// SIP's port where a URI names none (RFC 3261 §19.1.2).
@@ -30,6 +32,8 @@ pub struct Plan {
     pub to_party: Party,
     /// Who is shown as caller.
     pub shown: Shown,
+    /// Who sent the call on, oldest first.
+    pub diverters: Vec<Diverter>,
 }
 
 /// Judges a dial by number policy, caller id and route.
@@ -39,7 +43,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
         return Err(Failure::not_found("trunk", params.trunk.as_str()));
     };
     check_headers(trunk, params)?;
-    let mut shown = shown(trunk, params);
+    let mut shown = shown(trunk, numbers, params);
     let target = classify_target(params.to.as_str(), numbers);
     let target = target.map_err(|error| Failure::number_invalid(error.to_string()))?;
     match target {
@@ -61,9 +65,10 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             Ok(Plan {
                 trunk: index,
                 targets,
-                to: Addressee::Number(number_text(trunk, &digits)),
+                to: Addressee::Number(wire_number::called(trunk, &digits)),
                 to_party,
                 shown,
+                diverters: Vec::new(),
             })
         }
         Target::Name {
@@ -85,6 +90,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                     to: Addressee::Number(user),
                     to_party,
                     shown,
+                    diverters: Vec::new(),
                 });
             };
             let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
@@ -94,6 +100,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 to: Addressee::Uri(uri),
                 to_party,
                 shown,
+                diverters: Vec::new(),
             })
         }
     }
@@ -113,11 +120,12 @@ fn check_headers(trunk: &Trunk, params: &LegDial) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shown(trunk: &Trunk, params: &LegDial) -> Shown {
+fn shown(trunk: &Trunk, numbers: &TrunkNumbers, params: &LegDial) -> Shown {
     let named = params.caller_id.as_ref();
-    let number = named
-        .and_then(|caller| caller.number.as_ref())
-        .map(|number| number.as_str().to_owned());
+    let number = named.and_then(|caller| caller.number.as_ref()).map(|number| {
+        let read = parse_inbound(number.as_str(), numbers).number;
+        read.map_or_else(|| number.as_str().to_owned(), |number| number.as_str().to_owned())
+    });
     Shown {
         number: number.or_else(|| trunk.default_caller_id().map(str::to_owned)),
         name: named
@@ -161,15 +169,6 @@ fn check_caller_id(trunk: &Trunk, numbers: &TrunkNumbers, shown: &Shown) -> Resu
     match &shown.number {
         Some(number) if !numbers.may_show(number) => Err(Failure::caller_id_not_allowed(&trunk.name)),
         Some(_) | None => Ok(()),
-    }
-}
-
-/// A number as this trunk writes it.
-fn number_text(trunk: &Trunk, digits: &str) -> String {
-    let bare = digits.trim_start_matches('+');
-    match trunk.number_out {
-        NumberOut::E164Plus if trunk.prefix_out.is_empty() => digits.to_owned(),
-        NumberOut::E164Plus | NumberOut::E164 | NumberOut::National => format!("{}{bare}", trunk.prefix_out),
     }
 }
 

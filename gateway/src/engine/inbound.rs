@@ -13,11 +13,12 @@ use super::gates::Scope;
 use super::identity;
 use super::keys::{CallKey, LegKey, Named};
 use super::leg::{HoldTally, Inbound, Leg, LegMedia, Origin, Owed, Stage, Times};
+use super::redirected::{self, REDIRECTS_MAX};
 use super::tx::{About, Tx};
 use super::{call_record, cause, media_plan, tallying};
 use crate::config::Trunk;
 use crate::control::protocol::{
-    CallRefused, CallStarted, Direction, Event, Name, Party, Refusal, ThrottleReason,
+    CallRefused, CallStarted, Direction, Event, Name, Party, Redirected, Refusal, ThrottleReason,
 };
 
 /// Why an INVITE of a known trunk is not let in.
@@ -60,10 +61,11 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
     };
     let from = identity::caller(&invite.request, trunk, numbers);
     let to = identity::called(&invite.request, numbers);
-    match admit(tx, index, trunk, &invite, &to) {
+    let redirected = redirected::read(&invite.request.headers, numbers);
+    match admit(tx, index, trunk, &invite, &to, redirected.as_ref()) {
         Ok((app, unclaimed)) => {
             tx.metrics.admitted(tallying::place(setup, index, Way::In));
-            begin(tx, index, invite, from, to, app, unclaimed);
+            begin(tx, index, invite, (from, to), redirected, app, unclaimed);
         }
         Err(turned) => turn_away(tx, index, invite.session, from, to, turned),
     }
@@ -76,6 +78,7 @@ fn admit(
     trunk: &Trunk,
     invite: &IncomingInvite,
     to: &Party,
+    redirected: Option<&Redirected>,
 ) -> Result<(Name, CallStage), Turned> {
     let config = &tx.setup.config;
     if tx.gates.is_draining() {
@@ -88,6 +91,9 @@ fn admit(
         ));
     }
     rates(tx, index, trunk)?;
+    if redirected.is_some_and(|redirected| redirected.count > REDIRECTS_MAX) {
+        return Err(refuse("redirects", 482, Vec::new()));
+    }
     counts(tx, index, trunk)?;
     let Some(number) = config.number_for(to.number.as_deref()) else {
         return Err(refuse("no_number", 404, Vec::new()));
@@ -251,10 +257,7 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
     let mut headers = turned.headers.clone();
     if trunk.reason_out {
         let q850 = cause::q850_of_own_status(turned.status);
-        headers.push(ExtraHeader {
-            name: "Reason".into(),
-            value: cause::reason_header(q850),
-        });
+        headers.extend(cause::reason_headers(q850));
     }
     tx.sip(Command::Reject {
         session,
@@ -285,8 +288,8 @@ fn begin(
     tx: &mut Tx,
     index: usize,
     invite: IncomingInvite,
-    from: Party,
-    to: Party,
+    (from, to): (Party, Party),
+    redirected: Option<Redirected>,
     app: Name,
     stage: CallStage,
 ) {
@@ -320,6 +323,7 @@ fn begin(
         offer: invite.offer.clone(),
         owed: Owed::Nothing,
         sent: None,
+        redirected: redirected.clone(),
     });
     let row = new_leg(
         tx,
@@ -336,7 +340,7 @@ fn begin(
     tx.world.legs.insert(leg, row);
     open_stream(tx, leg);
     tell_started(tx, call);
-    let incoming = identity::incoming(tx.setup, index, &invite, from, to);
+    let incoming = identity::incoming(tx.setup, index, &invite, from, to, redirected);
     tx.tell_leg(leg, Event::LegIncoming(Box::new(incoming)));
     tx.renew_ledger(call);
 }

@@ -16,8 +16,11 @@ use super::admission::Way;
 use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
 use super::media_plan::MediaPlan;
+use super::redirected::Diverter;
 use super::table::Row;
-use crate::control::protocol::{CodecName, EndReason, EndedBy, Id, Name, OnControllerLost, Party};
+use crate::control::protocol::{
+    CodecName, EndReason, EndedBy, Id, Name, OnControllerLost, Party, Redirected,
+};
 
 /// One party.
 #[derive(Clone, Debug)]
@@ -120,6 +123,8 @@ pub struct Inbound {
     pub owed: Owed,
     /// The body of our 18x or 200: our answer, or our offer where the INVITE had none.
     pub sent: Option<Bytes>,
+    /// Who sent the call on to us.
+    pub redirected: Option<Redirected>,
 }
 
 /// A reply that waits for the stream's port.
@@ -167,6 +172,8 @@ pub struct InviteText {
     pub from_tag: String,
     /// Hops left.
     pub max_forwards: u8,
+    /// Who sent the call on, oldest first; History-Info names the target too.
+    pub diverters: Vec<Diverter>,
 }
 
 /// Whom an outbound INVITE names.

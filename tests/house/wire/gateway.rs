@@ -23,6 +23,9 @@ pub struct Settings {
     pub carrier_media: Vec<String>,
     /// `media_source` of both trunks.
     pub media_source: &'static str,
+    /// Further keys of the carrier's trunk, and of the agents'.
+    pub carrier_keys: String,
+    pub agents_keys: String,
 }
 
 impl Default for Settings {
@@ -32,6 +35,8 @@ impl Default for Settings {
             agents_media: Vec::new(),
             carrier_media: Vec::new(),
             media_source: "strict",
+            carrier_keys: String::new(),
+            agents_keys: String::new(),
         }
     }
 }
@@ -177,6 +182,7 @@ allow = ["{CARRIER}"]
 media_allow = {carrier_media}
 media_source = "{media_source}"
 burst = 1000
+{carrier_keys}
 [[trunk]]
 name = "agents"
 agents = true
@@ -185,9 +191,12 @@ media_allow = {agents_media}
 caller_ids = ["{OUR_NUMBER}", "*"]
 media_source = "{media_source}"
 burst = 1000
+{agents_keys}
 "#,
         ports = ports::media_block(),
         calls = settings.calls,
+        carrier_keys = settings.carrier_keys,
+        agents_keys = settings.agents_keys,
         carrier_media = list(CARRIER, &settings.carrier_media),
         media_source = settings.media_source,
         agents_media = list(AGENTS, &settings.agents_media),

@@ -101,14 +101,15 @@ pub struct Trunk {
     /// Digits put before every number that goes out.
     #[schemars(length(max = 16))]
     pub prefix_out: String,
-    /// Adds `;user=phone` to numbers that go out.
+    /// Adds `;user=phone` to numbers in `sip:` URIs that go out.
     pub user_phone: bool,
     /// Agent phones: their unanswered legs count as missed, not failed.
     pub agents: bool,
     /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
     #[schemars(range(max = 8))]
     pub extensions: u8,
-    /// P-Asserted-Identity is taken from the peer and given to it.
+    /// P-Asserted-Identity and P-Preferred-Identity are taken from the peer, and a withheld number is given to
+    /// it in the header of `identity_out`.
     pub identity_trusted: bool,
     /// Where the caller id is shown.
     pub identity_out: IdentityOut,
@@ -135,10 +136,11 @@ pub struct Trunk {
     pub redirect: Redirect,
     /// Fax over T.38.
     pub t38: T38,
-    /// Form of numbers in Request-URI, From and To.
+    /// Form of numbers in Request-URI, From, To and the identity headers. `tel` with national numbers needs
+    /// `home_country`.
     pub uri: UriForm,
-    /// Diversion or History-Info sent.
-    pub diversion_out: Off,
+    /// How the callee's side is told who sent a call on to us, or that we do.
+    pub diversion_out: DiversionOut,
 }
 
 impl Default for Trunk {
@@ -195,7 +197,7 @@ impl Default for Trunk {
             redirect: Redirect::Refuse,
             t38: T38::Refuse,
             uri: UriForm::Sip,
-            diversion_out: Off::Off,
+            diversion_out: DiversionOut::Off,
         }
     }
 }
@@ -378,5 +380,18 @@ words! {
     UriForm {
         /// `sip:+81…@host`.
         Sip = "sip",
+        /// `tel:+81…`.
+        Tel = "tel",
+    }
+}
+words! {
+    /// Which header says who sent a call on.
+    DiversionOut {
+        /// None.
+        Off = "off",
+        /// Diversion (RFC 5806).
+        Diversion = "diversion",
+        /// History-Info (RFC 7044).
+        HistoryInfo = "history_info",
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk};
+use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk, UriForm};
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
@@ -115,10 +115,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         route_on: entry.route_on.iter().copied().collect(),
         attempts_max: usize::from(entry.attempts_max),
         timer_b: Duration::from_millis(u64::from(entry.timer_b_ms)),
-        auth: entry
-            .auth
-            .as_ref()
-            .and_then(|auth| self::auth(auth, shared.folder, &path.key("auth"), faults)),
+        auth: auth(entry.auth.as_ref(), shared.folder, &path.key("auth"), faults),
         listen,
         contact_host: entry
             .contact_host
@@ -152,6 +149,8 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         identity_trusted: entry.identity_trusted,
         identity_out: entry.identity_out,
         caller_ids: caller_ids(entry, shared.numbers, path, faults),
+        uri: entry.uri,
+        diversion_out: entry.diversion_out,
         reason_out: entry.reason_out,
         headers_in: headers(&entry.headers_in, &path.key("headers_in"), faults),
         headers_out: headers(&entry.headers_out, &path.key("headers_out"), faults),
@@ -229,6 +228,17 @@ fn check_combinations(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut F
                 remedy: "remove one",
             };
             faults.add(path.key("codecs").index(index), problem);
+        }
+    }
+    if entry.uri == UriForm::Tel {
+        let key = match (entry.number_out, entry.prefix_out.is_empty()) {
+            (NumberOut::E164, _) => Some("number_out = \"e164_plus\""),
+            (NumberOut::E164Plus | NumberOut::National, false) => Some("prefix_out = \"\""),
+            (NumberOut::E164Plus | NumberOut::National, true) => None,
+        };
+        if let Some(key) = key {
+            let value = "tel".to_owned();
+            faults.add(path.key("uri"), Problem::Needs { value, key });
         }
     }
     let is_national = [
@@ -342,7 +352,13 @@ fn networks(texts: &[String], path: &KeyPath, faults: &mut Faults) -> Vec<Networ
     networks
 }
 
-fn auth(auth: &file::trunk::Auth, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Auth> {
+fn auth(
+    auth: Option<&file::trunk::Auth>,
+    folder: &Path,
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> Option<Auth> {
+    let auth = auth?;
     let file = folder.join(&auth.password_file);
     let mut bad = |why: String| {
         faults.add(

@@ -227,6 +227,24 @@ words! {
 }
 
 words! {
+    /// Why a call was sent on (RFC 5806 §9, RFC 7544 §4.1).
+    RedirectReason {
+        /// Not said.
+        Unknown = "unknown",
+        /// Always.
+        Unconditional = "unconditional",
+        /// Busy.
+        Busy = "busy",
+        /// Nobody answered.
+        NoAnswer = "no_answer",
+        /// Sent on by the called party while it rang, or at once.
+        Deflection = "deflection",
+        /// Not reachable.
+        Unavailable = "unavailable",
+    }
+}
+
+words! {
     /// Whether the caller's number is withheld.
     Privacy {
         /// Shown.
@@ -465,6 +483,8 @@ words! {
     NumberSource {
         /// P-Asserted-Identity of a trusted trunk.
         PAssertedIdentity = "pai",
+        /// P-Preferred-Identity of a trusted trunk.
+        PPreferredIdentity = "ppi",
         /// The From header.
         From = "from",
     }
