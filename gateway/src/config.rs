@@ -12,6 +12,7 @@ mod later;
 mod network;
 mod pattern;
 mod place;
+mod preset;
 mod profile;
 mod reference;
 mod resolve;

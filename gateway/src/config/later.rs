@@ -44,10 +44,6 @@ pub(super) const KEYS: &[&str] = &[
 pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("number.unclaimed.action", &["play", "music", "forward"]),
     ("app.*.on_controller_lost.action", &["fallback"]),
-    (
-        "trunk.preset",
-        &["twilio", "telnyx", "bandwidth", "chime", "teams", "japan"],
-    ),
     ("trunk.rel100", &["supported", "required"]),
     ("trunk.session_timer", &["supported", "required"]),
     ("trunk.t38", &["pass"]),

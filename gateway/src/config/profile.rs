@@ -2,12 +2,13 @@
 
 use std::fmt::{self, Display};
 
-use super::trunk::{Codec, Host, Network, Trunk, transport_word};
+use super::trunk::{Codec, Host, IdentityOut, Network, Trunk, transport_word};
 
 impl Trunk {
-    /// One `key = value` a line, in the order of the documentation; secrets left out.
+    /// One `key = value` a line, in the order of the documentation, secrets left out; then where the values come
+    /// from and what the trunk refuses.
     pub fn profile(&self) -> String {
-        let mut text = format!("[[trunk]] {}\n  preset = generic\n", self.name);
+        let mut text = format!("[[trunk]] {}\n  preset = {}\n", self.name, self.preset.word());
         let groups = [
             self.peers(),
             self.limits(),
@@ -19,7 +20,57 @@ impl Trunk {
         for (key, value) in groups.concat() {
             text.push_str(&format!("  {key} = {value}\n"));
         }
+        let origins = [
+            ("own keys", &self.provenance.own),
+            ("keys of the preset", &self.provenance.preset),
+            ("of the preset, but not in this version", &self.provenance.missing),
+            (
+                "of the preset, to be confirmed with the carrier",
+                &self.provenance.unconfirmed,
+            ),
+        ];
+        for (what, keys) in origins.into_iter().filter(|(_, keys)| !keys.is_empty()) {
+            text.push_str(&format!("  {what}: {}\n", keys.join(", ").replace(" = ", "=")));
+        }
+        for refusal in self.refusals() {
+            text.push_str(&format!("  refuses: {refusal}\n"));
+        }
         text
+    }
+
+    /// What the trunk does not let through, in sentences an operator can look for.
+    fn refusals(&self) -> Vec<String> {
+        let codecs = list(self.codecs.iter().map(|codec| codec_word(*codec)));
+        let media = list(self.media_allow.iter().map(Block));
+        let mut refusals = vec![
+            format!("offers without a codec of {codecs}, or with media outside {media}: 488"),
+            "REFER: 405; 3xx answers: a failure, not followed; T.38: port 0 or 488".to_owned(),
+            "a sixth redirect: 482".to_owned(),
+        ];
+        let mut also = |when: bool, text: &str| {
+            if when {
+                refusals.push(text.to_owned());
+            }
+        };
+        also(
+            !self.identity_trusted,
+            "identities that the peer asserts or prefers: ignored, From counts (identity_trusted=false)",
+        );
+        also(
+            !self.identity_trusted && self.identity_out == IdentityOut::Pai,
+            "P-Asserted-Identity to the peer: not sent, From alone (identity_trusted=false)",
+        );
+        also(self.calls_in == 0, "every call of the peer: calls_in=0");
+        also(self.hosts.is_empty(), "dialling numbers: no hosts");
+        also(
+            self.caller_ids.is_empty(),
+            "every caller id: no caller_ids, calls go out anonymous",
+        );
+        also(
+            self.headers_in.is_empty() && self.headers_out.is_empty(),
+            "further headers, both ways: none are listed",
+        );
+        refusals
     }
 
     fn peers(&self) -> Vec<Line> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use super::file::trunk::{
     AnswerCodecs, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
-    NumberOut, UriForm,
+    NumberOut, Preset, Provenance, UriForm,
 };
 use super::{Listen, NumberPattern};
 
@@ -21,6 +21,10 @@ pub use sip::endpoint::Transport;
 pub struct Trunk {
     /// Its name, unique.
     pub name: String,
+    /// The carrier profile it began from.
+    pub preset: Preset,
+    /// What the file said itself and what the profile gave.
+    pub provenance: Provenance,
     /// Peers it is dialled at, in the file's order; may be empty for one that only takes calls.
     pub hosts: Vec<Host>,
     /// Signalling sources that are this trunk, and where a `leg.dial` to a `sip:` URI may go.

@@ -14,8 +14,13 @@ pub struct Trunk {
     /// Its name, unique; letters, digits, `-`, `_` and `.`.
     #[schemars(length(min = 1, max = 64))]
     pub name: String,
-    /// Carrier profile that the other keys start from.
+    /// Carrier profile that the other keys start from; each may be written all the same. `media-gateway check`
+    /// shows what comes of it.
     pub preset: Preset,
+    /// What the file said itself and what the preset gave; filled in by the reader.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub provenance: Provenance,
     /// Peers it is dialled at: `ADDRESS:PORT;transport=udp|tcp;priority=N;weight=N`. The port is 5060, the
     /// transport udp, priority and weight 1 where left out; a lower priority is tried first, inside one
     /// the weights share the calls.
@@ -148,6 +153,7 @@ impl Default for Trunk {
         Trunk {
             name: String::new(),
             preset: Preset::Generic,
+            provenance: Provenance::default(),
             hosts: Vec::new(),
             allow: Vec::new(),
             media_allow: None,
@@ -202,6 +208,19 @@ impl Default for Trunk {
     }
 }
 
+/// Where the values of a trunk come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// Keys that the file has.
+    pub own: Vec<String>,
+    /// Keys that the preset gave, as `key = value`.
+    pub preset: Vec<String>,
+    /// What the preset would give and this version has not.
+    pub missing: Vec<String>,
+    /// What of the preset nobody has confirmed with the carrier.
+    pub unconfirmed: Vec<String>,
+}
+
 /// Answers to digest challenges.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +255,18 @@ words! {
     Preset {
         /// SIPconnect 2.0 as it stands.
         Generic = "generic",
+        /// Twilio Elastic SIP Trunking.
+        Twilio = "twilio",
+        /// Telnyx.
+        Telnyx = "telnyx",
+        /// Bandwidth.
+        Bandwidth = "bandwidth",
+        /// Amazon Chime SDK Voice Connector.
+        Chime = "chime",
+        /// Microsoft Teams Direct Routing: TLS and SRTP only.
+        Teams = "teams",
+        /// A Japanese user line.
+        Japan = "japan",
     }
 }
 words! {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk, UriForm};
-use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
+use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text, preset};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
 use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
@@ -97,8 +97,11 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     refuse_later(entry, path, faults);
     check_choices(entry, path, faults);
     check_combinations(entry, path, faults);
+    preset::check_names(entry, &advertise, path, faults);
     Trunk {
         name: name(&entry.name, &path.key("name"), faults),
+        preset: entry.preset,
+        provenance: entry.provenance.clone(),
         hosts: hosts(&entry.hosts, shared.sip, listen, &path.key("hosts"), faults),
         media_allow: match &entry.media_allow {
             Some(texts) => networks(texts, &path.key("media_allow"), faults),

@@ -85,10 +85,6 @@ fn words_of_later_versions_are_refused_by_name() {
         "srtp: `required` is not available in this version; use `off`",
     );
     trunk_refused(
-        "preset = \"twilio\"",
-        "preset: `twilio` is not available in this version; use `generic`",
-    );
-    trunk_refused(
         "rel100 = \"supported\"",
         "rel100: `supported` is not available in this version; use `off`",
     );
@@ -135,6 +131,18 @@ fn words_of_later_versions_are_refused_by_name() {
         &[
             ":2: app.default.on_controller_lost.action: `fallback` is not available in this version; use `keep` or `music` or `hangup`",
         ],
+    );
+}
+
+#[test]
+fn forms_of_numbers_that_no_tel_uri_has_are_refused() {
+    trunk_refused(
+        "uri = \"tel\"\nnumber_out = \"e164\"",
+        "uri: `tel` needs `number_out = \"e164_plus\"`; set it",
+    );
+    trunk_refused(
+        "uri = \"tel\"\nprefix_out = \"9\"",
+        "uri: `tel` needs `prefix_out = \"\"`; set it",
     );
 }
 
