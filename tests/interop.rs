@@ -25,3 +25,5 @@ mod script;
 mod strange;
 #[path = "interop/timing.rs"]
 mod timing;
+#[path = "interop/vouched.rs"]
+mod vouched;

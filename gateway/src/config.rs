@@ -36,7 +36,7 @@ pub use reference::reference;
 pub use schema::schema;
 pub use trunk::{
     AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut,
-    MediaSource, Network, NumberIn, NumberOut, Transport, Trunk, UriForm,
+    MediaSource, Network, NumberIn, NumberOut, Stir, StirIn, Transport, Trunk, UriForm,
 };
 
 /// Everything an operator decides, ready to use.

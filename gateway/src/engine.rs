@@ -10,6 +10,7 @@
 //! | answer, early media towards the caller | `answering.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
+//! | who vouches for a caller | `vouching.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
@@ -75,6 +76,7 @@ mod tallying;
 mod taping;
 mod timers;
 mod tx;
+mod vouching;
 mod wire_number;
 mod world;
 

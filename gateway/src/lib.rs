@@ -11,6 +11,7 @@ mod inert;
 pub mod observe;
 pub mod phone;
 pub mod shell;
+pub mod stir;
 pub mod utc;
 
 pub use shell::gateway::{Gateway, StartError};

@@ -15,6 +15,7 @@ mod sipp;
 mod site;
 mod stalls;
 
+pub use binary::peer;
 pub use clock::{now_us, until};
 pub use ear::{Ear, Packet};
 pub use folder::Folder;

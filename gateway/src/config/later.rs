@@ -34,10 +34,6 @@ pub(super) const KEYS: &[&str] = &[
     "trunk.srtp_without_tls",
     "trunk.replaces_out",
     "trunk.accept_register",
-    "trunk.stir_in",
-    "trunk.stir_out",
-    "trunk.stir_anchors",
-    "trunk.stir_attest",
 ];
 
 /// Words of keys that exist, by key.

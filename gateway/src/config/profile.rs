@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::trunk::{Codec, Host, IdentityOut, Network, Trunk, transport_word};
+use super::trunk::{Codec, Host, IdentityOut, Network, StirIn, Trunk, transport_word};
 
 impl Trunk {
     /// One `key = value` a line, in the order of the documentation, secrets left out; then where the values come
@@ -15,6 +15,7 @@ impl Trunk {
             self.addresses(),
             self.media(),
             self.numbers(),
+            self.stir(),
             self.fixed(),
         ];
         for (key, value) in groups.concat() {
@@ -59,6 +60,10 @@ impl Trunk {
         also(
             !self.identity_trusted && self.identity_out == IdentityOut::Pai,
             "P-Asserted-Identity to the peer: not sent, From alone (identity_trusted=false)",
+        );
+        also(
+            self.stir.incoming == StirIn::Require,
+            "callers without a valid Identity: 428, 436, 437, 438 or 403",
         );
         also(self.calls_in == 0, "every call of the peer: calls_in=0");
         also(self.hosts.is_empty(), "dialling numbers: no hosts");
@@ -159,6 +164,27 @@ impl Trunk {
             ("reason_out", self.reason_out.to_string()),
             ("headers_in", list(&self.headers_in)),
             ("headers_out", list(&self.headers_out)),
+        ]
+    }
+
+    fn stir(&self) -> Vec<Line> {
+        let own = |key: &str| self.provenance.own.iter().any(|own| own == key);
+        let given = |key: &str| if own(key) { "given" } else { "none" }.to_owned();
+        let signer = self.stir.signer.as_ref();
+        vec![
+            ("stir_in", self.stir.incoming.word().to_owned()),
+            ("stir_out", signer.map_or("off", |_| "sign").to_owned()),
+            ("stir_anchors", given("stir_anchors")),
+            ("stir_certs", format!("{} certificates", self.stir.trust.chains())),
+            ("stir_key", given("stir_key")),
+            (
+                "stir_x5u",
+                signer.map_or("none", |signer| signer.x5u()).to_owned(),
+            ),
+            (
+                "stir_attest",
+                signer.map_or("none", |signer| signer.attest().word()).to_owned(),
+            ),
         ]
     }
 

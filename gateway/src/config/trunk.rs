@@ -4,13 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::file::trunk::{
     AnswerCodecs, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
-    NumberOut, Preset, Provenance, UriForm,
+    NumberOut, Preset, Provenance, StirIn, UriForm,
 };
 use super::{Listen, NumberPattern};
+use crate::stir::{Signer, Trust};
 
 pub use super::network::Network;
 pub use media::Codec;
@@ -105,12 +107,25 @@ pub struct Trunk {
     pub uri: UriForm,
     /// Which header says who sent a call on.
     pub diversion_out: DiversionOut,
+    /// Signed callers, theirs and ours.
+    pub stir: Stir,
     /// `Reason` with a Q.850 cause is sent.
     pub reason_out: bool,
     /// Further headers handed to the engine, lower case.
     pub headers_in: BTreeSet<String>,
     /// Further headers the engine may send, lower case.
     pub headers_out: BTreeSet<String>,
+}
+
+/// Signed callers (RFC 8224, RFC 8588).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stir {
+    /// What is made of theirs.
+    pub incoming: StirIn,
+    /// Who is believed.
+    pub trust: Arc<Trust>,
+    /// Signs ours.
+    pub signer: Option<Signer>,
 }
 
 /// The word for a transport in listeners and peers.

@@ -10,7 +10,7 @@ use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::{Addressee, Attempt, InviteText, Leg, Stage};
 use super::tx::Tx;
-use super::{answering, cause, playing, redirected, wire_number};
+use super::{answering, cause, playing, redirected, vouching, wire_number};
 use crate::config::{DiversionOut, Trunk};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegRinging, OpOutcome};
 
@@ -65,6 +65,11 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
     };
     let mut headers = invite.headers.clone();
     headers.extend(history(trunk, invite, flow, &request_uri));
+    headers.extend(vouching::headers(
+        trunk,
+        invite.statement.as_ref(),
+        tx.now.wall_us,
+    ));
     Some(OutgoingInvite {
         session: leg.session,
         flow,

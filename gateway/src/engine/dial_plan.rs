@@ -34,6 +34,8 @@ pub struct Plan {
     pub shown: Shown,
     /// Who sent the call on, oldest first.
     pub diverters: Vec<Diverter>,
+    /// It shows the number of the one who called in.
+    pub shows_caller: bool,
 }
 
 /// Judges a dial by number policy, caller id and route.
@@ -46,6 +48,15 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
     let mut shown = shown(trunk, numbers, params);
     let target = classify_target(params.to.as_str(), numbers);
     let target = target.map_err(|error| Failure::number_invalid(error.to_string()))?;
+    let planned = |targets, to, to_party, shown| Plan {
+        trunk: index,
+        targets,
+        to,
+        to_party,
+        shown,
+        diverters: Vec::new(),
+        shows_caller: false,
+    };
     match target {
         Target::Number(dialled) => {
             let decision = setup.policy.check(&dialled, shown.number.as_deref(), numbers);
@@ -62,14 +73,12 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 ..Party::default()
             };
             let targets = host_flows(tx, trunk)?;
-            Ok(Plan {
-                trunk: index,
+            Ok(planned(
                 targets,
-                to: Addressee::Number(wire_number::called(trunk, &digits)),
+                Addressee::Number(wire_number::called(trunk, &digits)),
                 to_party,
                 shown,
-                diverters: Vec::new(),
-            })
+            ))
         }
         Target::Name {
             user,
@@ -84,24 +93,10 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             };
             let Some(host) = host else {
                 let targets = host_flows(tx, trunk)?;
-                return Ok(Plan {
-                    trunk: index,
-                    targets,
-                    to: Addressee::Number(user),
-                    to_party,
-                    shown,
-                    diverters: Vec::new(),
-                });
+                return Ok(planned(targets, Addressee::Number(user), to_party, shown));
             };
             let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
-            Ok(Plan {
-                trunk: index,
-                targets: vec![flow],
-                to: Addressee::Uri(uri),
-                to_party,
-                shown,
-                diverters: Vec::new(),
-            })
+            Ok(planned(vec![flow], Addressee::Uri(uri), to_party, shown))
         }
     }
 }

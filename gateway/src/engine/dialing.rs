@@ -15,7 +15,7 @@ use super::leg::{InviteText, Origin, Outbound};
 use super::op::Work;
 use super::redirected;
 use super::tx::Tx;
-use super::{bridging, inbound, passing_on, shown};
+use super::{bridging, inbound, passing_on, shown, vouching};
 use crate::config::{DiversionOut, EarlyMedia};
 use crate::control::protocol::{
     self, Direction, Event, Failure, Id, LegDial, LegDialing, Name, Party, Privacy,
@@ -222,5 +222,6 @@ fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan) -> InviteText {
         from_tag: tx.world.make.token(16),
         max_forwards: MAX_FORWARDS,
         diverters: plan.diverters.clone(),
+        statement: vouching::statement(tx.setup, trunk, plan),
     }
 }

@@ -10,7 +10,9 @@ use sip::sdp::SessionDescription;
 use super::number_policy::{self, TrunkNumbers};
 use super::setup::Setup;
 use crate::config::Trunk;
-use crate::control::protocol::{CodecName, LegIncoming, Name, NumberSource, Party, Privacy, Redirected};
+use crate::control::protocol::{
+    CodecName, LegIncoming, Name, NumberSource, Party, Privacy, Redirected, Stir,
+};
 use crate::inert;
 
 /// Identities read from one header: RFC 3325 §9.1 allows two, carriers send a few more.
@@ -19,6 +21,19 @@ const IDENTITIES_MAX: usize = 8;
 const PARAMETER_BYTES_MAX: usize = 32;
 /// Stands for the host when a user part alone is read as a number.
 const ANY_HOST: &str = "any.invalid";
+
+/// What an INVITE says of the call.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Who calls.
+    pub from: Party,
+    /// Who is called.
+    pub to: Party,
+    /// Who sent the call on.
+    pub redirected: Option<Redirected>,
+    /// What the caller's signature is worth.
+    pub stir: Option<Stir>,
+}
 
 /// The caller: what a trusted trunk asserts, or else prefers; else From, as anyone may write it.
 pub fn caller(request: &Request, trunk: &Trunk, numbers: &TrunkNumbers) -> Party {
@@ -145,14 +160,13 @@ fn parameter(uri: &Uri, name: &str) -> Option<String> {
 }
 
 /// What `leg.incoming` shows.
-pub fn incoming(
-    setup: &Setup,
-    trunk: usize,
-    invite: &IncomingInvite,
-    from: Party,
-    to: Party,
-    redirected: Option<Redirected>,
-) -> LegIncoming {
+pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, said: &Said) -> LegIncoming {
+    let Said {
+        from,
+        to,
+        redirected,
+        stir,
+    } = said.clone();
     let trunk = setup.trunk(trunk);
     let headers = trunk.map(|trunk| {
         let wanted = trunk.headers_in.iter();
@@ -175,6 +189,7 @@ pub fn incoming(
             .map(super::media_plan::codec_name)
             .collect::<Vec<CodecName>>(),
         redirected,
+        stir,
     }
 }
 

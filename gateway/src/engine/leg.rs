@@ -21,6 +21,7 @@ use super::table::Row;
 use crate::control::protocol::{
     CodecName, EndReason, EndedBy, Id, Name, OnControllerLost, Party, Redirected,
 };
+use crate::stir::Statement;
 
 /// One party.
 #[derive(Clone, Debug)]
@@ -174,6 +175,8 @@ pub struct InviteText {
     pub max_forwards: u8,
     /// Who sent the call on, oldest first; History-Info names the target too.
     pub diverters: Vec<Diverter>,
+    /// What is signed of it, for each attempt anew.
+    pub statement: Option<Statement>,
 }
 
 /// Whom an outbound INVITE names.

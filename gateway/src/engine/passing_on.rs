@@ -30,6 +30,7 @@ pub fn settle(tx: &Tx, call: Option<CallKey>, params: &LegDial, plan: &mut Plan)
         let number = leg.from.number.as_ref().unwrap_or(&leg.from.raw);
         plan.shown.number.as_ref() == Some(number)
     });
+    plan.shows_caller = shows_caller;
     if shows_caller && inbound.is_some_and(|leg| leg.from.privacy == Some(Privacy::Id)) {
         plan.shown.withheld = true;
     }

@@ -146,6 +146,22 @@ pub struct Trunk {
     pub uri: UriForm,
     /// How the callee's side is told who sent a call on to us, or that we do.
     pub diversion_out: DiversionOut,
+    /// What is made of a signed caller (STIR, RFC 8224). `require` refuses with 428, 436, 437, 438 or 403.
+    pub stir_in: StirIn,
+    /// Whether our caller ids are signed (SHAKEN, RFC 8588).
+    pub stir_out: StirOut,
+    /// File of the authorities whose certificates are believed, PEM.
+    pub stir_anchors: Option<String>,
+    /// Folder of signers' certificates, PEM: `HOST/PATH` in it is that of `https://HOST/PATH`. Read at the start; a
+    /// certificate that is not there is not fetched.
+    pub stir_certs: Option<String>,
+    /// File of the key we sign with: P-256, PKCS #8, PEM.
+    pub stir_key: Option<String>,
+    /// Where others find our certificate: an `https` URL.
+    #[schemars(length(min = 9, max = 512))]
+    pub stir_x5u: Option<String>,
+    /// The most we vouch for. Numbers that only a pattern of `caller_ids` allows get B at most, a caller who is sent on C.
+    pub stir_attest: Option<StirAttest>,
 }
 
 impl Default for Trunk {
@@ -204,6 +220,13 @@ impl Default for Trunk {
             t38: T38::Refuse,
             uri: UriForm::Sip,
             diversion_out: DiversionOut::Off,
+            stir_in: StirIn::Pass,
+            stir_out: StirOut::Off,
+            stir_anchors: None,
+            stir_certs: None,
+            stir_key: None,
+            stir_x5u: None,
+            stir_attest: None,
         }
     }
 }
@@ -424,5 +447,38 @@ words! {
         Diversion = "diversion",
         /// History-Info (RFC 7044).
         HistoryInfo = "history_info",
+    }
+}
+words! {
+    /// What is made of a signed caller.
+    StirIn {
+        /// It is not looked at.
+        Off = "off",
+        /// What it claims is told, unverified.
+        Pass = "pass",
+        /// It is verified, and the verdict told.
+        Verify = "verify",
+        /// Calls without a valid one are refused.
+        Require = "require",
+    }
+}
+words! {
+    /// Whether our caller ids are signed.
+    StirOut {
+        /// They are not.
+        Off = "off",
+        /// They are.
+        Sign = "sign",
+    }
+}
+words! {
+    /// What a signer vouches for.
+    StirAttest {
+        /// Customer and number.
+        A = "A",
+        /// The customer.
+        B = "B",
+        /// That the call entered here.
+        C = "C",
     }
 }

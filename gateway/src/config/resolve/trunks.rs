@@ -9,6 +9,7 @@ use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk, 
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text, preset};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
+use super::stir::stir;
 use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
 
 /// Longest password file, bytes.
@@ -94,10 +95,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     let allow = networks(&entry.allow, &path.key("allow"), faults);
     let advertise = advertise(entry, shared, listen, path, faults);
     let media_address = media_address(entry, shared, path, faults);
-    refuse_later(entry, path, faults);
-    check_choices(entry, path, faults);
-    check_combinations(entry, path, faults);
-    preset::check_names(entry, &advertise, path, faults);
+    check(entry, &advertise, path, faults);
     Trunk {
         name: name(&entry.name, &path.key("name"), faults),
         preset: entry.preset,
@@ -154,10 +152,19 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         caller_ids: caller_ids(entry, shared.numbers, path, faults),
         uri: entry.uri,
         diversion_out: entry.diversion_out,
+        stir: stir(entry, shared.folder, path, faults),
         reason_out: entry.reason_out,
         headers_in: headers(&entry.headers_in, &path.key("headers_in"), faults),
         headers_out: headers(&entry.headers_out, &path.key("headers_out"), faults),
     }
+}
+
+/// Everything about values that no field of the trunk shows.
+fn check(entry: &file::trunk::Trunk, advertise: &str, path: &KeyPath, faults: &mut Faults) {
+    refuse_later(entry, path, faults);
+    check_choices(entry, path, faults);
+    check_combinations(entry, path, faults);
+    preset::check_names(entry, advertise, path, faults);
 }
 
 fn refuse_later(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::id::{Id, Name};
 use super::params::{HoldMusic, OnControllerLost};
-use super::party::{Party, Redirected};
+use super::party::{Party, Redirected, Stir};
 use super::stats::LegStats;
 use super::text::Tags;
 use super::time::Timestamp;
@@ -104,6 +104,9 @@ data! {
         /// Who sent the call on to us, if anyone did.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub redirected: Option<Redirected>,
+        /// What its signature is worth; left out where there is none to tell of.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub stir: Option<Stir>,
     }
 
     /// An INVITE went out.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::words::{NumberSource, Privacy, RedirectReason};
+use super::words::{NumberSource, Privacy, RedirectReason, StirVerdict};
 
 /// A caller or a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -46,4 +46,20 @@ pub struct Redirected {
     /// `id` where the number is to be kept from the far end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Privacy>,
+}
+
+/// What a signed caller is worth (RFC 8224, RFC 8588).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Stir {
+    /// What was found.
+    pub verdict: StirVerdict,
+    /// What the token claims, `A`, `B` or `C`; to be believed with the verdict `valid` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attest: Option<String>,
+    /// Where the call began, as the token claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origid: Option<String>,
+    /// Where its certificate is said to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x5u: Option<String>,
 }
