@@ -1,7 +1,7 @@
 # Each target is a line or two over cargo. CARGO_FLAGS and DEMO_ARGS add to them.
 CARGO ?= cargo
 # Peers and tools of tests/interop.
-TEST_PACKAGES = sip-tester baresip-core sox
+TEST_PACKAGES = sip-tester baresip-core secsipidx sox
 # How long `make soak` goes on, and how many cases `make fuzz` draws for each property.
 SOAK_S ?= 3600
 FUZZ_CASES ?= 100000

@@ -7,6 +7,8 @@
 mod audio;
 #[path = "interop/baresip.rs"]
 mod baresip;
+#[path = "interop/callers.rs"]
+mod callers;
 #[path = "interop/crash.rs"]
 mod crash;
 #[path = "interop/crossing.rs"]
@@ -29,3 +31,5 @@ mod secure;
 mod strange;
 #[path = "interop/timing.rs"]
 mod timing;
+#[path = "interop/vouched.rs"]
+mod vouched;

@@ -10,6 +10,8 @@
 //! | 26 to 28: voice on a desk phone | `deskphone.rs` |
 //! | 35 to 46: menu, prompts, queue, caller at ring, whisper, a record for each call | `flow.rs` |
 //! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
+//! | who calls, who sent the call on, and what of it crosses to the other leg | `callers.rs` |
+//! | signed callers, theirs and ours | `vouched.rs` |
 //! | 48 to 50, 70 to 73: limits and counts | `limits.rs` |
 //! | 66: the record of a call | `books.rs` |
 //! | beside them: what two readers of a promise might read differently | `edges.rs` |
@@ -26,6 +28,8 @@ mod scene;
 mod books;
 #[path = "mission/buttons.rs"]
 mod buttons;
+#[path = "mission/callers.rs"]
+mod callers;
 #[path = "mission/consult.rs"]
 mod consult;
 #[path = "mission/conversation.rs"]
@@ -48,5 +52,7 @@ mod passing;
 mod playing;
 #[path = "mission/protocol.rs"]
 mod protocol;
+#[path = "mission/vouched.rs"]
+mod vouched;
 #[path = "mission/weather.rs"]
 mod weather;

@@ -12,10 +12,13 @@ mod later;
 mod network;
 mod pattern;
 mod place;
+mod preset;
 mod profile;
 mod reference;
 mod resolve;
 mod schema;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod trunk;
@@ -32,8 +35,9 @@ pub use pattern::NumberPattern;
 pub use reference::reference;
 pub use schema::schema;
 pub use trunk::{
-    AnswerCodecs, Auth, Codec, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut, MediaSource,
-    Network, NumberIn, NumberOut, Srtp, SrtpOffer, Transport, Trunk, TrunkSrtp,
+    AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut,
+    MediaSource, Network, NumberIn, NumberOut, Srtp, SrtpOffer, Stir, StirIn, Transport, Trunk, TrunkSrtp,
+    UriForm,
 };
 
 /// Everything an operator decides, ready to use.

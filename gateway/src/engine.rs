@@ -9,6 +9,8 @@
 //! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
 //! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
+//! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
+//! | who vouches for a caller | `vouching.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
@@ -55,14 +57,17 @@ mod media_plan;
 pub mod metrics;
 pub mod number_policy;
 mod op;
+mod passing_on;
 mod playing;
 mod quality;
 mod reconcile;
 mod recording;
+mod redirected;
 mod replay;
 mod saved_limits;
 mod sessions;
 mod setup;
+mod shown;
 mod signalling;
 mod snapshot;
 mod sounds;
@@ -73,6 +78,8 @@ mod tallying;
 mod taping;
 mod timers;
 mod tx;
+mod vouching;
+mod wire_number;
 mod world;
 
 pub use bridging::STRAY_BRIDGES_MAX;

@@ -7,9 +7,11 @@ pub mod control;
 pub mod core;
 pub mod demo;
 pub mod engine;
+mod inert;
 pub mod observe;
 pub mod phone;
 pub mod shell;
+pub mod stir;
 pub mod utc;
 
 pub use shell::gateway::{Gateway, StartError};

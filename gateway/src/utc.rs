@@ -68,6 +68,63 @@ pub fn rfc3339(wall_us: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z")
 }
 
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+/// 1970-01-01 was a Thursday.
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+
+/// `Sat, 21 Nov 2026 03:09:47 GMT`, as the Date header has it (RFC 3261 §20.17).
+pub fn http_date(wall_us: i64) -> String {
+    let Utc {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        ..
+    } = Utc::from_micros(wall_us);
+    let days = wall_us.div_euclid(86_400_000_000).rem_euclid(7) as usize;
+    let weekday = WEEKDAYS.get(days).unwrap_or(&"Thu");
+    let month = MONTHS.get(usize::from(month).wrapping_sub(1)).unwrap_or(&"Jan");
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
+/// Seconds since the Unix epoch of a Date header; the day of the week is not looked at.
+pub fn from_http_date(text: &str) -> Option<i64> {
+    let (_, rest) = text.split_once(", ")?;
+    let mut words = rest.split(' ');
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let (clock, zone) = (words.next()?, words.next()?);
+    let number = |text: &str, max: i64| {
+        let fits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i64>().ok().filter(|number| fits && *number <= max)
+    };
+    let month = i64::try_from(
+        MONTHS
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(month))?,
+    )
+    .ok()?;
+    let (day, year) = (number(day, 31)?, number(year, 9_999)?);
+    let mut clock = clock.split(':');
+    let (hour, minute) = (number(clock.next()?, 23)?, number(clock.next()?, 59)?);
+    let second = number(clock.next()?, 60)?;
+    if zone != "GMT" || words.next().is_some() || clock.next().is_some() {
+        return None;
+    }
+    // Days of a year that begins on 1 March, so that leap days come last.
+    let (year, month) = if month >= 2 {
+        (year, month - 2)
+    } else {
+        (year - 1, month + 10)
+    };
+    let era_days = year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = era_days + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
 /// `2026-11-21`.
 pub fn date(wall_us: i64) -> String {
     let Utc { year, month, day, .. } = Utc::from_micros(wall_us);
@@ -97,6 +154,28 @@ mod tests {
         assert_eq!(rfc3339(2_147_483_648_000_000), "2038-01-19T03:14:08.000000Z");
         assert_eq!(date(4_107_542_399_999_999), "2100-02-28");
         assert_eq!(date(4_107_542_400_000_000), "2100-03-01");
+    }
+
+    #[test]
+    fn dates_of_headers_are_written_and_read() {
+        for (wall_us, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_400_000_000, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_795_230_587_123_456, "Sat, 21 Nov 2026 03:09:47 GMT"),
+            (4_107_542_400_000_000, "Mon, 01 Mar 2100 00:00:00 GMT"),
+        ] {
+            assert_eq!(http_date(wall_us), text);
+            assert_eq!(from_http_date(text), Some(wall_us / 1_000_000), "{text}");
+        }
+        for bad in [
+            "",
+            "Sat, 21 Nov 2026 03:09:47 CET",
+            "Sat, 32 Nov 2026 03:09:47 GMT",
+            "Sat, 21 Nov 2026 3:9 GMT",
+            "x, -1 Nov 2026 03:09:47 GMT",
+        ] {
+            assert_eq!(from_http_date(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod guard_error;
 mod header_name;
 mod headers;
 mod host;
+mod identity;
 mod lines;
 mod media_type;
 mod method;
@@ -44,6 +45,7 @@ pub use cseq::{CSEQ_MAX, CSeq};
 pub use guard_error::{FieldError, GuardError, Part, UriError};
 pub use headers::Headers;
 pub use host::{HOST_NAME_BYTES_MAX, Host, HostName};
+pub use identity::Identity;
 pub use lines::{HEADERS_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 pub use media_type::MediaType;
 pub use method::{ExtensionMethod, METHOD_BYTES_MAX, Method};
@@ -61,6 +63,7 @@ pub use status_code::StatusCode;
 pub use uri::{Scheme, Uri};
 pub use via::{BRANCH_BYTES_MAX, MAGIC_COOKIE, Via, ViaTransport};
 
+pub use grammar::unescape;
 pub(crate) use grammar::{quote, split_list};
 
 use bytes::Bytes;

@@ -16,6 +16,7 @@ mod sipp;
 mod site;
 mod stalls;
 
+pub use binary::peer;
 pub use caller::SecureCaller;
 pub use clock::{now_us, until};
 pub use ear::{Ear, Packet};

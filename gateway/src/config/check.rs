@@ -16,6 +16,13 @@ pub(super) fn check(schema: &Value, table: &DeTable<'_>) -> Vec<Finding> {
     findings
 }
 
+/// As [`check`], for a table that lies at `path`.
+pub(super) fn check_at(schema: &Value, table: &DeTable<'_>, path: &KeyPath) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    check_table(schema, table, path, &mut findings);
+    findings
+}
+
 fn check_table(schema: &Value, table: &DeTable<'_>, path: &KeyPath, out: &mut Vec<Finding>) {
     let properties = schema.get("properties").and_then(Value::as_object);
     let of_any_name = schema

@@ -178,6 +178,34 @@ pub enum Problem {
         /// The listener or peer.
         at: String,
     },
+    /// A preset that would be another without a value this version has not.
+    #[error(
+        "`{preset}` needs `{key} = {value}`, which is not available in this version; choose another preset or write `{key}`"
+    )]
+    PresetNeeds {
+        /// The preset.
+        preset: &'static str,
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: &'static str,
+    },
+    /// A peer that a preset does not know.
+    #[error("`{preset}` is reached over {transport} only; write `;transport={transport}`")]
+    PresetTransport {
+        /// The preset.
+        preset: &'static str,
+        /// The transport.
+        transport: &'static str,
+    },
+    /// A preset that wants a name where an address stands.
+    #[error("`{preset}` wants a host name in Contact, not `{actual}`; set `contact_host`")]
+    PresetContact {
+        /// The preset.
+        preset: &'static str,
+        /// The address.
+        actual: String,
+    },
     /// Too few ports.
     #[error("{pairs} port pairs are fewer than the {shards} media shards; widen the range")]
     FewPorts {

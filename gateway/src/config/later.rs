@@ -27,20 +27,12 @@ pub(super) const KEYS: &[&str] = &[
     "trunk.emergency",
     "trunk.replaces_out",
     "trunk.accept_register",
-    "trunk.stir_in",
-    "trunk.stir_out",
-    "trunk.stir_anchors",
-    "trunk.stir_attest",
 ];
 
 /// Words of keys that exist, by key.
 pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("number.unclaimed.action", &["play", "music", "forward"]),
     ("app.*.on_controller_lost.action", &["fallback"]),
-    (
-        "trunk.preset",
-        &["twilio", "telnyx", "bandwidth", "chime", "teams", "japan"],
-    ),
     ("trunk.t38", &["pass"]),
     ("trunk.codecs", &["G722", "opus"]),
     ("trunk.dtmf", &["info"]),
@@ -48,8 +40,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("trunk.refer_in", &["ask"]),
     ("trunk.refer_out", &["send"]),
     ("trunk.redirect", &["ask"]),
-    ("trunk.uri", &["tel"]),
-    ("trunk.diversion_out", &["diversion", "history_info"]),
 ];
 
 /// Whether a key, or any table it lies in, comes later.

@@ -2,12 +2,15 @@
 
 use std::fmt::{self, Display};
 
-use super::trunk::{Codec, Host, Network, RefreshMethod, RefresherWish, Support, Trunk, transport_word};
+use super::trunk::{
+    Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_word,
+};
 
 impl Trunk {
-    /// One `key = value` a line, in the order of the documentation; secrets left out.
+    /// One `key = value` a line, in the order of the documentation, secrets left out; then where the values come
+    /// from and what the trunk refuses.
     pub fn profile(&self) -> String {
-        let mut text = format!("[[trunk]] {}\n  preset = generic\n", self.name);
+        let mut text = format!("[[trunk]] {}\n  preset = {}\n", self.name, self.preset.word());
         let groups = [
             self.peers(),
             self.limits(),
@@ -15,12 +18,67 @@ impl Trunk {
             self.extensions_spoken(),
             self.media(),
             self.numbers(),
+            self.stir(),
             self.fixed(),
         ];
         for (key, value) in groups.concat() {
             text.push_str(&format!("  {key} = {value}\n"));
         }
+        let origins = [
+            ("own keys", &self.provenance.own),
+            ("keys of the preset", &self.provenance.preset),
+            ("of the preset, but not in this version", &self.provenance.missing),
+            (
+                "of the preset, to be confirmed with the carrier",
+                &self.provenance.unconfirmed,
+            ),
+        ];
+        for (what, keys) in origins.into_iter().filter(|(_, keys)| !keys.is_empty()) {
+            text.push_str(&format!("  {what}: {}\n", keys.join(", ").replace(" = ", "=")));
+        }
+        for refusal in self.refusals() {
+            text.push_str(&format!("  refuses: {refusal}\n"));
+        }
         text
+    }
+
+    /// What the trunk does not let through, in sentences an operator can look for.
+    fn refusals(&self) -> Vec<String> {
+        let codecs = list(self.codecs.iter().map(|codec| codec_word(*codec)));
+        let media = list(self.media_allow.iter().map(Block));
+        let mut refusals = vec![
+            format!("offers without a codec of {codecs}, or with media outside {media}: 488"),
+            "REFER: 405; 3xx answers: a failure, not followed; T.38: port 0 or 488".to_owned(),
+            "a sixth redirect: 482".to_owned(),
+        ];
+        let mut also = |when: bool, text: &str| {
+            if when {
+                refusals.push(text.to_owned());
+            }
+        };
+        also(
+            !self.identity_trusted,
+            "identities that the peer asserts or prefers: ignored, From counts (identity_trusted=false)",
+        );
+        also(
+            !self.identity_trusted && self.identity_out == IdentityOut::Pai,
+            "P-Asserted-Identity to the peer: not sent, From alone (identity_trusted=false)",
+        );
+        also(
+            self.stir.incoming == StirIn::Require,
+            "callers without a valid Identity: 428, 436, 437, 438 or 403",
+        );
+        also(self.calls_in == 0, "every call of the peer: calls_in=0");
+        also(self.hosts.is_empty(), "dialling numbers: no hosts");
+        also(
+            self.caller_ids.is_empty(),
+            "every caller id: no caller_ids, calls go out anonymous",
+        );
+        also(
+            self.headers_in.is_empty() && self.headers_out.is_empty(),
+            "further headers, both ways: none are listed",
+        );
+        refusals
     }
 
     fn peers(&self) -> Vec<Line> {
@@ -127,28 +185,49 @@ impl Trunk {
             ("number_in", self.number_in.word().to_owned()),
             ("number_out", self.number_out.word().to_owned()),
             ("prefix_out", format!("\"{}\"", self.prefix_out)),
+            ("uri", self.uri.word().to_owned()),
             ("user_phone", self.user_phone.to_string()),
             ("agents", self.agents.to_string()),
             ("extensions", self.extensions.to_string()),
             ("identity_trusted", self.identity_trusted.to_string()),
             ("identity_out", self.identity_out.word().to_owned()),
             ("caller_ids", list(&self.caller_ids)),
+            ("diversion_out", self.diversion_out.word().to_owned()),
             ("reason_out", self.reason_out.to_string()),
             ("headers_in", list(&self.headers_in)),
             ("headers_out", list(&self.headers_out)),
         ]
     }
 
+    fn stir(&self) -> Vec<Line> {
+        let own = |key: &str| self.provenance.own.iter().any(|own| own == key);
+        let given = |key: &str| if own(key) { "given" } else { "none" }.to_owned();
+        let signer = self.stir.signer.as_ref();
+        vec![
+            ("stir_in", self.stir.incoming.word().to_owned()),
+            ("stir_out", signer.map_or("off", |_| "sign").to_owned()),
+            ("stir_anchors", given("stir_anchors")),
+            ("stir_certs", format!("{} certificates", self.stir.trust.chains())),
+            ("stir_key", given("stir_key")),
+            (
+                "stir_x5u",
+                signer.map_or("none", |signer| signer.x5u()).to_owned(),
+            ),
+            (
+                "stir_attest",
+                signer.map_or("none", |signer| signer.attest().word()).to_owned(),
+            ),
+        ]
+    }
+
     /// Keys that have one value in this version.
     fn fixed(&self) -> Vec<Line> {
-        const FIXED: [(&str, &str); 7] = [
+        const FIXED: [(&str, &str); 5] = [
             ("options_interval_s", "0"),
             ("refer_in", "reject"),
             ("refer_out", "bridge"),
             ("redirect", "refuse"),
             ("t38", "refuse"),
-            ("uri", "sip"),
-            ("diversion_out", "off"),
         ];
         FIXED.map(|(key, value)| (key, value.to_owned())).to_vec()
     }

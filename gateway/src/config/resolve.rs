@@ -5,6 +5,7 @@
 mod listeners;
 mod peers;
 mod srtp;
+mod stir;
 mod trunks;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use super::error::{ConfigError, Fault, Problem};
 use super::place::{Finding, KeyPath, line_at};
 use super::{
     App, Config, Control, ControllerLost, Dial, Http, Limits, Number, NumberPattern, Prompts, Recordings,
-    Unclaimed, UnclaimedAction, check, file, schema,
+    Unclaimed, UnclaimedAction, check, file, preset, schema,
 };
 
 /// Longest path of a Unix socket: `sun_path` without its final zero (unix(7)).
@@ -105,7 +106,10 @@ fn read(text: &str) -> Result<(file::File, Spanned<DeTable<'_>>), Vec<Fault>> {
     if !findings.is_empty() {
         return Err(located(text, &table, findings));
     }
-    let file = toml::from_str(text).map_err(|error| vec![syntax_fault(text, &error)])?;
+    let (file, findings) = preset::read(text).map_err(|error| vec![syntax_fault(text, &error)])?;
+    if !findings.is_empty() {
+        return Err(located(text, &table, findings));
+    }
     Ok((file, table))
 }
 
@@ -195,10 +199,10 @@ fn resolve(file: &file::File, folder: &Path, state_dir: Option<&Path>) -> (Confi
 
 /// What was found so far.
 #[derive(Default)]
-struct Faults(Vec<Finding>);
+pub(super) struct Faults(Vec<Finding>);
 
 impl Faults {
-    fn add(&mut self, path: KeyPath, problem: Problem) {
+    pub(super) fn add(&mut self, path: KeyPath, problem: Problem) {
         self.0.push(Finding { path, problem });
     }
 

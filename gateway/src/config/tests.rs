@@ -231,6 +231,47 @@ fn profile_shows_every_key_of_a_trunk() {
 }
 
 #[test]
+fn profile_tells_where_values_come_from_and_what_is_refused() {
+    let text = format!("{CARRIER}preset = \"japan\"\nptime_ms = 30\nidentity_trusted = false\n");
+    let profile = parse(&text).expect("good").trunks[0].profile();
+    for line in [
+        "  preset = japan",
+        "  ptime_ms = 30",
+        "  home_country = JP",
+        "  own keys: allow, identity_trusted, name, ptime_ms",
+        "  refuses: a sixth redirect: 482",
+        "  refuses: dialling numbers: no hosts",
+    ] {
+        assert!(
+            profile.lines().any(|shown| shown == line),
+            "{line:?} is not in\n{profile}"
+        );
+    }
+    let of = |what: &str| {
+        profile
+            .lines()
+            .find(|line| line.trim().starts_with(what))
+            .unwrap_or_default()
+    };
+    assert!(
+        of("keys of the preset").contains("home_country=\"JP\""),
+        "{profile}"
+    );
+    assert!(!of("keys of the preset").contains("ptime_ms"), "{profile}");
+    assert!(
+        of("of the preset, to be confirmed").contains("identity_out=\"ppi\""),
+        "{profile}"
+    );
+    assert!(
+        profile.contains("refuses: identities that the peer asserts"),
+        "{profile}"
+    );
+    let trusted = text.replace("identity_trusted = false", "identity_trusted = true");
+    let profile = parse(&trusted).expect("good").trunks[0].profile();
+    assert!(!profile.contains("refuses: identities"), "{profile}");
+}
+
+#[test]
 fn schema_and_later_keys_do_not_overlap() {
     let schema = schema();
     let properties = |path: &str| {

@@ -4,13 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::file::trunk::{
-    AnswerCodecs, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn, NumberOut, Srtp,
-    SrtpOffer,
+    AnswerCodecs, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
+    NumberOut, Preset, Provenance, Srtp, SrtpOffer, StirIn, UriForm,
 };
 use super::{Listen, NumberPattern};
+use crate::stir::{Signer, Trust};
 
 pub use super::network::Network;
 pub use media::Codec;
@@ -22,6 +24,10 @@ pub use sip::sdp::CryptoSuite;
 pub struct Trunk {
     /// Its name, unique.
     pub name: String,
+    /// The carrier profile it began from.
+    pub preset: Preset,
+    /// What the file said itself and what the profile gave.
+    pub provenance: Provenance,
     /// Peers it is dialled at, in the file's order; may be empty for one that only takes calls.
     pub hosts: Vec<Host>,
     /// Signalling sources that are this trunk, and where a `leg.dial` to a `sip:` URI may go.
@@ -102,12 +108,29 @@ pub struct Trunk {
     pub identity_out: IdentityOut,
     /// Numbers that may be shown; the first exact one is the default.
     pub caller_ids: Vec<NumberPattern>,
+    /// Form of numbers in our requests.
+    pub uri: UriForm,
+    /// Which header says who sent a call on.
+    pub diversion_out: DiversionOut,
+    /// Signed callers, theirs and ours.
+    pub stir: Stir,
     /// `Reason` with a Q.850 cause is sent.
     pub reason_out: bool,
     /// Further headers handed to the engine, lower case.
     pub headers_in: BTreeSet<String>,
     /// Further headers the engine may send, lower case.
     pub headers_out: BTreeSet<String>,
+}
+
+/// Signed callers (RFC 8224, RFC 8588).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stir {
+    /// What is made of theirs.
+    pub incoming: StirIn,
+    /// Who is believed.
+    pub trust: Arc<Trust>,
+    /// Signs ours.
+    pub signer: Option<Signer>,
 }
 
 /// The word for a transport in listeners and peers.

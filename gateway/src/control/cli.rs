@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, ClientError, Followed, Follower};
 use super::schema::schema_json;
+use crate::inert;
 
 /// Everything went well.
 pub const EXIT_OK: u8 = 0;
@@ -74,7 +75,7 @@ pub async fn ctl(
     };
     match answer.await {
         Ok(result) => {
-            writeln!(out, "{result}")?;
+            writeln!(out, "{}", inert::json(&result.to_string()))?;
             Ok(EXIT_OK)
         }
         Err(error) => {
@@ -127,7 +128,7 @@ pub async fn events(
                 return Ok(EXIT_FAILED);
             }
         };
-        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        match writeln!(out, "{}", inert::json(&line.to_string())).and_then(|()| out.flush()) {
             Ok(()) => left -= 1,
             // Whoever read our lines has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(EXIT_OK),
@@ -145,7 +146,7 @@ pub fn schema(out: &mut impl Write) -> io::Result<u8> {
 
 fn report(error: &ClientError, err: &mut impl Write) -> io::Result<()> {
     match error.refusal() {
-        Some(failure) => writeln!(err, "{}", failure.to_value()),
+        Some(failure) => writeln!(err, "{}", inert::json(&failure.to_value().to_string())),
         None => writeln!(err, "{error}"),
     }
 }

@@ -37,7 +37,7 @@ pub use id::{Id, IdError, Key, Name};
 pub use limits::{Concurrent, Limits, PerSecond, TrunkLimits};
 pub use method::{COMMON_ERRORS, Effect, MethodInfo, NOT_AVAILABLE, Request};
 pub use params::*;
-pub use party::Party;
+pub use party::{Party, Redirected, Stir};
 pub use policy::PolicyDecision;
 pub use result::*;
 pub use source::{CustomTone, NamedTone, Source, Sources, Tone};

@@ -3,15 +3,16 @@
 //! Targets of one leg share Call-ID and From tag (RFC 3263 §4.3 for addresses already known); the router
 //! sees one leg, its record every attempt.
 
-use sip::endpoint::{Command, Flow, OutgoingInvite, SessionKey, Unanswered};
+use sip::endpoint::{Command, ExtraHeader, Flow, OutgoingInvite, SessionKey, Unanswered};
 use sip::message::Response;
 
 use super::alarms::AlarmKind;
 use super::ending::{End, end_leg};
 use super::keys::LegKey;
-use super::leg::{Addressee, Attempt, Leg, Stage};
+use super::leg::{Addressee, Attempt, InviteText, Leg, Stage};
 use super::tx::Tx;
-use super::{answering, cause, playing};
+use super::{answering, cause, playing, redirected, vouching, wire_number};
+use crate::config::{DiversionOut, Trunk};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegRinging, OpOutcome};
 
 /// The leg has its port: the INVITE goes to its first target.
@@ -61,11 +62,15 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
     let invite = &leg.outbound()?.invite;
     let request_uri = match &invite.to {
         Addressee::Uri(uri) => uri.clone(),
-        Addressee::Number(number) => {
-            let user_phone = if trunk.user_phone { ";user=phone" } else { "" };
-            format!("sip:{number}@{}{user_phone}", flow.remote)
-        }
+        Addressee::Number(number) => wire_number::uri(trunk, number, &flow.remote.to_string()),
     };
+    let mut headers = invite.headers.clone();
+    headers.extend(history(trunk, invite, flow, &request_uri));
+    headers.extend(vouching::headers(
+        trunk,
+        invite.statement.as_ref(),
+        tx.now.wall_us,
+    ));
     Some(OutgoingInvite {
         session: leg.session,
         flow,
@@ -76,7 +81,7 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
         call_id: Some(invite.call_id.clone()),
         from_tag: Some(invite.from_tag.clone()),
         max_forwards: invite.max_forwards,
-        headers: invite.headers.clone(),
+        headers,
         sdp,
         credentials: trunk.auth.as_ref().map(|auth| sip::endpoint::Credentials {
             username: auth.username.clone(),
@@ -85,6 +90,21 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
         }),
         policy: trunk.sip_policy,
         timer_b: trunk.timer_b,
+    })
+}
+
+/// History-Info ends with the target, so every attempt has its own.
+fn history(trunk: &Trunk, invite: &InviteText, flow: Flow, request_uri: &str) -> Option<ExtraHeader> {
+    if trunk.diversion_out != DiversionOut::HistoryInfo || invite.diverters.is_empty() {
+        return None;
+    }
+    let target = match &invite.to {
+        Addressee::Uri(_) => request_uri.to_owned(),
+        Addressee::Number(number) => wire_number::uri_as_sip(trunk, number, &flow.remote.to_string()),
+    };
+    Some(ExtraHeader {
+        name: "History-Info".into(),
+        value: redirected::histories(&invite.diverters, &target),
     })
 }
 

@@ -3,6 +3,9 @@
 //! One table for each direction (RFC 3398 §7.2.4.1 and §8.2.6.1, RFC 3326). Pure; knows nothing of
 //! legs, trunks or time.
 
+use sip::endpoint::ExtraHeader;
+use sip::message::Reason;
+
 use crate::control::protocol::EndReason;
 
 /// How a final answer to our INVITE is read.
@@ -130,6 +133,38 @@ pub fn reason_of_own_status(status: u16) -> EndReason {
     }
 }
 
+/// The cause that Reason headers of a request tell (RFC 3326 §2): its Q.850 one, else what its SIP status stands
+/// for. A call answered elsewhere is one that was not selected (ITU-T Q.850 §2.2.7.1.20).
+pub fn told(reasons: &[Reason]) -> Option<u8> {
+    let q850 = reasons.iter().find_map(Reason::q850_cause);
+    let of_sip = |reason: &Reason| match reason.cause.filter(|_| reason.is_sip())? {
+        200 => Some(ANSWERED_ELSEWHERE),
+        status @ 300..=699 => Some(of_status(status, false).q850),
+        _ => None,
+    };
+    q850.or_else(|| reasons.iter().find_map(of_sip))
+}
+
+/// Q.850 cause 26, non-selected user clearing: another branch of the call was answered.
+pub const ANSWERED_ELSEWHERE: u8 = 26;
+
+/// The Reason headers of a request or refusal of ours. A CANCEL because of an answer elsewhere says so in SIP's words
+/// too, which is what phones look for (RFC 3326 §3.1).
+pub fn reason_headers(q850: u8) -> Vec<ExtraHeader> {
+    let header = |value: String| ExtraHeader {
+        name: "Reason".into(),
+        value,
+    };
+    let mut headers = Vec::with_capacity(2);
+    if q850 == ANSWERED_ELSEWHERE {
+        headers.push(header(
+            "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned(),
+        ));
+    }
+    headers.push(header(reason_header(q850)));
+    headers
+}
+
 /// A Reason header value (RFC 3326, RFC 6432).
 pub fn reason_header(q850: u8) -> String {
     format!("Q.850;cause={q850}")
@@ -169,6 +204,43 @@ mod tests {
         assert!(!of_status(408, true).may_route_on);
         assert_eq!(of_status(408, false).reason, Unreachable);
         assert!(of_status(408, false).may_route_on);
+    }
+
+    #[test]
+    fn reasons_of_both_protocols_are_read_and_q850_goes_first() {
+        for (values, cause) in [
+            (&["SIP;cause=486"][..], Some(17)),
+            (
+                &[
+                    "SIP;cause=600;text=\"busy everywhere\"",
+                    "Q.850;cause=21;location=U",
+                ],
+                Some(21),
+            ),
+            (&["sip ;cause=200 ;text=\"Call completed elsewhere\""], Some(26)),
+            (&["q.850;cause=16"], Some(16)),
+            (&["SIP;cause=180", "Preemption;cause=1"], None),
+            (&[], None),
+        ] {
+            let reasons: Vec<Reason> = values.iter().filter_map(|value| Reason::parse(value)).collect();
+            assert_eq!(told(&reasons), cause, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_elsewhere_is_said_in_both_protocols() {
+        let values = |q850| {
+            let headers = reason_headers(q850).into_iter();
+            headers.map(|header| header.value).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            values(26),
+            [
+                "SIP;cause=200;text=\"Call completed elsewhere\"",
+                "Q.850;cause=26"
+            ]
+        );
+        assert_eq!(values(16), ["Q.850;cause=16"]);
     }
 
     #[test]

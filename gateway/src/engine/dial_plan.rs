@@ -8,11 +8,15 @@ use sip::endpoint::Flow;
 
 use super::admission::Way;
 use super::gates::Scope;
-use super::identity::Shown;
 use super::leg::Addressee;
-use super::number_policy::{Decision, Presentation, Step, Target, TrunkNumbers, classify_target};
+use super::number_policy::{
+    Decision, Presentation, Step, Target, TrunkNumbers, classify_target, parse_inbound,
+};
+use super::redirected::Diverter;
+use super::shown::Shown;
 use super::tx::Tx;
-use crate::config::{NumberOut, Transport, Trunk};
+use super::wire_number;
+use crate::config::{Transport, Trunk};
 use crate::control::protocol::{self, ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
 
 /// SIP's port where a URI names none (RFC 3261 §19.1.2).
@@ -32,6 +36,10 @@ pub struct Plan {
     pub shown: Shown,
     /// What the number policy says.
     pub judged: PolicyDecision,
+    /// Who sent the call on, oldest first.
+    pub diverters: Vec<Diverter>,
+    /// It shows the number of the one who called in.
+    pub shows_caller: bool,
 }
 
 /// Judges a dial by number policy, caller id and route.
@@ -41,12 +49,22 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
         return Err(Failure::not_found("trunk", params.trunk.as_str()));
     };
     check_headers(trunk, params)?;
-    let mut shown = shown(trunk, params);
+    let mut shown = shown(trunk, numbers, params);
     let target = classify_target(params.to.as_str(), numbers);
     let target = target.map_err(|error| {
         let decision = PolicyDecision::deny(Step::Text.name(), error.rule());
         Failure::policy(ErrorKind::NumberInvalid, &decision)
     })?;
+    let planned = |targets, to, to_party, shown, judged| Plan {
+        trunk: index,
+        targets,
+        to,
+        to_party,
+        shown,
+        judged,
+        diverters: Vec::new(),
+        shows_caller: false,
+    };
     match target {
         Target::Number(dialled) => {
             let decision = setup.policy.check(&dialled, shown.number.as_deref(), numbers);
@@ -63,14 +81,13 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 ..Party::default()
             };
             let targets = host_flows(tx, trunk)?;
-            Ok(Plan {
-                trunk: index,
+            Ok(planned(
                 targets,
-                to: Addressee::Number(number_text(trunk, &digits)),
+                Addressee::Number(wire_number::called(trunk, &digits)),
                 to_party,
                 shown,
-                judged: told(&decision),
-            })
+                told(&decision),
+            ))
         }
         Target::Name {
             user,
@@ -90,14 +107,8 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 }
                 None => (host_flows(tx, trunk)?, Addressee::Number(user)),
             };
-            Ok(Plan {
-                trunk: index,
-                targets,
-                to,
-                to_party,
-                shown,
-                judged: PolicyDecision::allow("route", "name"),
-            })
+            let judged = PolicyDecision::allow("route", "name");
+            Ok(planned(targets, to, to_party, shown, judged))
         }
     }
 }
@@ -116,11 +127,12 @@ fn check_headers(trunk: &Trunk, params: &LegDial) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shown(trunk: &Trunk, params: &LegDial) -> Shown {
+fn shown(trunk: &Trunk, numbers: &TrunkNumbers, params: &LegDial) -> Shown {
     let named = params.caller_id.as_ref();
-    let number = named
-        .and_then(|caller| caller.number.as_ref())
-        .map(|number| number.as_str().to_owned());
+    let number = named.and_then(|caller| caller.number.as_ref()).map(|number| {
+        let read = parse_inbound(number.as_str(), numbers).number;
+        read.map_or_else(|| number.as_str().to_owned(), |number| number.as_str().to_owned())
+    });
     Shown {
         number: number.or_else(|| trunk.default_caller_id().map(str::to_owned)),
         name: named
@@ -163,15 +175,6 @@ fn check_caller_id(numbers: &TrunkNumbers, shown: &Shown) -> Result<(), Failure>
             Err(Failure::policy(ErrorKind::CallerIdNotAllowed, &decision))
         }
         Some(_) | None => Ok(()),
-    }
-}
-
-/// A number as this trunk writes it.
-fn number_text(trunk: &Trunk, digits: &str) -> String {
-    let bare = digits.trim_start_matches('+');
-    match trunk.number_out {
-        NumberOut::E164Plus if trunk.prefix_out.is_empty() => digits.to_owned(),
-        NumberOut::E164Plus | NumberOut::E164 | NumberOut::National => format!("{}{bare}", trunk.prefix_out),
     }
 }
 

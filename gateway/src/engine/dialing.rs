@@ -13,10 +13,13 @@ use super::dial_plan::{Plan, admit, plan};
 use super::keys::{BridgeKey, CallKey, LegKey, Named};
 use super::leg::{Hops, InviteText, Origin, Outbound};
 use super::op::Work;
+use super::redirected;
 use super::tx::Tx;
-use super::{bridging, identity, inbound};
-use crate::config::EarlyMedia;
-use crate::control::protocol::{self, Direction, Event, Failure, Id, LegDial, LegDialing, Name, Party};
+use super::{bridging, inbound, passing_on, shown, vouching};
+use crate::config::{DiversionOut, EarlyMedia};
+use crate::control::protocol::{
+    self, Direction, Event, Failure, Id, LegDial, LegDialing, Name, Party, Privacy,
+};
 
 /// Hops of a new INVITE (RFC 3261 §8.1.1.6).
 const MAX_FORWARDS: u8 = 70;
@@ -48,7 +51,8 @@ pub fn dial(tx: &mut Tx, params: &LegDial) -> Result<Dialled, Failure> {
         (None, Some(bridge)) => tx.world.bridges.get(&bridge).and_then(|bridge| bridge.call),
         (None, None) => None,
     };
-    let plan = plan(tx, trunk_index, params)?;
+    let mut plan = plan(tx, trunk_index, params)?;
+    passing_on::settle(tx, call, params, &mut plan)?;
     admit(tx, &plan, call.is_none())?;
     make(tx, params, plan, call, bridge)
 }
@@ -76,6 +80,7 @@ fn make(
     let from = Party {
         number: plan.shown.number.clone(),
         raw: plan.shown.number.clone().unwrap_or_default(),
+        privacy: plan.shown.withheld.then_some(Privacy::Id),
         ..Party::default()
     };
     let call = match call {
@@ -197,11 +202,21 @@ fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan, hops: Hops) -> Invite
     let Some(trunk) = tx.setup.trunk(plan.trunk) else {
         return InviteText::default();
     };
-    let (from, mut headers) = identity::outgoing(trunk, &plan.shown);
+    let (from, mut headers) = shown::outgoing(trunk, &plan.shown);
     headers.extend(hops.marks.into_iter().map(|value| ExtraHeader {
         name: HOP_HEADER.into(),
         value,
     }));
+    if trunk.diversion_out == DiversionOut::Diversion {
+        headers.extend(
+            redirected::diversions(&plan.diverters)
+                .into_iter()
+                .map(|value| ExtraHeader {
+                    name: "Diversion".into(),
+                    value,
+                }),
+        );
+    }
     let own = params.headers.0.iter();
     headers.extend(own.map(|(name, value)| ExtraHeader {
         name: name.clone(),
@@ -224,5 +239,7 @@ fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan, hops: Hops) -> Invite
         call_id: format!("{}@{}", tx.world.make.token(24), trunk.from_host),
         from_tag: tx.world.make.token(16),
         max_forwards: hops.left.map_or(MAX_FORWARDS, |left| left.saturating_sub(1)),
+        diverters: plan.diverters.clone(),
+        statement: vouching::statement(tx.setup, trunk, plan),
     }
 }

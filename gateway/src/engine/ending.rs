@@ -143,6 +143,7 @@ fn tell_ended(tx: &mut Tx, key: LegKey, end: &End) {
         ring_ms: spans.ring_ms,
         talk_ms: spans.talk_ms,
         hold_ms: spans.hold_ms,
+        answered_elsewhere: end.reason == EndReason::Cancelled && end.q850 == Some(cause::ANSWERED_ELSEWHERE),
     };
     tx.tell_leg(key, Event::LegEnded(ended));
 }
@@ -156,10 +157,7 @@ fn tell_peer(tx: &mut Tx, key: LegKey, end: &End) {
     let mut headers = end.headers.clone();
     let with_reason = tx.setup.trunk(leg.trunk).is_some_and(|trunk| trunk.reason_out);
     if let Some(q850) = end.q850.filter(|_| with_reason) {
-        headers.push(ExtraHeader {
-            name: "Reason".into(),
-            value: cause::reason_header(q850),
-        });
+        headers.extend(cause::reason_headers(q850));
     }
     let command = match (&leg.origin, stage) {
         (_, Stage::Ended { .. }) => return,

@@ -1,30 +1,56 @@
-//! Who calls and who is called: read from an INVITE by the trunk's trust, written for one of ours.
+//! Who calls and who is called, read from an INVITE by the trunk's trust.
 //!
-//! RFC 3325 (P-Asserted-Identity), RFC 3323 (Privacy), RFC 3261 §20.20 (From). Pure.
+//! RFC 3325 (asserted identities), RFC 3323 (Privacy), RFC 3966 (numbers), RFC 3261 §20.20 (From). Pure;
+//! knows nothing of what is shown to others (`shown`) or of who sent a call on (`redirected`).
 
-use sip::endpoint::{ExtraHeader, HOP_HEADER, IncomingInvite};
-use sip::message::{NameAddr, Request, Uri};
+use sip::endpoint::{HOP_HEADER, IncomingInvite};
+use sip::message::{NameAddr, Request, Scheme, Uri};
 use sip::sdp::SessionDescription;
 
 use super::leg::Hops;
 use super::number_policy::{self, TrunkNumbers};
 use super::setup::Setup;
-use crate::config::{IdentityOut, Trunk};
-use crate::control::protocol::{CodecName, LegIncoming, Name, NumberSource, Party};
+use crate::config::Trunk;
+use crate::control::protocol::{
+    CodecName, LegIncoming, Name, NumberSource, Party, Privacy, Redirected, Stir,
+};
+use crate::inert;
 
 /// Marks of gateways carried over from leg to leg; a call that has passed more goes round in circles. Ours.
 const HOP_MARKS_MAX: usize = 8;
+/// Identities read from one header: RFC 3325 §9.1 allows two, carriers send a few more.
+const IDENTITIES_MAX: usize = 8;
+/// Longest `ext` or `rn` shown, bytes.
+const PARAMETER_BYTES_MAX: usize = 32;
+/// Stands for the host when a user part alone is read as a number.
+const ANY_HOST: &str = "any.invalid";
 
-/// The caller: the asserted identity of a trusted trunk, else From.
+/// What an INVITE says of the call.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Who calls.
+    pub from: Party,
+    /// Who is called.
+    pub to: Party,
+    /// Who sent the call on.
+    pub redirected: Option<Redirected>,
+    /// What the caller's signature is worth.
+    pub stir: Option<Stir>,
+}
+
+/// The caller: what a trusted trunk asserts, or else prefers; else From, as anyone may write it.
 pub fn caller(request: &Request, trunk: &Trunk, numbers: &TrunkNumbers) -> Party {
-    let asserted = request
-        .headers
-        .get("P-Asserted-Identity")
-        .filter(|_| trunk.identity_trusted);
-    let asserted = asserted.and_then(|value| NameAddr::parse(value).ok());
-    match asserted {
-        Some(identity) => party(&identity, NumberSource::PAssertedIdentity, numbers),
-        None => party(request.headers.from(), NumberSource::From, numbers),
+    let trusted = |header: &str, source| {
+        let identities = request.headers.addresses(header).take(IDENTITIES_MAX);
+        let identities: Vec<NameAddr> = identities.filter(|_| trunk.identity_trusted).collect();
+        best(&identities, source, numbers)
+    };
+    let party = trusted("P-Asserted-Identity", NumberSource::PAssertedIdentity)
+        .or_else(|| trusted("P-Preferred-Identity", NumberSource::PPreferredIdentity))
+        .unwrap_or_else(|| party(request.headers.from(), NumberSource::From, numbers));
+    Party {
+        privacy: wants_privacy(request).then_some(Privacy::Id),
+        ..party
     }
 }
 
@@ -37,44 +63,122 @@ pub fn hops(request: &Request) -> Hops {
     }
 }
 
+/// Of several values the first that is a number, with the first name among them.
+fn best(identities: &[NameAddr], source: NumberSource, numbers: &TrunkNumbers) -> Option<Party> {
+    let parties: Vec<Party> = identities
+        .iter()
+        .map(|identity| party(identity, source, numbers))
+        .collect();
+    let name = parties.iter().find_map(|party| party.name.clone());
+    let chosen = parties
+        .iter()
+        .find(|party| party.number.is_some())
+        .or(parties.first())?;
+    Some(Party {
+        name,
+        ..chosen.clone()
+    })
+}
+
+/// Whether the caller keeps its number from the called party (RFC 3323 §4.2, RFC 3325 §9.3), or has left it out.
+fn wants_privacy(request: &Request) -> bool {
+    let words = request.headers.get_all("Privacy");
+    let mut words = words.flat_map(|value| value.split([';', ','])).map(str::trim);
+    let withholds = |word: &str| {
+        ["id", "header", "user"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(word))
+    };
+    let host = request.headers.from().uri().host().map(ToString::to_string);
+    words.any(withholds) || host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
+}
+
 /// The called party: the Request-URI.
 pub fn called(request: &Request, numbers: &TrunkNumbers) -> Party {
-    let raw = user_of(&request.uri);
+    of_uri(&request.uri, numbers)
+}
+
+fn party(address: &NameAddr, source: NumberSource, numbers: &TrunkNumbers) -> Party {
     Party {
-        number: number(&raw, numbers),
-        raw,
+        name: address.display().and_then(inert::name),
+        source: Some(source),
+        ..of_uri(address.uri(), numbers)
+    }
+}
+
+/// Number, user part and the parameters of RFC 3966 and RFC 4694 of an address.
+pub fn of_uri(uri: &Uri, numbers: &TrunkNumbers) -> Party {
+    let number = subscriber(uri).and_then(|text| number_policy::parse_inbound(&text, numbers).number);
+    Party {
+        number: number.map(|number| number.as_str().to_owned()),
+        raw: raw(uri),
+        ext: parameter(uri, "ext"),
+        rn: parameter(uri, "rn"),
         ..Party::default()
     }
 }
 
-fn party(address: &NameAddr, source: NumberSource, numbers: &TrunkNumbers) -> Party {
-    let raw = user_of(address.uri());
-    let name = address
-        .display()
-        .filter(|display| !display.is_empty())
-        .map(str::to_owned);
-    Party {
-        number: number(&raw, numbers),
-        raw,
-        name,
-        source: Some(source),
-        attestation: None,
+/// What the number policy reads of an address: the user with its parameters, never the host.
+fn subscriber(uri: &Uri) -> Option<String> {
+    match uri.scheme() {
+        Scheme::Tel => Some(uri.to_string()),
+        Scheme::Sip | Scheme::Sips => {
+            let is_phone = uri
+                .param("user")
+                .is_some_and(|user| user.eq_ignore_ascii_case("phone"));
+            let phone = if is_phone { ";user=phone" } else { "" };
+            Some(format!("sip:{}@{ANY_HOST}{phone}", uri.user()?))
+        }
+        Scheme::Urn | Scheme::Extension(_) => None,
     }
 }
 
-/// The user part, or the whole URI where there is none.
-fn user_of(uri: &Uri) -> String {
-    uri.user_unescaped().unwrap_or_else(|| uri.to_string())
+/// The user part without its parameters, or the whole URI where there is none. Escapes that hide harmful
+/// characters stay escaped.
+fn raw(uri: &Uri) -> String {
+    let Some(user) = uri.user() else {
+        return uri.to_string();
+    };
+    let plain = sip::message::unescape(user);
+    let shown = if plain.chars().any(inert::is_harmful) {
+        user
+    } else {
+        &plain
+    };
+    let is_number = |text: &str| text.starts_with(|first: char| first == '+' || first.is_ascii_digit());
+    match shown.split_once(';') {
+        Some((number, _)) if is_number(number) => number.to_owned(),
+        Some(_) | None => shown.to_owned(),
+    }
 }
 
-fn number(raw: &str, numbers: &TrunkNumbers) -> Option<String> {
-    number_policy::parse_inbound(raw, numbers)
-        .number
-        .map(|number| number.as_str().to_owned())
+/// A parameter of the number: of a `tel:` URI its own, of a `sip:` one inside the user part (RFC 3261 §19.1.6).
+fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let value = match uri.scheme() {
+        Scheme::Tel => uri.param(name)?.to_owned(),
+        Scheme::Sip | Scheme::Sips => {
+            let mut parameters = uri.user()?.split(';').skip(1);
+            let found = parameters.find_map(|parameter| {
+                let (key, value) = parameter.split_once('=')?;
+                key.eq_ignore_ascii_case(name).then_some(value)
+            });
+            sip::message::unescape(found?)
+        }
+        Scheme::Urn | Scheme::Extension(_) => return None,
+    };
+    let is_number = |byte: u8| byte.is_ascii_digit() || b"+-.()".contains(&byte);
+    let fits = (1..=PARAMETER_BYTES_MAX).contains(&value.len()) && value.bytes().all(is_number);
+    fits.then_some(value)
 }
 
 /// What `leg.incoming` shows.
-pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, from: Party, to: Party) -> LegIncoming {
+pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, said: &Said) -> LegIncoming {
+    let Said {
+        from,
+        to,
+        redirected,
+        stir,
+    } = said.clone();
     let trunk = setup.trunk(trunk);
     let headers = trunk.map(|trunk| {
         let wanted = trunk.headers_in.iter();
@@ -96,66 +200,10 @@ pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, from: Part
             .into_iter()
             .map(super::media_plan::codec_name)
             .collect::<Vec<CodecName>>(),
+        redirected,
+        stir,
     }
 }
 
-/// Whom an outbound INVITE shows as caller.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// E.164 or a user name; none is anonymous.
-    pub number: Option<String>,
-    /// Display name.
-    pub name: Option<String>,
-    /// The number is withheld from the far end.
-    pub withheld: bool,
-}
-
-/// From, and the further headers that carry the identity, as this trunk wants them.
-pub fn outgoing(trunk: &Trunk, shown: &Shown) -> (String, Vec<ExtraHeader>) {
-    let mut headers = Vec::new();
-    let host = &trunk.from_host;
-    let real = shown
-        .number
-        .as_ref()
-        .map(|number| address(shown.name.as_deref(), number, host));
-    let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned();
-    let header = |name: &str, value: &str| ExtraHeader {
-        name: name.into(),
-        value: value.into(),
-    };
-    let asserted = match trunk.identity_out {
-        IdentityOut::Pai if trunk.identity_trusted => Some("P-Asserted-Identity"),
-        IdentityOut::Ppi => Some("P-Preferred-Identity"),
-        IdentityOut::Pai | IdentityOut::From => None,
-    };
-    if let (Some(name), Some(real)) = (asserted, &real) {
-        headers.push(header(name, real));
-    }
-    let Some(real) = real.filter(|_| !shown.withheld) else {
-        if shown.withheld {
-            headers.push(header("Privacy", "id"));
-        }
-        return (anonymous, headers);
-    };
-    (real, headers)
-}
-
-fn address(name: Option<&str>, number: &str, host: &str) -> String {
-    let uri = format!("<sip:{number}@{host}>");
-    match name {
-        Some(name) => format!("\"{}\" {uri}", escape(name)),
-        None => uri,
-    }
-}
-
-/// A quoted-string's inside (RFC 3261 §25.1); control characters are left out.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars().filter(|character| !character.is_control()) {
-        if matches!(character, '"' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
-}
+#[cfg(test)]
+mod tests;

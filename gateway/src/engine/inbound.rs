@@ -11,11 +11,12 @@ use sip::sdp;
 use super::admission::{Guard, Way};
 use super::call::{Call, CallStage};
 use super::gates::Scope;
-use super::identity;
+use super::identity::{self, Said};
 use super::keys::{CallKey, LegKey, Named};
 use super::leg::{HoldTally, Inbound, Leg, LegMedia, Origin, Owed, Stage, Times};
+use super::redirected::{self, REDIRECTS_MAX};
 use super::tx::{About, Tx};
-use super::{call_record, cause, media_plan, tallying};
+use super::{call_record, cause, media_plan, tallying, vouching};
 use crate::config::Trunk;
 use crate::control::protocol::{
     CallRefused, CallStarted, Direction, Event, Name, Party, Refusal, ThrottleReason,
@@ -59,14 +60,18 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
     let Some(numbers) = setup.numbers_of(index) else {
         return;
     };
-    let from = identity::caller(&invite.request, trunk, numbers);
-    let to = identity::called(&invite.request, numbers);
-    match admit(tx, index, trunk, &invite, &to) {
+    let mut said = Said {
+        from: identity::caller(&invite.request, trunk, numbers),
+        to: identity::called(&invite.request, numbers),
+        redirected: redirected::read(&invite.request.headers, numbers),
+        stir: None,
+    };
+    match admit(tx, index, trunk, &invite, &mut said) {
         Ok((app, unclaimed)) => {
             tx.metrics.admitted(tallying::place(setup, index, Way::In));
-            begin(tx, index, invite, from, to, app, unclaimed);
+            begin(tx, index, invite, said, app, unclaimed);
         }
-        Err(turned) => turn_away(tx, index, invite.session, from, to, turned),
+        Err(turned) => turn_away(tx, index, invite.session, said.from, said.to, turned),
     }
 }
 
@@ -76,7 +81,7 @@ fn admit(
     index: usize,
     trunk: &Trunk,
     invite: &IncomingInvite,
-    to: &Party,
+    said: &mut Said,
 ) -> Result<(Name, CallStage), Turned> {
     let config = &tx.setup.config;
     if tx.gates.is_draining() {
@@ -89,10 +94,20 @@ fn admit(
         ));
     }
     rates(tx, index, trunk)?;
+    let count = said.redirected.as_ref().map_or(0, |redirected| redirected.count);
+    if count > REDIRECTS_MAX {
+        return Err(refuse("redirects", 482, Vec::new()));
+    }
     counts(tx, index, trunk)?;
-    let Some(number) = config.number_for(to.number.as_deref()) else {
+    let Some(number) = config.number_for(said.to.number.as_deref()) else {
         return Err(refuse("no_number", 404, Vec::new()));
     };
+    if let Some(numbers) = tx.setup.numbers_of(index) {
+        // Costs several signatures, so only calls that may come in are looked into.
+        said.stir = vouching::judge(trunk, numbers, &invite.request, &said.from, tx.now.wall_us)
+            .map_err(|status| refuse("stir", status, Vec::new()))?;
+        said.from.attestation = vouching::attestation(said.stir.as_ref());
+    }
     if let Some(offer) = &invite.offer {
         // Its keys are never used.
         let security = media_plan::first_security(trunk, &mut Rng::new([0; 32]));
@@ -254,10 +269,7 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
     let mut headers = turned.headers.clone();
     if trunk.reason_out {
         let q850 = cause::q850_of_own_status(turned.status);
-        headers.push(ExtraHeader {
-            name: "Reason".into(),
-            value: cause::reason_header(q850),
-        });
+        headers.extend(cause::reason_headers(q850));
     }
     tx.sip(Command::Reject {
         session,
@@ -284,15 +296,7 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
     call_record::write_refused(tx, id, from, to, refusal);
 }
 
-fn begin(
-    tx: &mut Tx,
-    index: usize,
-    invite: IncomingInvite,
-    from: Party,
-    to: Party,
-    app: Name,
-    stage: CallStage,
-) {
+fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Name, stage: CallStage) {
     let (Ok((call_number, call_id)), Ok((leg_number, leg_id))) = (tx.name(None, "c"), tx.name(None, "l"))
     else {
         return;
@@ -310,7 +314,7 @@ fn begin(
         .limits
         .max_duration
         .map(|longest| tx.now.mono + longest);
-    let parties = (from.clone(), to.clone());
+    let parties = (said.from.clone(), said.to.clone());
     let row = Call {
         shard,
         legs: vec![leg],
@@ -325,6 +329,7 @@ fn begin(
         is_reliable: invite.is_reliable,
         owed: Owed::Nothing,
         sent: None,
+        redirected: said.redirected.clone(),
     });
     let row = new_leg(
         tx,
@@ -335,13 +340,13 @@ fn begin(
         index,
         invite.session,
         origin,
-        from.clone(),
-        to.clone(),
+        said.from.clone(),
+        said.to.clone(),
     );
     tx.world.legs.insert(leg, row);
     open_stream(tx, leg);
     tell_started(tx, call);
-    let incoming = identity::incoming(tx.setup, index, &invite, from, to);
+    let incoming = identity::incoming(tx.setup, index, &invite, &said);
     tx.tell_leg(leg, Event::LegIncoming(Box::new(incoming)));
     tx.renew_ledger(call);
 }

@@ -16,8 +16,12 @@ use super::admission::Way;
 use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
 use super::media_plan::MediaPlan;
+use super::redirected::Diverter;
 use super::table::Row;
-use crate::control::protocol::{CodecName, EndReason, EndedBy, Id, Name, OnControllerLost, Party};
+use crate::control::protocol::{
+    CodecName, EndReason, EndedBy, Id, Name, OnControllerLost, Party, Redirected,
+};
+use crate::stir::Statement;
 
 /// One party.
 #[derive(Clone, Debug)]
@@ -124,6 +128,8 @@ pub struct Inbound {
     pub owed: Owed,
     /// The body of our 18x or 200: our answer, or our offer where the INVITE had none.
     pub sent: Option<Bytes>,
+    /// Who sent the call on to us.
+    pub redirected: Option<Redirected>,
 }
 
 /// What an INVITE says of its way, carried over to the INVITEs it leads to (RFC 3261 §16.3, §16.6).
@@ -180,6 +186,10 @@ pub struct InviteText {
     pub from_tag: String,
     /// Hops left.
     pub max_forwards: u8,
+    /// Who sent the call on, oldest first; History-Info names the target too.
+    pub diverters: Vec<Diverter>,
+    /// What is signed of it, for each attempt anew.
+    pub statement: Option<Statement>,
 }
 
 /// Whom an outbound INVITE names.

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use sip::endpoint::{Command, Event as SipEvent, SessionKey};
-use sip::message::{Reason, Request};
+use sip::message::Request;
 
 use super::ending::{End, end_leg};
 use super::keys::LegKey;
@@ -109,17 +109,17 @@ fn refuse_late_offer(tx: &mut Tx, event: SipEvent) {
 }
 
 fn cancelled(tx: &mut Tx, key: LegKey, request: &Request) {
-    let q850 = request.headers.reason().iter().find_map(Reason::q850_cause);
     let end = End {
         sip: Some(487),
-        q850: q850.or(Some(16)),
+        q850: cause::told(&request.headers.reason()).or(Some(16)),
         ..End::by_peer(EndReason::Cancelled)
     };
     end_leg(tx, key, end);
 }
 
 fn bye(tx: &mut Tx, key: LegKey, request: &Request) {
-    let q850 = request.headers.reason().iter().find_map(Reason::q850_cause);
+    // An answer elsewhere ends no call that is up: it is an ordinary end then.
+    let q850 = cause::told(&request.headers.reason()).filter(|q850| *q850 != cause::ANSWERED_ELSEWHERE);
     let reason = q850.and_then(cause::of_q850).unwrap_or(EndReason::Completed);
     end_leg(
         tx,

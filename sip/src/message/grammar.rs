@@ -59,7 +59,7 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
 }
 
 /// Resolves `%` escapes. Bytes that are no UTF-8 afterwards become U+FFFD.
-pub(crate) fn unescape(text: &str) -> String {
+pub fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {

@@ -13,6 +13,8 @@ pub struct Reason {
     pub cause: Option<u16>,
     /// Free text.
     pub text: Option<String>,
+    /// Where in the network it arose, such as `U` for the user (RFC 8606 §3).
+    pub location: Option<String>,
 }
 
 impl Reason {
@@ -34,7 +36,19 @@ impl Reason {
             protocol: trim(protocol).to_owned(),
             cause,
             text: params.text("text"),
+            location: params.text("location"),
         })
+    }
+
+    /// Whether the cause is a SIP status.
+    pub fn is_sip(&self) -> bool {
+        self.protocol.eq_ignore_ascii_case("SIP")
+    }
+
+    /// Another branch of the call was answered: on a CANCEL, what keeps a phone from listing a missed call
+    /// (RFC 3326 §3.1).
+    pub fn is_answered_elsewhere(&self) -> bool {
+        self.is_sip() && self.cause == Some(200)
     }
 
     /// The ISDN cause, 1 to 127 (ITU-T Q.850 §2.2.7).
@@ -51,9 +65,12 @@ impl fmt::Display for Reason {
         if let Some(cause) = self.cause {
             write!(f, ";cause={cause}")?;
         }
-        match &self.text {
-            Some(text) => write!(f, ";text={}", quote(text)),
-            None => Ok(()),
+        if let Some(text) = &self.text {
+            write!(f, ";text={}", quote(text))?;
+        }
+        match &self.location {
+            Some(location) if is_token(location) => write!(f, ";location={location}"),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -72,6 +89,14 @@ mod tests {
         assert_eq!(reason.to_string(), "Q.850;cause=16;text=\"Normal; clearing\"");
         let reason = Reason::parse("SIP;cause=200;text=\"Call completed elsewhere\"").unwrap();
         assert_eq!((reason.cause, reason.q850_cause()), (Some(200), None));
+        assert!(reason.is_answered_elsewhere());
+        let reason = Reason::parse("Q.850;cause=21;location=U").unwrap();
+        assert_eq!(
+            (reason.q850_cause(), reason.location.as_deref()),
+            (Some(21), Some("U"))
+        );
+        assert_eq!(reason.to_string(), "Q.850;cause=21;location=U");
+        assert!(!reason.is_sip() && !reason.is_answered_elsewhere());
         assert_eq!(Reason::parse("Q.850;cause=0").unwrap().q850_cause(), None);
         assert_eq!(Reason::parse("Q 850;cause=16"), None);
         assert_eq!(Reason::parse(""), None);

@@ -25,6 +25,9 @@ pub struct Settings {
     pub media_source: &'static str,
     /// Further lines of both trunks.
     pub trunk_lines: &'static str,
+    /// Further keys of the carrier's trunk, and of the agents'.
+    pub carrier_keys: String,
+    pub agents_keys: String,
 }
 
 impl Default for Settings {
@@ -35,6 +38,8 @@ impl Default for Settings {
             carrier_media: Vec::new(),
             media_source: "strict",
             trunk_lines: "",
+            carrier_keys: String::new(),
+            agents_keys: String::new(),
         }
     }
 }
@@ -181,6 +186,7 @@ media_allow = {carrier_media}
 media_source = "{media_source}"
 burst = 1000
 {trunk_lines}
+{carrier_keys}
 [[trunk]]
 name = "agents"
 agents = true
@@ -190,9 +196,12 @@ caller_ids = ["{OUR_NUMBER}", "*"]
 media_source = "{media_source}"
 burst = 1000
 {trunk_lines}
+{agents_keys}
 "#,
         ports = ports::media_block(),
         calls = settings.calls,
+        carrier_keys = settings.carrier_keys,
+        agents_keys = settings.agents_keys,
         carrier_media = list(CARRIER, &settings.carrier_media),
         media_source = settings.media_source,
         trunk_lines = settings.trunk_lines,

@@ -56,6 +56,7 @@ pub struct Sipp {
     rate: u32,
     peer: Option<SocketAddr>,
     patience: Duration,
+    filled: Vec<(&'static str, String)>,
 }
 
 /// A run under way. Ended, with every process of its own, when dropped.
@@ -83,6 +84,7 @@ impl Sipp {
             rate: 1,
             peer: None,
             patience: Duration::from_secs(60),
+            filled: Vec::new(),
         }
     }
 
@@ -90,6 +92,17 @@ impl Sipp {
     pub fn to(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(peer);
         self
+    }
+
+    /// What stands in the scenario for `[key]`.
+    pub fn fill(mut self, key: &'static str, text: &str) -> Self {
+        self.filled.push((key, text.to_owned()));
+        self
+    }
+
+    /// Where it is reached: `address:port`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.ip, self.port)
     }
 
     /// Over TCP.
@@ -236,6 +249,9 @@ impl Sipp {
             .replace("[law]", self.law.payload_type())
             .replace("[law_name]", self.law.encoding())
             .replace("[talk_ms]", &self.talk.as_millis().to_string());
+        let text = self.filled.iter().fold(text, |text, (key, value)| {
+            text.replace(&format!("[{key}]"), value)
+        });
         std::fs::write(folder.join("scenario.xml"), text).unwrap();
     }
 }

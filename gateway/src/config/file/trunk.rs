@@ -14,8 +14,13 @@ pub struct Trunk {
     /// Its name, unique; letters, digits, `-`, `_` and `.`.
     #[schemars(length(min = 1, max = 64))]
     pub name: String,
-    /// Carrier profile that the other keys start from.
+    /// Carrier profile that the other keys start from; each may be written all the same. `media-gateway check`
+    /// shows what comes of it.
     pub preset: Preset,
+    /// What the file said itself and what the preset gave; filled in by the reader.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub provenance: Provenance,
     /// Peers it is dialled at: `ADDRESS:PORT;transport=udp|tcp;priority=N;weight=N`. The port is 5060, the
     /// transport udp, priority and weight 1 where left out; a lower priority is tried first, inside one
     /// the weights share the calls.
@@ -111,14 +116,15 @@ pub struct Trunk {
     /// Digits put before every number that goes out.
     #[schemars(length(max = 16))]
     pub prefix_out: String,
-    /// Adds `;user=phone` to numbers that go out.
+    /// Adds `;user=phone` to numbers in `sip:` URIs that go out.
     pub user_phone: bool,
     /// Agent phones: their unanswered legs count as missed, not failed.
     pub agents: bool,
     /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
     #[schemars(range(max = 8))]
     pub extensions: u8,
-    /// P-Asserted-Identity is taken from the peer and given to it.
+    /// P-Asserted-Identity and P-Preferred-Identity are taken from the peer, and a withheld number is given to
+    /// it in the header of `identity_out`.
     pub identity_trusted: bool,
     /// Where the caller id is shown.
     pub identity_out: IdentityOut,
@@ -157,10 +163,27 @@ pub struct Trunk {
     pub redirect: Redirect,
     /// Fax over T.38.
     pub t38: T38,
-    /// Form of numbers in Request-URI, From and To.
+    /// Form of numbers in Request-URI, From, To and the identity headers. `tel` with national numbers needs
+    /// `home_country`.
     pub uri: UriForm,
-    /// Diversion or History-Info sent.
-    pub diversion_out: Off,
+    /// How the callee's side is told who sent a call on to us, or that we do.
+    pub diversion_out: DiversionOut,
+    /// What is made of a signed caller (STIR, RFC 8224). `require` refuses with 428, 436, 437, 438 or 403.
+    pub stir_in: StirIn,
+    /// Whether our caller ids are signed (SHAKEN, RFC 8588).
+    pub stir_out: StirOut,
+    /// File of the authorities whose certificates are believed, PEM.
+    pub stir_anchors: Option<String>,
+    /// Folder of signers' certificates, PEM: `HOST/PATH` in it is that of `https://HOST/PATH`. Read at the start; a
+    /// certificate that is not there is not fetched.
+    pub stir_certs: Option<String>,
+    /// File of the key we sign with: P-256, PKCS #8, PEM.
+    pub stir_key: Option<String>,
+    /// Where others find our certificate: an `https` URL.
+    #[schemars(length(min = 9, max = 512))]
+    pub stir_x5u: Option<String>,
+    /// The most we vouch for. Numbers that only a pattern of `caller_ids` allows get B at most, a caller who is sent on C.
+    pub stir_attest: Option<StirAttest>,
 }
 
 impl Default for Trunk {
@@ -168,6 +191,7 @@ impl Default for Trunk {
         Trunk {
             name: String::new(),
             preset: Preset::Generic,
+            provenance: Provenance::default(),
             hosts: Vec::new(),
             allow: Vec::new(),
             media_allow: None,
@@ -224,9 +248,29 @@ impl Default for Trunk {
             redirect: Redirect::Refuse,
             t38: T38::Refuse,
             uri: UriForm::Sip,
-            diversion_out: Off::Off,
+            diversion_out: DiversionOut::Off,
+            stir_in: StirIn::Pass,
+            stir_out: StirOut::Off,
+            stir_anchors: None,
+            stir_certs: None,
+            stir_key: None,
+            stir_x5u: None,
+            stir_attest: None,
         }
     }
+}
+
+/// Where the values of a trunk come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// Keys that the file has.
+    pub own: Vec<String>,
+    /// Keys that the preset gave, as `key = value`.
+    pub preset: Vec<String>,
+    /// What the preset would give and this version has not.
+    pub missing: Vec<String>,
+    /// What of the preset nobody has confirmed with the carrier.
+    pub unconfirmed: Vec<String>,
 }
 
 /// Answers to digest challenges.
@@ -263,6 +307,18 @@ words! {
     Preset {
         /// SIPconnect 2.0 as it stands.
         Generic = "generic",
+        /// Twilio Elastic SIP Trunking.
+        Twilio = "twilio",
+        /// Telnyx.
+        Telnyx = "telnyx",
+        /// Bandwidth.
+        Bandwidth = "bandwidth",
+        /// Amazon Chime SDK Voice Connector.
+        Chime = "chime",
+        /// Microsoft Teams Direct Routing: TLS and SRTP only.
+        Teams = "teams",
+        /// A Japanese user line.
+        Japan = "japan",
     }
 }
 words! {
@@ -485,5 +541,51 @@ words! {
     UriForm {
         /// `sip:+81…@host`.
         Sip = "sip",
+        /// `tel:+81…`.
+        Tel = "tel",
+    }
+}
+words! {
+    /// Which header says who sent a call on.
+    DiversionOut {
+        /// None.
+        Off = "off",
+        /// Diversion (RFC 5806).
+        Diversion = "diversion",
+        /// History-Info (RFC 7044).
+        HistoryInfo = "history_info",
+    }
+}
+words! {
+    /// What is made of a signed caller.
+    StirIn {
+        /// It is not looked at.
+        Off = "off",
+        /// What it claims is told, unverified.
+        Pass = "pass",
+        /// It is verified, and the verdict told.
+        Verify = "verify",
+        /// Calls without a valid one are refused.
+        Require = "require",
+    }
+}
+words! {
+    /// Whether our caller ids are signed.
+    StirOut {
+        /// They are not.
+        Off = "off",
+        /// They are.
+        Sign = "sign",
+    }
+}
+words! {
+    /// What a signer vouches for.
+    StirAttest {
+        /// Customer and number.
+        A = "A",
+        /// The customer.
+        B = "B",
+        /// That the call entered here.
+        C = "C",
     }
 }

@@ -9,12 +9,13 @@ use sip::endpoint::policy::INTERVAL_S_MAX;
 
 use super::super::trunk::{
     Auth, Network, NumberIn, NumberOut, Policy, RefreshMethod, RefresherWish, Support, TimerPolicy,
-    Transport, Trunk,
+    Transport, Trunk, UriForm,
 };
-use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
+use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text, preset};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
 use super::srtp::srtp;
+use super::stir::stir;
 use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
 
 /// Longest password file, bytes.
@@ -102,10 +103,12 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     let allow = networks(&entry.allow, &path.key("allow"), faults);
     let advertise = advertise(entry, shared, listen, path, faults);
     let media_address = media_address(entry, shared, path, faults);
-    check(entry, path, faults);
+    check(entry, &advertise, path, faults);
     let hosts = hosts(&entry.hosts, shared.sip, listen, &path.key("hosts"), faults);
     Trunk {
         name: name(&entry.name, &path.key("name"), faults),
+        preset: entry.preset,
+        provenance: entry.provenance.clone(),
         srtp: srtp(entry, listen, &hosts, path, faults),
         hosts,
         media_allow: match &entry.media_allow {
@@ -123,10 +126,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         route_on: entry.route_on.iter().copied().collect(),
         attempts_max: usize::from(entry.attempts_max),
         timer_b: Duration::from_millis(u64::from(entry.timer_b_ms)),
-        auth: entry
-            .auth
-            .as_ref()
-            .and_then(|auth| self::auth(auth, shared.folder, &path.key("auth"), faults)),
+        auth: auth(entry.auth.as_ref(), shared.folder, &path.key("auth"), faults),
         listen,
         contact_host: entry
             .contact_host
@@ -161,16 +161,13 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         identity_trusted: entry.identity_trusted,
         identity_out: entry.identity_out,
         caller_ids: caller_ids(entry, shared.numbers, path, faults),
+        uri: entry.uri,
+        diversion_out: entry.diversion_out,
+        stir: stir(entry, shared.folder, path, faults),
         reason_out: entry.reason_out,
         headers_in: headers(&entry.headers_in, &path.key("headers_in"), faults),
         headers_out: headers(&entry.headers_out, &path.key("headers_out"), faults),
     }
-}
-
-fn check(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
-    refuse_later(entry, path, faults);
-    check_choices(entry, path, faults);
-    check_combinations(entry, path, faults);
 }
 
 fn sip_policy(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) -> Policy {
@@ -206,6 +203,14 @@ fn sip_policy(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) -
             },
         },
     }
+}
+
+/// Everything about values that no field of the trunk shows.
+fn check(entry: &file::trunk::Trunk, advertise: &str, path: &KeyPath, faults: &mut Faults) {
+    refuse_later(entry, path, faults);
+    check_choices(entry, path, faults);
+    check_combinations(entry, path, faults);
+    preset::check_names(entry, advertise, path, faults);
 }
 
 fn refuse_later(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
@@ -279,6 +284,17 @@ fn check_combinations(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut F
                 remedy: "remove one",
             };
             faults.add(path.key("codecs").index(index), problem);
+        }
+    }
+    if entry.uri == UriForm::Tel {
+        let key = match (entry.number_out, entry.prefix_out.is_empty()) {
+            (NumberOut::E164, _) => Some("number_out = \"e164_plus\""),
+            (NumberOut::E164Plus | NumberOut::National, false) => Some("prefix_out = \"\""),
+            (NumberOut::E164Plus | NumberOut::National, true) => None,
+        };
+        if let Some(key) = key {
+            let value = "tel".to_owned();
+            faults.add(path.key("uri"), Problem::Needs { value, key });
         }
     }
     let is_national = [
@@ -392,7 +408,13 @@ fn networks(texts: &[String], path: &KeyPath, faults: &mut Faults) -> Vec<Networ
     networks
 }
 
-fn auth(auth: &file::trunk::Auth, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Auth> {
+fn auth(
+    auth: Option<&file::trunk::Auth>,
+    folder: &Path,
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> Option<Auth> {
+    let auth = auth?;
     let file = folder.join(&auth.password_file);
     let mut bad = |why: String| {
         faults.add(

@@ -62,7 +62,6 @@ fn keys_of_later_versions_are_refused_by_name() {
     let later = "not available in this version; remove the key";
     trunk_refused("register = true", &format!("register: {later}"));
     trunk_refused("tls = { ca = \"ca.pem\" }", &format!("tls: {later}"));
-    trunk_refused("stir_in = \"verify\"", &format!("stir_in: {later}"));
     trunk_refused(
         "accept_register = { max = 5 }",
         &format!("accept_register: {later}"),
@@ -80,10 +79,6 @@ fn keys_of_later_versions_are_refused_by_name() {
 
 #[test]
 fn words_of_later_versions_are_refused_by_name() {
-    trunk_refused(
-        "preset = \"twilio\"",
-        "preset: `twilio` is not available in this version; use `generic`",
-    );
     trunk_refused(
         "t38 = \"pass\"",
         "t38: `pass` is not available in this version; use `refuse`",
@@ -130,6 +125,47 @@ fn words_of_later_versions_are_refused_by_name() {
         "[app.default]\non_controller_lost = { action = \"fallback\" }\n",
         &[
             ":2: app.default.on_controller_lost.action: `fallback` is not available in this version; use `keep` or `music` or `hangup`",
+        ],
+    );
+}
+
+#[test]
+fn forms_of_numbers_that_no_tel_uri_has_are_refused() {
+    trunk_refused(
+        "uri = \"tel\"\nnumber_out = \"e164\"",
+        "uri: `tel` needs `number_out = \"e164_plus\"`; set it",
+    );
+    trunk_refused(
+        "uri = \"tel\"\nprefix_out = \"9\"",
+        "uri: `tel` needs `prefix_out = \"\"`; set it",
+    );
+}
+
+#[test]
+fn signed_callers_need_their_files() {
+    trunk_refused(
+        "stir_in = \"verify\"",
+        "stir_in: `verify` needs `stir_anchors`; set it",
+    );
+    trunk_refused(
+        "stir_out = \"sign\"\nstir_attest = \"A\"\nstir_key = \"k.pem\"",
+        "stir_out: `sign` needs `stir_x5u`; set it",
+    );
+    trunk_refused(
+        "stir_anchors = \"/nonexistent/anchors.pem\"",
+        "stir_anchors: /nonexistent/anchors.pem: cannot be read: No such file or directory (os error 2)",
+    );
+    trunk_refused(
+        "stir_certs = \"/nonexistent/certs\"",
+        "stir_certs: /nonexistent/certs: cannot be read: No such file or directory (os error 2)",
+    );
+    refused(
+        &format!(
+            "{CARRIER}stir_out = \"sign\"\nstir_attest = \"A\"\nstir_x5u = \"http://x/y\"\nstir_key = \"/dev/null\"\n"
+        ),
+        &[
+            ":6: trunk[0].stir_x5u: `http://x/y` is not the URL of our certificate; write one like `https://cert.example.com/stir.pem`",
+            ":7: trunk[0].stir_key: /dev/null: holds no P-256 key as PKCS #8 in PEM",
         ],
     );
 }

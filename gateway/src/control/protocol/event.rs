@@ -234,6 +234,7 @@ mod tests {
             ring_ms: 20_000,
             talk_ms: 0,
             hold_ms: 0,
+            answered_elsewhere: false,
         });
         let subject = Subject {
             call: Some(Id::new("c_77").unwrap()),

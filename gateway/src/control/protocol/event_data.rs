@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::id::{Id, Name};
 use super::params::{HoldMusic, OnControllerLost};
-use super::party::Party;
+use super::party::{Party, Redirected, Stir};
 use super::stats::LegStats;
 use super::text::Tags;
 use super::time::Timestamp;
@@ -101,6 +101,12 @@ data! {
         pub headers: BTreeMap<String, String>,
         /// The codecs offered that we know, in the peer's order.
         pub codecs: Vec<CodecName>,
+        /// Who sent the call on to us, if anyone did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub redirected: Option<Redirected>,
+        /// What its signature is worth; left out where there is none to tell of.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub stir: Option<Stir>,
     }
 
     /// An INVITE went out.
@@ -208,6 +214,9 @@ data! {
         pub talk_ms: u64,
         /// All holds together.
         pub hold_ms: u64,
+        /// True where it was cancelled because the call was answered elsewhere: no missed call.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub answered_elsewhere: bool,
     }
 
     /// A call began.

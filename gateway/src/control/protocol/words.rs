@@ -227,6 +227,46 @@ words! {
 }
 
 words! {
+    /// What a signed caller was found to be.
+    StirVerdict {
+        /// Vouched for, and for this call.
+        Valid = "valid",
+        /// Not looked into: the trunk passes it on.
+        Unverified = "unverified",
+        /// Not signed.
+        Absent = "absent",
+        /// Its certificate is not known here.
+        CertificateUnknown = "certificate_unknown",
+        /// Its certificate leads to no anchor, is out of date, or may not sign for this number.
+        CertificateUntrusted = "certificate_untrusted",
+        /// Unreadable, or the signature is wrong.
+        Invalid = "invalid",
+        /// Signed for another caller or another called party.
+        Mismatch = "mismatch",
+        /// Signed at another time.
+        Stale = "stale",
+    }
+}
+
+words! {
+    /// Why a call was sent on (RFC 5806 §9, RFC 7544 §4.1).
+    RedirectReason {
+        /// Not said.
+        Unknown = "unknown",
+        /// Always.
+        Unconditional = "unconditional",
+        /// Busy.
+        Busy = "busy",
+        /// Nobody answered.
+        NoAnswer = "no_answer",
+        /// Sent on by the called party while it rang, or at once.
+        Deflection = "deflection",
+        /// Not reachable.
+        Unavailable = "unavailable",
+    }
+}
+
+words! {
     /// Whether the caller's number is withheld.
     Privacy {
         /// Shown.
@@ -465,6 +505,8 @@ words! {
     NumberSource {
         /// P-Asserted-Identity of a trusted trunk.
         PAssertedIdentity = "pai",
+        /// P-Preferred-Identity of a trusted trunk.
+        PPreferredIdentity = "ppi",
         /// The From header.
         From = "from",
     }

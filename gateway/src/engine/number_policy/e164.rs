@@ -17,6 +17,11 @@ pub const E164_DIGITS_MAX: usize = 15;
 pub struct E164(String);
 
 impl E164 {
+    /// Takes `+` and digits.
+    pub fn parse(text: &str) -> Option<E164> {
+        E164::from_digits(text.strip_prefix('+')?)
+    }
+
     /// Takes digits without `+`.
     pub(super) fn from_digits(digits: &str) -> Option<E164> {
         let fits = (1..=E164_DIGITS_MAX).contains(&digits.len()) && !digits.starts_with('0');
@@ -187,6 +192,26 @@ pub(super) fn judge(number: &E164) -> Option<Judged> {
 /// Whether `region` has a numbering plan.
 pub(super) fn is_region(region: &str) -> bool {
     region.parse::<country::Id>().is_ok()
+}
+
+/// As it is dialled inside its home country; none where it is of another, or would not read back as itself.
+pub fn national(number: &E164, home: &str) -> Option<String> {
+    let parsed = parse(None, number.as_str())?;
+    let home = home.parse::<country::Id>().ok()?;
+    let digits: String = parsed
+        .format()
+        .mode(phonenumber::Mode::National)
+        .to_string()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    let again = parse(Some(home), &digits)?;
+    (E164::from_parsed(&again).as_ref() == Some(number)).then_some(digits)
+}
+
+/// The country code of a region, digits.
+pub fn country_code(home: &str) -> Option<String> {
+    Some(DATABASE.by_id(home)?.country_code().to_string())
 }
 
 /// Reads the numbering plans of the world, which the library else does at the first number: some 100 ms that

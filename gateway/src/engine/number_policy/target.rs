@@ -259,15 +259,20 @@ fn split_parameters(text: &str) -> (&str, Option<&str>) {
         .map_or((text, None), |(text, parameters)| (text, Some(parameters)))
 }
 
-/// The value of a parameter, name and value unescaped, the name in any case.
+/// The value of a parameter, name and value unescaped, the name in any case. One that stands twice is
+/// refused (RFC 3966 §5): elements differ in which of the two they believe.
 fn parameter(parameters: Option<&str>, name: &str) -> Result<Option<String>, TargetError> {
+    let mut found = None;
     for part in parameters.unwrap_or_default().split(';') {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        if unescape(key)?.trim().eq_ignore_ascii_case(name) {
-            return Ok(Some(unescape(value)?.trim().to_owned()));
+        if !unescape(key)?.trim().eq_ignore_ascii_case(name) {
+            continue;
+        }
+        if found.replace(unescape(value)?.trim().to_owned()).is_some() {
+            return Err(TargetError::NotAUri);
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn context(parameters: Option<&str>) -> Result<Option<String>, TargetError> {

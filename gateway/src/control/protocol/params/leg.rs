@@ -15,7 +15,7 @@ use crate::control::protocol::text::{Digits, Headers, Text};
 use crate::control::protocol::view::Db;
 use crate::control::protocol::within::Within;
 use crate::control::protocol::words::{
-    CodecName, ControllerLostAction, DtmfMethod, EarlyMedia, MuteDirection, Privacy,
+    CodecName, ControllerLostAction, DtmfMethod, EarlyMedia, MuteDirection, Privacy, RedirectReason,
 };
 
 /// A provisional status that a command may ask for.
@@ -235,6 +235,21 @@ fn shown() -> Privacy {
     Privacy::None
 }
 
+/// Who sends a call on, as the callee's side is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedirectedBy {
+    /// Its number: one the trunk may show, or one that the call itself brought.
+    pub number: Text<64>,
+    /// Why.
+    #[serde(default = "unknown")]
+    pub reason: RedirectReason,
+}
+
+fn unknown() -> RedirectReason {
+    RedirectReason::Unknown
+}
+
 params! {
     /// Calls a number or a SIP address.
     LegDial {
@@ -251,6 +266,10 @@ params! {
         /// What the callee is shown; the trunk's first number when left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub caller_id: Option<CallerId>,
+        /// Who sends the call on, for trunks with `diversion_out`; when left out the number called, where the
+        /// caller's own number is shown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub redirected: Option<RedirectedBy>,
         /// Given up after so long, counted from the command.
         #[serde(default)]
         pub ring_timeout_ms: Within<1, 3_600_000, 60_000>,
