@@ -349,3 +349,59 @@ fn header(name: &str, value: String) -> ExtraHeader {
         value,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_a_third_or_32_s_before_its_interval() {
+        // RFC 4028 §10.
+        for (interval_s, end_ms) in [(1_800, 1_768_000), (96, 64_000), (90, 60_000), (9, 6_000)] {
+            let end = time_to_end(Duration::from_secs(interval_s));
+            assert_eq!(end.as_millis(), end_ms, "{interval_s}");
+        }
+    }
+
+    #[test]
+    fn our_refresh_is_due_once_at_half_time_and_the_end_once_after_it() {
+        let now = Instant::now();
+        let at = |s| now + Duration::from_secs(s);
+        let mut timer = SessionTimer {
+            state: State::ours(90, Peer::Times, now),
+            ..SessionTimer::off(TimerPolicy::default())
+        };
+        assert_eq!(
+            (timer.deadline(), timer.take_due(at(44))),
+            (Some(at(45)), Due::Nothing)
+        );
+        assert_eq!(
+            (timer.take_due(at(45)), timer.take_due(at(46))),
+            (Due::Reinvite, Due::Nothing)
+        );
+        assert!(timer.is_refreshing());
+        assert_eq!(timer.deadline(), Some(at(60)));
+        assert_eq!(
+            (timer.take_due(at(60)), timer.take_due(at(61))),
+            (Due::End, Due::Nothing)
+        );
+        assert_eq!(timer.deadline(), None);
+    }
+
+    #[test]
+    fn a_refusal_is_tried_again_or_shows_that_a_peer_without_timer_lives() {
+        let now = Instant::now();
+        let at = |s| now + Duration::from_secs(s);
+        for (peer, next_s, end_s) in [(Peer::Times, 47, 60), (Peer::TimesNot, 90, 105)] {
+            let mut timer = SessionTimer {
+                state: State::ours(90, peer, now),
+                ..SessionTimer::off(TimerPolicy::default())
+            };
+            assert_eq!(timer.take_due(at(45)), Due::Reinvite);
+            timer.take_refusal(at(47), at(45));
+            assert_eq!(timer.deadline(), Some(at(next_s)), "{peer:?}");
+            assert_eq!(timer.take_due(at(next_s)), Due::Reinvite);
+            assert_eq!(timer.deadline(), Some(at(end_s)));
+        }
+    }
+}

@@ -109,3 +109,54 @@ impl PeerOffer {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Message, parse};
+
+    #[test]
+    fn an_offer_is_judged_by_what_is_open() {
+        let (not_now, pending) = (StatusCode::SERVER_INTERNAL_ERROR, StatusCode::REQUEST_PENDING);
+        let offer = Bytes::from_static(b"offer");
+        for (exchange, body, expected) in [
+            (Exchange::Settled, "", Verdict::Confirm),
+            (Exchange::OursOpen, "", Verdict::Confirm),
+            (Exchange::TheirsOpen, "", Verdict::Confirm),
+            (Exchange::Settled, "offer", Verdict::Ask(offer)),
+            (Exchange::OursOpen, "offer", Verdict::Refuse(pending)),
+            (Exchange::TheirsOpen, "offer", Verdict::Refuse(not_now)),
+        ] {
+            assert_eq!(
+                PeerOffer::None.judge(&update(body), exchange),
+                expected,
+                "{exchange:?} {body}"
+            );
+            let mut open = PeerOffer::None;
+            open.open(TransactionKey(1), Box::new(update("first")));
+            assert_eq!(open.judge(&update(body), exchange), Verdict::Refuse(not_now));
+        }
+    }
+
+    #[test]
+    fn it_is_settled_once() {
+        let (mut open, mut out) = (PeerOffer::None, vec![]);
+        open.open(TransactionKey(1), Box::new(update("offer")));
+        assert!(open.settle(StatusCode::OK, &[], None, &mut out));
+        assert!(!open.settle(StatusCode::OK, &[], None, &mut out) && !open.is_open());
+        assert_eq!(out.len(), 1);
+    }
+
+    fn update(body: &str) -> Request {
+        let text = format!(
+            "UPDATE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKd\r\nFrom: <sip:e@f>;tag=1\r\n\
+             To: <sip:a@b>;tag=2\r\nCall-ID: i\r\nCSeq: 7 UPDATE\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        match parse(&Bytes::from(text)).unwrap() {
+            Message::Request(request) => request,
+            Message::Response(_) => panic!("a response"),
+        }
+    }
+}
