@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip::endpoint::{Endpoint, EndpointConfig};
+use sip::endpoint::{Endpoint, EndpointConfig, Flow};
 use sip::network::Network;
 
 use crate::engine::io::{Input, Now, Output};
+use crate::engine::tls_peers::{CERTIFICATE_UNFIT, TlsPeer};
 use crate::engine::{Engine, Setup};
 
 /// Endpoint and engine.
@@ -42,10 +43,13 @@ impl Core {
     /// Takes one input; drain [`Core::poll_output`] after it.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
+            Input::Datagram { flow, .. } if self.engine.is_unfit(&flow) => {
+                self.engine.metrics_mut().sip_dropped(CERTIFICATE_UNFIT);
+            }
             Input::Datagram { flow, bytes } => self.endpoint.handle_datagram(flow, bytes, now.mono),
             Input::StreamData { flow, bytes } => self.endpoint.handle_stream(flow, bytes, now.mono),
-            Input::Connected { flow } => self.endpoint.handle_connected(flow, now.mono),
-            Input::Disconnected { flow } => self.endpoint.handle_disconnected(flow, now.mono),
+            Input::Connected { flow, peer } => self.connected(flow, peer, now),
+            Input::Disconnected { flow } => self.disconnected(flow, now),
             Input::Tick => {
                 self.endpoint.handle_timeout(now.mono);
                 self.settle(now);
@@ -96,12 +100,34 @@ impl Core {
         }
     }
 
+    /// A connection whose peer does not show what its trunk demands is closed before it is heard.
+    fn connected(&mut self, flow: Flow, peer: Option<TlsPeer>, now: Now) {
+        self.engine.peer_shown(flow, peer);
+        if !self.engine.is_unfit(&flow) {
+            return self.endpoint.handle_connected(flow, now.mono);
+        }
+        self.engine.metrics_mut().sip_dropped(CERTIFICATE_UNFIT);
+        self.outputs.push_back(Output::Disconnect { flow });
+        self.disconnected(flow, now);
+    }
+
+    fn disconnected(&mut self, flow: Flow, now: Now) {
+        self.engine.peer_gone(&flow);
+        self.endpoint.handle_disconnected(flow, now.mono);
+    }
+
     fn take(&mut self, output: sip::endpoint::Output, now: Now) {
         use sip::endpoint::Output as Sip;
         match output {
             Sip::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
-            Sip::Connect { flow } => self.outputs.push_back(Output::Connect { flow }),
-            Sip::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
+            Sip::Connect { flow } => {
+                let trunk = self.engine.trunk_dialling(&flow);
+                self.outputs.push_back(Output::Connect { flow, trunk });
+            }
+            Sip::Disconnect { flow } => {
+                self.engine.peer_gone(&flow);
+                self.outputs.push_back(Output::Disconnect { flow });
+            }
             Sip::Event(event) => self.engine.handle_sip(event, now),
             Sip::Dropped { why, .. } => self.engine.metrics_mut().sip_dropped(why),
         }

@@ -70,6 +70,7 @@ mod table;
 mod tallying;
 mod taping;
 mod timers;
+pub mod tls_peers;
 mod tx;
 mod world;
 

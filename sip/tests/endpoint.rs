@@ -14,6 +14,7 @@ mod endpoint {
     mod races;
     mod refusals;
     mod reinvites;
+    mod secure;
     mod storm;
     mod streams;
     mod wire;

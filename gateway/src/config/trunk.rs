@@ -9,6 +9,7 @@ use std::time::Duration;
 pub use super::file::trunk::{
     AnswerCodecs, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn, NumberOut,
 };
+use super::tls::TrunkTls;
 use super::{Listen, NumberPattern};
 
 pub use super::network::Network;
@@ -48,6 +49,8 @@ pub struct Trunk {
     pub timer_b: Duration,
     /// Answers challenges.
     pub auth: Option<Auth>,
+    /// TLS towards its peers.
+    pub tls: Option<TrunkTls>,
     /// The listener its messages leave by, where transport and family fit ([`super::Config::listener_for`]).
     pub listen: Listen,
     /// Host in Via and Contact: the trunk's `advertise`, else the instance's, else the listener's address.
@@ -109,6 +112,7 @@ pub(super) fn transport_word(transport: Transport) -> &'static str {
     match transport {
         Transport::Udp => "udp",
         Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk};
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
-use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
+use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds, tls};
 
 /// Longest password file, bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4096;
@@ -71,19 +71,9 @@ pub(super) fn trunks(entries: &[file::trunk::Trunk], shared: &Shared<'_>, faults
                 },
             );
         }
-        for (position, network) in trunk.allow.iter().enumerate() {
-            let Some(other) = trunks.iter().find(|other| other.allow.contains(network)) else {
-                continue;
-            };
-            let problem = Problem::SharedAllow {
-                network: format!("{}/{}", network.address, network.prefix),
-                this: trunk.name.clone(),
-                other: other.name.clone(),
-            };
-            faults.add(path.key("allow").index(position), problem);
-        }
         trunks.push(trunk);
     }
+    tls::settle(&mut trunks, faults);
     trunks
 }
 
@@ -119,6 +109,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
             .auth
             .as_ref()
             .and_then(|auth| self::auth(auth, shared.folder, &path.key("auth"), faults)),
+        tls: tls::trunk(entry.tls.as_ref(), shared, path, faults),
         listen,
         contact_host: entry
             .contact_host
