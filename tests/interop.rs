@@ -21,3 +21,5 @@ mod script;
 mod strange;
 #[path = "interop/timing.rs"]
 mod timing;
+#[path = "interop/tls.rs"]
+mod tls;

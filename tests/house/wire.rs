@@ -4,6 +4,7 @@
 //! here decides what is right; the tests do.
 
 mod binary;
+mod certificates;
 mod clock;
 mod ear;
 mod folder;
@@ -11,18 +12,21 @@ mod gateway;
 mod phone;
 mod ports;
 mod router;
+mod shim;
 mod sipp;
 mod site;
 mod stalls;
 
+pub use certificates::{Authority, GATEWAY_NAME, Identity};
 pub use clock::{now_us, until};
 pub use ear::{Ear, Packet};
 pub use folder::Folder;
-pub use gateway::{Gateway, Settings};
+pub use gateway::{Gateway, Secured, Settings};
 pub use phone::Phone;
 pub use ports::free_port;
 pub use router::{Heard, Router};
-pub use sipp::{Law, Sipp, Transport};
+pub use shim::{Shim, dial};
+pub use sipp::{Law, Running, Sipp, Transport};
 pub use site::Site;
 pub use stalls::Stalls;
 

@@ -23,6 +23,21 @@ pub struct Settings {
     pub carrier_media: Vec<String>,
     /// `media_source` of both trunks.
     pub media_source: &'static str,
+    /// A TLS listener.
+    pub tls: Option<Secured>,
+}
+
+/// Lines of the configuration under TLS.
+#[derive(Clone, Default)]
+pub struct Secured {
+    /// `[sip.tls]`.
+    pub listener: String,
+    /// The trunk `carrier`.
+    pub carrier: String,
+    /// The trunk `agents`.
+    pub agents: String,
+    /// At the end.
+    pub more: String,
 }
 
 impl Default for Settings {
@@ -32,6 +47,7 @@ impl Default for Settings {
             agents_media: Vec::new(),
             carrier_media: Vec::new(),
             media_source: "strict",
+            tls: None,
         }
     }
 }
@@ -42,6 +58,7 @@ pub struct Gateway {
     folder: PathBuf,
     udp: SocketAddr,
     tcp: SocketAddr,
+    tls: Option<SocketAddr>,
     http: SocketAddr,
 }
 
@@ -68,6 +85,7 @@ impl Gateway {
             folder: folder.path().to_owned(),
             udp: ([127, 0, 0, 1], 0).into(),
             tcp: ([127, 0, 0, 1], 0).into(),
+            tls: None,
             http: ([127, 0, 0, 1], 0).into(),
         };
         let addresses = clock::until("the gateway to start", START_PATIENCE, || {
@@ -83,6 +101,7 @@ impl Gateway {
         })
         .await;
         [gateway.udp, gateway.tcp, gateway.http] = addresses;
+        gateway.tls = after(&log(), "tls://");
         gateway
     }
 
@@ -92,6 +111,16 @@ impl Gateway {
 
     pub fn tcp(&self) -> SocketAddr {
         self.tcp
+    }
+
+    pub fn tls(&self) -> SocketAddr {
+        self.tls.expect("a gateway with a TLS listener")
+    }
+
+    /// Has it look at its certificate files.
+    pub fn hang_up(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
     }
 
     pub fn control(&self) -> PathBuf {
@@ -154,10 +183,22 @@ fn text(settings: &Settings) -> String {
             .collect();
         format!("{all:?}")
     };
+    let Secured {
+        listener,
+        carrier,
+        agents,
+        more,
+    } = settings.tls.clone().unwrap_or_default();
+    let listen = if settings.tls.is_some() {
+        ", \"tls://127.0.0.1:0\""
+    } else {
+        ""
+    };
     format!(
         r#"state_dir = "state"
 [sip]
-listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"]
+listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"{listen}]
+{listener}
 [media]
 ports = "{ports}"
 [http]
@@ -177,6 +218,7 @@ allow = ["{CARRIER}"]
 media_allow = {carrier_media}
 media_source = "{media_source}"
 burst = 1000
+{carrier}
 [[trunk]]
 name = "agents"
 agents = true
@@ -185,6 +227,8 @@ media_allow = {agents_media}
 caller_ids = ["{OUR_NUMBER}", "*"]
 media_source = "{media_source}"
 burst = 1000
+{agents}
+{more}
 "#,
         ports = ports::media_block(),
         calls = settings.calls,

@@ -121,6 +121,11 @@ impl Sipp {
         self
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip.parse().unwrap(), self.port)
+    }
+
     /// What a `leg.dial` calls it by.
     pub fn uri(&self) -> String {
         let parameter = match self.transport {
