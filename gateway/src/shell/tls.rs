@@ -154,8 +154,11 @@ impl Tls {
         self.shared.look.notify_one();
     }
 
-    /// Looks at the files for ever: at once when told to, else every [`LOOK_EVERY`].
+    /// Looks at the files for ever: at once when told to, else every [`LOOK_EVERY`]. Without files it is done.
     pub async fn keep_looking(self) {
+        if self.shared.config.sip.tls.is_none() {
+            return;
+        }
         loop {
             let look = tokio::select! {
                 () = self.shared.look.notified() => Look::AtOnce,
