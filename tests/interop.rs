@@ -31,5 +31,7 @@ mod secure;
 mod strange;
 #[path = "interop/timing.rs"]
 mod timing;
+#[path = "interop/tls.rs"]
+mod tls;
 #[path = "interop/vouched.rs"]
 mod vouched;

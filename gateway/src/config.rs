@@ -21,6 +21,7 @@ mod schema;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trunk;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use network::network_from_text;
 pub use pattern::NumberPattern;
 pub use reference::reference;
 pub use schema::schema;
+pub use tls::{IdentityFiles, Known, Shown, SipTls, TlsVersion, TrunkTls};
 pub use trunk::{
     AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut,
     MediaSource, Network, NumberIn, NumberOut, Srtp, SrtpOffer, Stir, StirIn, Transport, Trunk, TrunkSrtp,
@@ -80,12 +82,14 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// Host in Via and Contact; none: the listener's own address.
     pub advertise: Option<String>,
+    /// What the TLS listeners show and ask for; there where there is one of them.
+    pub tls: Option<SipTls>,
 }
 
 /// One SIP listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Listen {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// Where; port 0 takes a free one.
     pub addr: SocketAddr,

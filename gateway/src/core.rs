@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip::endpoint::{Endpoint, EndpointConfig, Policy};
+use sip::endpoint::{Endpoint, EndpointConfig, Flow, Policy};
 use sip::network::Network;
 
 use crate::engine::io::{Input, Now, Output};
+use crate::engine::tls_peers::{CERTIFICATE_UNFIT, TlsPeer};
 use crate::engine::{Engine, Setup};
 
 /// Endpoint and engine.
@@ -43,10 +44,13 @@ impl Core {
     /// Takes one input; drain [`Core::poll_output`] after it.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
+            Input::Datagram { flow, .. } if self.engine.is_unfit(&flow) => {
+                self.engine.metrics_mut().sip_dropped(CERTIFICATE_UNFIT);
+            }
             Input::Datagram { flow, bytes } => self.endpoint.handle_datagram(flow, bytes, now.mono),
             Input::StreamData { flow, bytes } => self.endpoint.handle_stream(flow, bytes, now.mono),
-            Input::Connected { flow } => self.endpoint.handle_connected(flow, now.mono),
-            Input::Disconnected { flow } => self.endpoint.handle_disconnected(flow, now.mono),
+            Input::Connected { flow, peer } => self.connected(flow, peer, now),
+            Input::Disconnected { flow } => self.disconnected(flow, now),
             Input::Tick => {
                 self.endpoint.handle_timeout(now.mono);
                 self.settle(now);
@@ -97,12 +101,34 @@ impl Core {
         }
     }
 
+    /// A connection whose peer does not show what its trunk demands is closed before it is heard.
+    fn connected(&mut self, flow: Flow, peer: Option<TlsPeer>, now: Now) {
+        self.engine.peer_shown(flow, peer);
+        if !self.engine.is_unfit(&flow) {
+            return self.endpoint.handle_connected(flow, now.mono);
+        }
+        self.engine.metrics_mut().sip_dropped(CERTIFICATE_UNFIT);
+        self.outputs.push_back(Output::Disconnect { flow });
+        self.disconnected(flow, now);
+    }
+
+    fn disconnected(&mut self, flow: Flow, now: Now) {
+        self.engine.peer_gone(&flow);
+        self.endpoint.handle_disconnected(flow, now.mono);
+    }
+
     fn take(&mut self, output: sip::endpoint::Output, now: Now) {
         use sip::endpoint::Output as Sip;
         match output {
             Sip::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
-            Sip::Connect { flow } => self.outputs.push_back(Output::Connect { flow }),
-            Sip::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
+            Sip::Connect { flow } => {
+                let trunk = self.engine.trunk_dialling(&flow);
+                self.outputs.push_back(Output::Connect { flow, trunk });
+            }
+            Sip::Disconnect { flow } => {
+                self.engine.peer_gone(&flow);
+                self.outputs.push_back(Output::Disconnect { flow });
+            }
             Sip::Event(event) => self.engine.handle_sip(event, now),
             Sip::Dropped { why, .. } => self.engine.metrics_mut().sip_dropped(why),
         }
@@ -127,4 +153,95 @@ fn policies(setup: &Setup) -> Vec<(Network, Policy)> {
             Some((network, policy))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sip::endpoint::Transport;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::shell::clock;
+
+    fn core() -> (Core, Now) {
+        let text = "[[trunk]]\nname = \"red\"\nallow = [\"192.0.2.0/24\"]\ntls = { name = \"red.example\" }\n\
+                    [[trunk]]\nname = \"blue\"\nallow = [\"192.0.2.0/24\"]\ntls = { name = \"blue.example\" }\n";
+        let config = Config::parse(text, "/etc/gateway.toml".as_ref(), None).unwrap();
+        let now = Now {
+            mono: clock::mono(),
+            wall_us: 0,
+        };
+        let local = "192.0.2.200:5061".parse().unwrap();
+        let endpoint = EndpointConfig::simple(Transport::Tls, local);
+        let setup = Setup::new(config, "e".to_owned()).unwrap();
+        (Core::new(Arc::new(setup), endpoint, [7; 32], now), now)
+    }
+
+    fn flow(transport: Transport, port: u16) -> Flow {
+        Flow {
+            transport,
+            local: "192.0.2.200:5061".parse().unwrap(),
+            remote: ([192, 0, 2, 1], port).into(),
+        }
+    }
+
+    /// What a peer with this name gets for OPTIONS.
+    fn answered(core: &mut Core, flow: Flow, name: &str, is_accepted: bool, now: Now) -> Vec<Output> {
+        let names = Some(vec![name.to_owned()]);
+        let peer = Some(TlsPeer { names, is_accepted });
+        core.handle(Input::Connected { flow, peer }, now);
+        let bytes = Bytes::from_static(
+            b"OPTIONS sip:gw@192.0.2.200 SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx\r\n\
+              From: <sip:a@192.0.2.1>;tag=1\r\nTo: <sip:gw@192.0.2.200>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\
+              Content-Length: 0\r\n\r\n",
+        );
+        let mut outputs: Vec<_> = std::iter::from_fn(|| core.poll_output()).collect();
+        core.handle(Input::StreamData { flow, bytes }, now);
+        outputs.extend(std::iter::from_fn(|| core.poll_output()));
+        outputs
+    }
+
+    #[test]
+    fn a_connection_whose_certificate_fits_no_trunk_is_closed_unheard() {
+        let (mut core, now) = core();
+        let outputs = answered(&mut core, flow(Transport::Tls, 1), "red.example", true, now);
+        assert!(matches!(outputs.as_slice(), [Output::Send { .. }]), "{outputs:?}");
+        let outputs = answered(&mut core, flow(Transport::Tls, 2), "green.example", true, now);
+        assert!(
+            matches!(outputs.as_slice(), [Output::Disconnect { .. }]),
+            "{outputs:?}"
+        );
+        assert_eq!(
+            core.engine().metrics().sip_drops().get(CERTIFICATE_UNFIT),
+            Some(&1)
+        );
+        // One of our own was verified when it was dialled.
+        let outputs = answered(&mut core, flow(Transport::Tls, 3), "green.example", false, now);
+        assert!(matches!(outputs.as_slice(), [Output::Send { .. }]), "{outputs:?}");
+        assert_eq!(core.endpoint().connections(), 2);
+    }
+
+    #[test]
+    fn a_datagram_from_where_certificates_are_demanded_is_dropped() {
+        let (mut core, now) = core();
+        let bytes = Bytes::from_static(b"OPTIONS sip:x SIP/2.0\r\n\r\n");
+        let flow = flow(Transport::Udp, 5060);
+        core.handle(Input::Datagram { flow, bytes }, now);
+        assert!(core.poll_output().is_none());
+        assert_eq!(
+            core.engine().metrics().sip_drops().get(CERTIFICATE_UNFIT),
+            Some(&1)
+        );
+    }
+
+    #[test]
+    fn what_a_closed_connection_has_shown_is_forgotten() {
+        let (mut core, now) = core();
+        let flow = flow(Transport::Tls, 1);
+        answered(&mut core, flow, "red.example", true, now);
+        assert_eq!(core.engine().world().tls_peers.len(), 1);
+        core.handle(Input::Disconnected { flow }, now);
+        assert!(core.engine().world().tls_peers.is_empty());
+    }
 }

@@ -77,6 +77,7 @@ mod table;
 mod tallying;
 mod taping;
 mod timers;
+pub mod tls_peers;
 mod tx;
 mod vouching;
 mod wire_number;

@@ -11,6 +11,7 @@ pub mod run;
 pub mod serve;
 pub mod shards;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 
 pub use addresses::own_addresses;

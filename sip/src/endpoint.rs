@@ -128,10 +128,10 @@ impl Endpoint {
         self.settle(now);
     }
 
-    /// Bytes of a TCP connection arrived.
+    /// Bytes of a TCP or TLS connection arrived.
     pub fn handle_stream(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
         self.assert_drained();
-        debug_assert_eq!(flow.transport, Transport::Tcp);
+        debug_assert!(flow.transport.is_stream());
         if !self.is_allowed(flow.remote) {
             self.drop_message(flow.remote, "unlisted_source");
             return self.close(flow);
@@ -155,7 +155,7 @@ impl Endpoint {
         self.settle(now);
     }
 
-    /// A TCP connection opened: accepted, or asked for by [`Output::Connect`].
+    /// A TCP or TLS connection opened: accepted, or asked for by [`Output::Connect`].
     pub fn handle_connected(&mut self, flow: Flow, now: Instant) {
         self.assert_drained();
         if !self.is_allowed(flow.remote) {
@@ -175,7 +175,7 @@ impl Endpoint {
         }
     }
 
-    /// A TCP connection closed or could not be opened, or a UDP destination is unreachable.
+    /// A TCP or TLS connection closed or could not be opened, or a UDP destination is unreachable.
     pub fn handle_disconnected(&mut self, flow: Flow, now: Instant) {
         self.assert_drained();
         self.connections.remove(flow);
@@ -273,7 +273,7 @@ impl Endpoint {
     fn transmit(&mut self, flow: Flow, bytes: Bytes, now: Instant) {
         match flow.transport {
             Transport::Udp => self.outputs.push_back(Output::Send { flow, bytes }),
-            Transport::Tcp => match self.connections.send(flow, bytes, now) {
+            Transport::Tcp | Transport::Tls => match self.connections.send(flow, bytes, now) {
                 Sending::Now(bytes) => self.outputs.push_back(Output::Send { flow, bytes }),
                 Sending::Queued => {}
                 Sending::Connect => {

@@ -15,6 +15,7 @@ mod endpoint {
     mod races;
     mod refusals;
     mod reinvites;
+    mod secure;
     mod storm;
     mod streams;
     mod timers;

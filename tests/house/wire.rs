@@ -5,6 +5,7 @@
 
 mod binary;
 mod caller;
+mod certificates;
 mod clock;
 mod ear;
 mod folder;
@@ -12,20 +13,23 @@ mod gateway;
 mod phone;
 mod ports;
 mod router;
+mod shim;
 mod sipp;
 mod site;
 mod stalls;
 
 pub use binary::peer;
 pub use caller::SecureCaller;
+pub use certificates::{Authority, GATEWAY_NAME, Identity};
 pub use clock::{now_us, until};
 pub use ear::{Ear, Packet};
 pub use folder::Folder;
-pub use gateway::{Gateway, Settings};
+pub use gateway::{Gateway, Secured, Settings};
 pub use phone::{Encryption, Phone};
 pub use ports::free_port;
 pub use router::{Heard, Router};
-pub use sipp::{Finished, Law, Sipp, Transport};
+pub use shim::{Shim, dial};
+pub use sipp::{Finished, Law, Running, Sipp, Transport};
 pub use site::Site;
 pub use stalls::Stalls;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use house::tone;
-use house::wire::{AGENTS, CALLER_HZ, CARRIER, Ear, Law, Settings, Sipp, Site, Transport, now_us};
+use house::wire::{AGENTS, CALLER_HZ, CARRIER, Ear, Law, Running, Settings, Sipp, Site, Transport, now_us};
 use serde_json::json;
 
 use crate::script::{connect, incoming};
@@ -31,14 +31,25 @@ async fn talk(law: Law, transport: Transport, caller_talk: Duration, agent_talk:
         .over(transport)
         .talk(caller_talk);
     let caller = caller.start(&site.folder).await;
+    let hangs_up_first = caller_talk < agent_talk;
+    heard_on_both_sides(&site, caller, agent, &agent_uri, hangs_up_first).await;
+}
 
+/// Joins the call with the agent, has it recorded until one of them hangs up, and finds the tone on both sides.
+pub async fn heard_on_both_sides(
+    site: &Site,
+    caller: Running,
+    agent: Running,
+    agent_uri: &str,
+    caller_hangs_up: bool,
+) {
     let router = &site.router;
     let call = incoming(router).await;
-    let talk = connect(router, &call, &agent_uri).await;
+    let talk = connect(router, &call, agent_uri).await;
     router
         .call("record.start", json!({ "target": talk.call, "id": "tape" }))
         .await;
-    let (first, second) = if caller_talk < agent_talk {
+    let (first, second) = if caller_hangs_up {
         (&talk.caller, &talk.agent)
     } else {
         (&talk.agent, &talk.caller)
@@ -63,7 +74,7 @@ async fn talk(law: Law, transport: Transport, caller_talk: Duration, agent_talk:
     for (leg, track) in channels.iter().zip(&tracks) {
         let middle = &track[track.len() / 4..track.len() * 3 / 4];
         let level = tone::level(middle, CALLER_HZ);
-        println!("{law:?} {transport:?}: {leg} is on the recording at {level:.3}");
+        println!("{leg} is on the recording at {level:.3}");
         // 0.3 went out; the echo passed the gateway twice.
         assert!(
             middle.len() > 8_000 && level > 0.2,

@@ -24,6 +24,11 @@ async fn two_baresip_phones_record_each_others_tone() {
     let agent = Phone::start(&site.folder, "bob", AGENTS, AGENT_HZ, None).await;
     let to = format!("sip:{OUR_NUMBER}@{}", site.gateway.udp());
     let caller = Phone::start(&site.folder, "alice", CARRIER, CALLER_HZ, Some(&to)).await;
+    record_each_other(&site, caller, agent).await;
+}
+
+/// Joins the two, and finds on each one's own recording the other's tone.
+pub async fn record_each_other(site: &Site, caller: Phone, agent: Phone) {
     let call = incoming(&site.router).await;
     let talk = connect(&site.router, &call, &agent.uri()).await;
     tokio::time::sleep(Duration::from_secs(4)).await;

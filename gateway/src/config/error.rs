@@ -120,7 +120,7 @@ pub enum Problem {
     },
     /// Two trunks claim one source.
     #[error(
-        "{network} is also in `allow` of trunk `{other}`; a source can belong to one trunk only, so remove it from `{this}` or from `{other}`"
+        "{network} is also in `allow` of trunk `{other}`; a source can belong to one trunk only, so remove it from `{this}` or from `{other}`, or give both a `tls.name` of their own"
     )]
     SharedAllow {
         /// The network.
@@ -130,6 +130,19 @@ pub enum Problem {
         /// The other.
         other: String,
     },
+    /// Two trunks are told apart by names of certificates of different chains.
+    #[error(
+        "trunk `{other}` has the same source, so both need the same `tls.ca` and `tls.min`: the chain of a certificate is checked before its name"
+    )]
+    SharedAllowChain {
+        /// The other trunk.
+        other: String,
+    },
+    /// A peer in clear of a trunk that is known by its certificate.
+    #[error(
+        "this trunk is known by its certificate, which UDP and TCP do not show; write `transport=tls`, or remove `tls` from the trunk"
+    )]
+    ClearPeer,
     /// No listener a peer could be reached by.
     #[error(
         "{transport} to {address} needs a listener of the same transport and address family; add `{transport}://…` to `sip.listen`"

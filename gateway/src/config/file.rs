@@ -4,6 +4,7 @@
 //! that is an `Option` has a default that depends on other keys; its comment tells which. These types know
 //! how TOML looks and nothing of what the gateway does with it.
 
+pub mod tls;
 pub mod trunk;
 
 use std::collections::BTreeMap;
@@ -71,11 +72,13 @@ impl Default for File {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sip {
-    /// `udp://ADDRESS:PORT` or `tcp://ADDRESS:PORT`; port 0 takes a free one.
+    /// `udp://ADDRESS:PORT`, `tcp://ADDRESS:PORT` or `tls://ADDRESS:PORT`; port 0 takes a free one.
     #[schemars(length(min = 1, max = 16))]
     pub listen: Vec<String>,
     /// Host in Via and Contact. Default: the listener's own address.
     pub advertise: Option<String>,
+    /// Certificate of the `tls://` listeners, which need it.
+    pub tls: Option<tls::SipTls>,
 }
 
 impl Default for Sip {
@@ -86,6 +89,7 @@ impl Default for Sip {
                 "tcp://127.0.0.1:5060".to_owned(),
             ],
             advertise: None,
+            tls: None,
         }
     }
 }

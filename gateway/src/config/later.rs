@@ -2,7 +2,6 @@
 
 /// Keys, with list indices left out.
 pub(super) const KEYS: &[&str] = &[
-    "sip.tls",
     "http.tokens",
     "http.tls",
     "http.origins",
@@ -23,7 +22,6 @@ pub(super) const KEYS: &[&str] = &[
     "trunk.gin",
     "trunk.options_down_after",
     "trunk.options_up_after",
-    "trunk.tls",
     "trunk.emergency",
     "trunk.replaces_out",
     "trunk.accept_register",

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use super::tls::TrunkTls;
 use super::trunk::{
     Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_word,
 };
@@ -100,6 +101,10 @@ impl Trunk {
             ("attempts_max", self.attempts_max.to_string()),
             ("timer_b_ms", self.timer_b.as_millis().to_string()),
             ("auth", auth),
+            (
+                "tls",
+                self.tls.as_ref().map_or_else(|| "none".to_owned(), tls_line),
+            ),
         ]
     }
 
@@ -234,6 +239,32 @@ impl Trunk {
 }
 
 type Line = (&'static str, String);
+
+fn tls_line(tls: &TrunkTls) -> String {
+    let TrunkTls {
+        ca,
+        identity,
+        name,
+        min,
+        is_known_by_certificate,
+    } = tls;
+    let ca = ca
+        .as_ref()
+        .map_or("the system's".into(), |ca| ca.to_string_lossy());
+    let shown = identity
+        .as_ref()
+        .map_or("none".into(), |files| files.cert.to_string_lossy());
+    let name = name.as_deref().unwrap_or("its host");
+    let needed = if *is_known_by_certificate {
+        "needed"
+    } else {
+        "not needed"
+    };
+    format!(
+        "ca {ca}, cert {shown}, name {name}, min {}, from peers that connect {needed}",
+        min.word()
+    )
+}
 
 fn codec_word(codec: Codec) -> &'static str {
     match codec {

@@ -6,6 +6,7 @@ mod listeners;
 mod peers;
 mod srtp;
 mod stir;
+mod tls;
 mod trunks;
 
 use std::collections::BTreeMap;
@@ -146,7 +147,7 @@ fn resolve(file: &file::File, folder: &Path, state_dir: Option<&Path>) -> (Confi
         Some(path) => folder.join(path),
         None => state_dir.join(default),
     };
-    let sip = listeners::sip(&file.sip, &mut faults);
+    let sip = listeners::sip(&file.sip, folder, &mut faults);
     let media = listeners::media(&file.media, &mut faults);
     let limits = Limits {
         calls: file.limits.calls,

@@ -11,6 +11,7 @@ pub use super::file::trunk::{
     AnswerCodecs, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
     NumberOut, Preset, Provenance, Srtp, SrtpOffer, StirIn, UriForm,
 };
+use super::tls::TrunkTls;
 use super::{Listen, NumberPattern};
 use crate::stir::{Signer, Trust};
 
@@ -56,6 +57,8 @@ pub struct Trunk {
     pub timer_b: Duration,
     /// Answers challenges.
     pub auth: Option<Auth>,
+    /// TLS towards its peers.
+    pub tls: Option<TrunkTls>,
     /// The listener its messages leave by, where transport and family fit ([`super::Config::listener_for`]).
     pub listen: Listen,
     /// Host in Via and Contact: the trunk's `advertise`, else the instance's, else the listener's address.
@@ -138,6 +141,7 @@ pub(super) fn transport_word(transport: Transport) -> &'static str {
     match transport {
         Transport::Udp => "udp",
         Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
     }
 }
 

@@ -112,6 +112,7 @@ fn peer_text(flow: &Flow) -> String {
     let transport = match flow.transport {
         sip::endpoint::Transport::Udp => "udp",
         sip::endpoint::Transport::Tcp => "tcp",
+        sip::endpoint::Transport::Tls => "tls",
     };
     format!("{};transport={transport}", flow.remote)
 }

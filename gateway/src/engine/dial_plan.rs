@@ -14,13 +14,11 @@ use super::number_policy::{
 };
 use super::redirected::Diverter;
 use super::shown::Shown;
+use super::tls_peers::dial_transport;
 use super::tx::Tx;
 use super::wire_number;
 use crate::config::{Transport, Trunk};
 use crate::control::protocol::{self, ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
-
-/// SIP's port where a URI names none (RFC 3261 §19.1.2).
-const SIP_PORT: u16 = 5060;
 
 /// Everything `leg.dial` settled before it makes anything.
 pub struct Plan {
@@ -223,9 +221,10 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
     if !trunk.allows(address) {
         return Err(refused());
     }
-    let is_tcp = uri.to_ascii_lowercase().contains(";transport=tcp");
-    let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
-    let remote = SocketAddr::new(address, port.unwrap_or(SIP_PORT));
+    let Some(transport) = dial_transport(trunk, uri) else {
+        return Err(Failure::no_route(&trunk.name));
+    };
+    let remote = SocketAddr::new(address, port.unwrap_or(transport.default_port()));
     if tx.setup.is_own_listener(remote) {
         return Err(Failure::policy(
             ErrorKind::DestinationNotAllowed,
@@ -237,15 +236,12 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
 
 fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> Option<Flow> {
     let listener = tx.setup.config.listener_for(trunk, transport, remote.ip())?;
-    let transport = match transport {
-        Transport::Udp => sip::endpoint::Transport::Udp,
-        Transport::Tcp => sip::endpoint::Transport::Tcp,
-    };
-    Some(Flow {
+    let flow = Flow {
         transport,
         local: listener.addr,
         remote,
-    })
+    };
+    tx.world.tls_peers.is_fit_for(trunk, &flow).then_some(flow)
 }
 
 /// A limit that a dial would exceed.

@@ -43,8 +43,8 @@ struct Turned {
 
 /// A new INVITE.
 pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
-    let Some(index) = tx.setup.trunk_by_source(invite.flow.remote.ip()) else {
-        // The endpoint lets no unlisted source through; this is the second lock.
+    let Some(index) = tx.setup.trunk_of(&invite.flow, &tx.world.tls_peers) else {
+        // The core lets no such source through; this is the second lock.
         let command = Command::Reject {
             session: invite.session,
             status: 403,

@@ -11,6 +11,7 @@ use media::recorder::TrackKey;
 use media::sound::Sound;
 
 pub use super::sounds::Prompts;
+use super::tls_peers::TlsPeer;
 use crate::control::protocol::Request;
 
 /// One reading of both clocks, taken by the shell once per input batch.
@@ -36,19 +37,21 @@ pub enum Input {
         /// Its bytes.
         bytes: Bytes,
     },
-    /// A TCP connection is open (asked for by `Output::Connect`, or accepted).
+    /// A TCP or TLS connection is open (asked for by `Output::Connect`, or accepted).
     Connected {
         /// Which flow.
         flow: sip::endpoint::Flow,
+        /// Under TLS: what the peer has shown.
+        peer: Option<TlsPeer>,
     },
-    /// Bytes of a TCP connection.
+    /// Plain bytes of a TCP or TLS connection.
     StreamData {
         /// Which flow.
         flow: sip::endpoint::Flow,
         /// What was read.
         bytes: Bytes,
     },
-    /// A TCP connection closed, or could not be opened, or a UDP destination is unreachable.
+    /// A TCP or TLS connection closed, or could not be opened, or a UDP destination is unreachable.
     Disconnected {
         /// Which flow.
         flow: sip::endpoint::Flow,
@@ -116,12 +119,14 @@ pub enum Output {
         /// The message.
         bytes: Bytes,
     },
-    /// Open a TCP connection.
+    /// Open a TCP or TLS connection.
     Connect {
         /// Which.
         flow: sip::endpoint::Flow,
+        /// The trunk that dials there, by index; none: a dialog goes on.
+        trunk: Option<usize>,
     },
-    /// Close a TCP connection.
+    /// Close a TCP or TLS connection.
     Disconnect {
         /// Which.
         flow: sip::endpoint::Flow,

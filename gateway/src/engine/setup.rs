@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use sip::endpoint::Flow;
+
 use super::keys::{CallKey, LegKey};
 use super::number_policy::{
     self, DialRules, NumberForm, NumberKind, Policy, Presentation, RulesError, TrunkNumbers,
 };
+use super::tls_peers::TlsPeers;
 use crate::config::{
-    self, Config, ControllerLost, DenySet, NumberIn, NumberPattern, NumberType, PrefixMeaning, Trunk,
+    self, Config, ControllerLost, DenySet, Known, NumberIn, NumberPattern, NumberType, PrefixMeaning, Trunk,
 };
 use crate::control::protocol::{ControllerLostAction, Name, OnControllerLost, Within};
 
@@ -24,6 +27,8 @@ pub struct Setup {
     pub epoch: String,
     /// Number policy.
     pub policy: Policy,
+    /// Whether any trunk knows its peers by a certificate.
+    pub has_certificates: bool,
     /// What each trunk says of numbers, by index.
     pub numbers: Vec<TrunkNumbers>,
     /// RTP/RTCP port pairs of all shards.
@@ -49,6 +54,7 @@ impl Setup {
             instance: Name::from(config.instance.as_str()),
             epoch,
             policy,
+            has_certificates: config.has_certificates(),
             numbers,
             port_pairs: usize::from(ports) / 2,
             lost_calls: 0,
@@ -76,6 +82,14 @@ impl Setup {
     /// The trunk with the longest `allow` prefix around a source.
     pub fn trunk_by_source(&self, source: IpAddr) -> Option<usize> {
         self.trunk_by_name(&self.config.trunk_by_source(source)?.name)
+    }
+
+    /// The trunk a flow belongs to; none: unlisted, or not shown what its trunk demands.
+    pub fn trunk_of(&self, flow: &Flow, peers: &TlsPeers) -> Option<usize> {
+        match peers.known(self, flow) {
+            Known::Trunk(trunk) => self.trunk_by_name(&trunk.name),
+            Known::Unfit | Known::Unlisted => None,
+        }
     }
 
     /// Whether a dial would come straight back to us.

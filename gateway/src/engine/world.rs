@@ -17,6 +17,7 @@ use super::leg::Leg;
 use super::op::Op;
 use super::recording::Recording;
 use super::table::{Row, Table};
+use super::tls_peers::TlsPeers;
 use crate::control::protocol::{Id, Name};
 
 impl Row for Named {
@@ -53,6 +54,8 @@ pub struct World {
     pub tracks: Table<TrackKey, RecordingKey>,
     /// Live guards.
     pub guards: Guards,
+    /// What peers under TLS have shown; of the network, so no transaction takes it back.
+    pub tls_peers: TlsPeers,
     /// Apps whose last connection has gone.
     pub lost_apps: BTreeSet<Name>,
     /// Numbers and ids.
@@ -73,6 +76,7 @@ impl World {
             plays: Table::default(),
             tracks: Table::default(),
             guards: Guards::default(),
+            tls_peers: TlsPeers::default(),
             lost_apps: BTreeSet::new(),
             make: KeyMaker::new(run, seed),
         }

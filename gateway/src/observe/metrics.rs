@@ -38,6 +38,17 @@ pub struct Snapshot {
     pub shards: Vec<ShardMetrics>,
     /// What the shell around the engine had to drop, by reason.
     pub losses: BTreeMap<&'static str, u64>,
+    /// TLS.
+    pub tls: TlsMetrics,
+}
+
+/// Numbers of TLS.
+#[derive(Clone, Debug, Default)]
+pub struct TlsMetrics {
+    /// What was counted.
+    pub numbers: crate::shell::tls::Numbers,
+    /// Connections whose handshake is done.
+    pub connections: u64,
 }
 
 /// Levels, read from the live guards and tables.
@@ -257,6 +268,7 @@ impl Snapshot {
         let (commands, errors) = self.engine.control();
         counters(out, "sip_dropped", words("why", self.engine.sip_drops()))?;
         counters(out, "shell_dropped", words("why", &self.losses))?;
+        self.encode_tls(out)?;
         counters(out, "control_commands", plain(commands))?;
         let errors = errors
             .iter()
@@ -268,6 +280,15 @@ impl Snapshot {
         gauges(out, "journal_bytes", plain(self.gauges.journal_bytes))?;
         counters(out, "recordings", words("outcome", self.engine.recordings()))?;
         counters(out, "call_panics", plain(self.engine.panics()))
+    }
+
+    fn encode_tls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let numbers = &self.tls.numbers;
+        gauges(out, "tls_connections", plain(self.tls.connections))?;
+        counters(out, "tls_handshakes_refused", words("reason", &numbers.refused))?;
+        let outcomes = [("renewed", numbers.renewed), ("failed", numbers.failed)];
+        let outcomes = outcomes.map(|(word, count)| (vec![("outcome", word.to_owned())], count));
+        counters(out, "tls_certificates", outcomes)
     }
 
     fn encode_media(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -23,6 +23,7 @@ use super::lock::StateLock;
 use super::outside::Outside;
 use super::prompts::{self, Watch};
 use super::run::Lanes;
+use super::tls::Tls;
 use crate::config::{Config, Listen};
 use crate::control::connection::Connections;
 use crate::control::protocol::Failure;
@@ -60,6 +61,7 @@ pub struct Gateway {
     engine: Option<JoinHandle<(Core, Outside)>>,
     /// The control socket's task and the HTTP listener's.
     services: Vec<JoinHandle<()>>,
+    tls: Tls,
     _prompts: Watch,
     _lock: StateLock,
 }
@@ -83,6 +85,7 @@ impl Gateway {
         let seed = clock::seed().map_err(StartError::Random)?;
         read_number_metadata();
         let bound = Bound::bind(config)?;
+        let tls = bound.tls.clone();
         let mut setup = Setup::new(bound.config.clone(), epoch(&seed))?;
         setup.lost_calls = lost_calls;
         setup.saved_limits = limits.map(|limits| limits.to_string());
@@ -108,6 +111,7 @@ impl Gateway {
                 stop: Some(started.stop),
                 engine: Some(started.engine),
                 services: started.services,
+                tls,
                 _prompts: started.prompts,
                 _lock: lock,
             }),
@@ -140,6 +144,11 @@ impl Gateway {
     /// Where HTTP is served.
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Looks at the certificate files at once; changed ones are used for connections to come.
+    pub fn renew_certificates(&self) {
+        self.tls.look_now();
     }
 
     /// Refuses new calls; those that are up end by themselves, at the latest after `deadline`. Returns when

@@ -33,7 +33,7 @@ pub const RECORDS_CLOSE_WAIT: Duration = Duration::from_secs(5);
 pub struct Outside {
     /// SIP over UDP.
     pub udp: UdpSockets,
-    /// SIP over TCP.
+    /// SIP over TCP, bare or under TLS.
     pub tcp: TcpStreams,
     /// Media threads.
     pub shards: Shards,
@@ -78,13 +78,13 @@ impl World<Core> for Outside {
         match output {
             Output::Send { flow, bytes } => match flow.transport {
                 Transport::Udp => self.udp.send(flow, &bytes, &self.losses),
-                Transport::Tcp => {
+                Transport::Tcp | Transport::Tls => {
                     if self.tcp.send(&flow, bytes).is_err() {
                         self.echoes.push_back(Input::Disconnected { flow });
                     }
                 }
             },
-            Output::Connect { flow } => self.tcp.connect(flow),
+            Output::Connect { flow, trunk } => self.tcp.connect(flow, trunk),
             Output::Disconnect { flow } => self.tcp.close(&flow),
             Output::Sip(_) => debug_assert!(false, "the core keeps orders for the endpoint to itself"),
             Output::Media { shard, command } => self.shards.send(shard, command),
@@ -129,6 +129,7 @@ impl World<Core> for Outside {
                     gauges: core.engine().gauges(now),
                     shards: self.shard_metrics.clone(),
                     losses: self.losses.snapshot(),
+                    tls: self.tcp.tls_metrics(),
                 };
                 for _ in snapshot.engine.overruns()..self.control.overruns_total() {
                     snapshot.engine.control_overrun();

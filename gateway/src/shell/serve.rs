@@ -1,7 +1,7 @@
 //! `media-gateway serve`: a gateway that runs until a signal.
 //!
 //! The first SIGTERM or SIGINT drains: no new calls, those that are up end by themselves. The second one ends
-//! them at once; recordings are stored either way.
+//! them at once; recordings are stored either way. SIGHUP has the certificate files looked at.
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,13 +44,26 @@ pub fn serve(config: Config) -> Result<Served, StartError> {
 async fn until_stopped(gateway: &Gateway) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    either(&mut terminate, &mut interrupt).await;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        () = either(&mut terminate, &mut interrupt) => {}
+        () = renew_at(&mut hang_up, gateway) => {}
+    }
     tracing::info!("draining: new calls are refused; a second signal ends those that are up");
     tokio::select! {
+        () = renew_at(&mut hang_up, gateway) => {}
         () = gateway.drain(None) => tracing::info!("the last call has ended"),
         () = either(&mut terminate, &mut interrupt) => tracing::warn!("ending all calls"),
     }
     Ok(())
+}
+
+/// For ever; after the last signal a process can get it waits.
+async fn renew_at(hang_up: &mut Signal, gateway: &Gateway) {
+    while hang_up.recv().await.is_some() {
+        gateway.renew_certificates();
+    }
+    std::future::pending().await
 }
 
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) {

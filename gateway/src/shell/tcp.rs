@@ -1,6 +1,6 @@
-//! SIP over TCP: listeners, connections and their limits.
+//! SIP over TCP, bare or under TLS: listeners, connections and their limits.
 //!
-//! Each connection is one task that reads and writes; the engine only ever puts a message into its bounded
+//! One table holds both; they differ in how a connection begins. Each is one task that reads and writes; the engine only ever puts a message into its bounded
 //! queue. A peer that does not read loses its connection, never the engine's time. Framing is the
 //! endpoint's: here bytes are bytes.
 
@@ -14,17 +14,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use sip::endpoint::{Flow, Transport};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::clock;
 use super::losses::{self, Losses};
+use super::tls::Tls;
 use crate::engine::io::Input;
+use crate::engine::tls_peers::TlsPeer;
+use crate::observe::metrics::TlsMetrics;
 
-/// Connections at a time, ours and the peers'.
+/// Connections at a time, ours and the peers', those in a handshake too.
 pub const CONNECTIONS_MAX: usize = 1_024;
 
 /// Connections one address may open to us: a proxy and its workers.
@@ -33,7 +35,7 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 /// Messages that wait for a peer to read; one more ends the connection.
 pub const WRITES_MAX: usize = 256;
 
-/// How long a connection of ours may take to open.
+/// How long a connection of ours may take to open, without a TLS handshake.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
 /// How long an accepted connection may stay without its first byte.
@@ -69,13 +71,32 @@ struct Shared {
     numbers: AtomicU64,
     inputs: mpsc::Sender<Input>,
     losses: Arc<Losses>,
+    tls: Tls,
 }
 
 #[derive(Debug)]
 struct Connection {
     number: u64,
     accepted: bool,
+    stage: Stage,
     writes: mpsc::Sender<Bytes>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// It connects, or shakes hands.
+    Opening,
+    /// It takes messages; under TLS the peer has shown this.
+    Open(Option<TlsPeer>),
+}
+
+/// How a connection begins.
+#[derive(Debug)]
+enum Begin {
+    /// The peer's, which connected.
+    Accept(TcpStream),
+    /// Ours, for a trunk that dials.
+    Connect { trunk: Option<usize> },
 }
 
 /// A message that was not taken, and the reason.
@@ -102,7 +123,7 @@ pub fn bind(address: SocketAddr) -> io::Result<StdTcpListener> {
 
 impl TcpStreams {
     /// No connections yet.
-    pub fn new(inputs: mpsc::Sender<Input>, losses: Arc<Losses>) -> TcpStreams {
+    pub fn new(inputs: mpsc::Sender<Input>, losses: Arc<Losses>, tls: Tls) -> TcpStreams {
         let (table, numbers) = (Mutex::default(), AtomicU64::new(0));
         TcpStreams {
             shared: Arc::new(Shared {
@@ -110,12 +131,13 @@ impl TcpStreams {
                 numbers,
                 inputs,
                 losses,
+                tls,
             }),
         }
     }
 
     /// Accepts on a bound listener until the engine is gone. Must run inside the runtime.
-    pub fn listen(&self, listener: StdTcpListener) -> io::Result<()> {
+    pub fn listen(&self, listener: StdTcpListener, transport: Transport) -> io::Result<()> {
         let local = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
         let shared = Arc::clone(&self.shared);
@@ -128,11 +150,11 @@ impl TcpStreams {
                 match accepted {
                     Ok((stream, remote)) => {
                         let flow = Flow {
-                            transport: Transport::Tcp,
+                            transport,
                             local,
                             remote,
                         };
-                        Shared::begin(&shared, flow, Some(stream));
+                        Shared::begin(&shared, flow, Begin::Accept(stream));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -144,9 +166,9 @@ impl TcpStreams {
         Ok(())
     }
 
-    /// Opens a connection; `Connected` or `Disconnected` follows.
-    pub fn connect(&self, flow: Flow) {
-        Shared::begin(&self.shared, flow, None);
+    /// Opens a connection for the trunk that dials; `Connected` or `Disconnected` follows.
+    pub fn connect(&self, flow: Flow, trunk: Option<usize>) {
+        Shared::begin(&self.shared, flow, Begin::Connect { trunk });
     }
 
     /// Queues a message.
@@ -173,39 +195,58 @@ impl TcpStreams {
     pub fn count(&self) -> usize {
         self.shared.table().len()
     }
+
+    /// What TLS has counted.
+    pub fn tls_metrics(&self) -> TlsMetrics {
+        TlsMetrics {
+            numbers: self.shared.tls.numbers(),
+            connections: self.secure_count() as u64,
+        }
+    }
+
+    /// Those under TLS whose handshake is done.
+    pub fn secure_count(&self) -> usize {
+        let is_secure = |(flow, connection): &(&Flow, &Connection)| {
+            flow.transport.is_secure() && matches!(connection.stage, Stage::Open(_))
+        };
+        self.shared.table().iter().filter(is_secure).count()
+    }
 }
 
 impl Shared {
     /// Enters a connection into the table and starts its task; refuses where there are too many.
-    fn begin(shared: &Arc<Shared>, flow: Flow, accepted: Option<TcpStream>) {
+    fn begin(shared: &Arc<Shared>, flow: Flow, begin: Begin) {
         let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
         let (writes, queue) = mpsc::channel(WRITES_MAX);
+        let accepted = matches!(begin, Begin::Accept(_));
         let connection = Connection {
             number,
-            accepted: accepted.is_some(),
+            accepted,
+            stage: Stage::Opening,
             writes,
         };
         let mut table = shared.table();
-        let is_open = accepted.is_none() && table.contains_key(&flow);
-        if !is_open && !has_room(&table, flow.remote.ip(), accepted.is_some()) {
-            drop(table);
-            shared.losses.count(losses::STREAM_REFUSED);
-            if accepted.is_none() {
-                let shared = Arc::clone(shared);
-                tokio::spawn(async move { shared.tell(Input::Disconnected { flow }).await });
+        if let Some(there) = table.get(&flow).filter(|_| !accepted) {
+            // One that is being opened tells by itself how that went.
+            if let Stage::Open(peer) = &there.stage {
+                let peer = peer.clone();
+                Shared::spawn_tell(shared, Input::Connected { flow, peer });
             }
             return;
         }
-        if !is_open {
-            table.insert(flow, connection);
+        if !has_room(&table, flow.remote.ip(), accepted) {
+            drop(table);
+            shared.losses.count(losses::STREAM_REFUSED);
+            if !accepted {
+                Shared::spawn_tell(shared, Input::Disconnected { flow });
+            }
+            return;
         }
+        table.insert(flow, connection);
         drop(table);
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
-            if is_open {
-                return shared.tell(Input::Connected { flow }).await;
-            }
-            shared.serve(flow, accepted, queue).await;
+            shared.serve(flow, number, begin, queue).await;
             let was_open = {
                 let mut table = shared.table();
                 let is_ours = table
@@ -220,16 +261,11 @@ impl Shared {
     }
 
     /// Opens where needed, then reads and writes until either side is done.
-    async fn serve(&self, flow: Flow, accepted: Option<TcpStream>, queue: mpsc::Receiver<Bytes>) {
-        let first_wait = if accepted.is_some() {
-            FIRST_BYTE_WAIT
-        } else {
-            IDLE_MAX
-        };
-        let stream = match accepted {
-            Some(stream) => stream,
-            None => match timeout(CONNECT_WAIT, open(flow)).await {
-                Ok(Ok(stream)) => stream,
+    async fn serve(&self, flow: Flow, number: u64, begin: Begin, queue: mpsc::Receiver<Bytes>) {
+        let (stream, first_wait, trunk) = match begin {
+            Begin::Accept(stream) => (stream, FIRST_BYTE_WAIT, None),
+            Begin::Connect { trunk } => match timeout(CONNECT_WAIT, open(flow)).await {
+                Ok(Ok(stream)) => (stream, IDLE_MAX, Some(trunk)),
                 Ok(Err(error)) => {
                     return tracing::debug!(%error, remote = %flow.remote, "a connection did not open");
                 }
@@ -239,8 +275,37 @@ impl Shared {
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "a connection's options could not be set");
         }
-        self.tell(Input::Connected { flow }).await;
-        let (reading, writing) = stream.into_split();
+        if !flow.transport.is_secure() {
+            let (reading, writing) = stream.into_split();
+            self.opened(flow, number, None).await;
+            return self.carry(flow, reading, writing, first_wait, queue).await;
+        }
+        let secured = match trunk {
+            None => self.tls.accept(stream, flow.remote).await,
+            Some(trunk) => self.tls.connect(stream, flow.remote, trunk).await,
+        };
+        // Why not is counted there.
+        let Ok((stream, peer)) = secured else { return };
+        let (reading, writing) = tokio::io::split(stream);
+        self.opened(flow, number, Some(peer)).await;
+        self.carry(flow, reading, writing, first_wait, queue).await;
+    }
+
+    async fn opened(&self, flow: Flow, number: u64, peer: Option<TlsPeer>) {
+        if let Some(connection) = self.table().get_mut(&flow).filter(|one| one.number == number) {
+            connection.stage = Stage::Open(peer.clone());
+        }
+        self.tell(Input::Connected { flow, peer }).await;
+    }
+
+    async fn carry(
+        &self,
+        flow: Flow,
+        reading: impl AsyncRead + Unpin,
+        writing: impl AsyncWrite + Unpin,
+        first_wait: Duration,
+        queue: mpsc::Receiver<Bytes>,
+    ) {
         tokio::select! {
             () = self.read(flow, reading, first_wait) => {}
             () = write(writing, queue) => {}
@@ -248,7 +313,7 @@ impl Shared {
         }
     }
 
-    async fn read(&self, flow: Flow, mut reading: OwnedReadHalf, first_wait: Duration) {
+    async fn read(&self, flow: Flow, mut reading: impl AsyncRead + Unpin, first_wait: Duration) {
         let mut wait = first_wait;
         let mut buffer = BytesMut::new();
         loop {
@@ -266,6 +331,11 @@ impl Shared {
             })
             .await;
         }
+    }
+
+    fn spawn_tell(shared: &Arc<Shared>, input: Input) {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move { shared.tell(input).await });
     }
 
     async fn tell(&self, input: Input) {
@@ -306,9 +376,14 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Writes until the queue's sender is dropped, then says goodbye.
-async fn write(mut writing: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) {
+async fn write(mut writing: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Bytes>) {
     while let Some(bytes) = queue.recv().await {
-        match timeout(WRITE_WAIT, writing.write_all(&bytes)).await {
+        let written = async {
+            writing.write_all(&bytes).await?;
+            // Under TLS what is written may still wait to be sent.
+            writing.flush().await
+        };
+        match timeout(WRITE_WAIT, written).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return,
         }
@@ -320,6 +395,7 @@ async fn write(mut writing: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -333,10 +409,11 @@ mod tests {
     fn house() -> House {
         let (sender, inputs) = mpsc::channel(64);
         let losses = Arc::new(Losses::default());
-        let streams = TcpStreams::new(sender, Arc::clone(&losses));
+        let tls = Tls::new(&Config::embedded(&[])).unwrap();
+        let streams = TcpStreams::new(sender, Arc::clone(&losses), tls);
         let listener = bind(ANY_PORT.parse().unwrap()).unwrap();
         let local = listener.local_addr().unwrap();
-        streams.listen(listener).unwrap();
+        streams.listen(listener, Transport::Tcp).unwrap();
         House {
             streams,
             local,
@@ -367,7 +444,7 @@ mod tests {
         let mut house = house();
         let mut peer = TcpStream::connect(house.local).await.unwrap();
         let flow = house.flow(peer.local_addr().unwrap());
-        assert!(matches!(house.input().await, Input::Connected { flow: f } if f == flow));
+        assert!(matches!(house.input().await, Input::Connected { flow: f, peer: None } if f == flow));
         peer.write_all(b"in").await.unwrap();
         assert!(
             matches!(house.input().await, Input::StreamData { flow: f, bytes } if f == flow && &bytes[..] == b"in")
@@ -387,10 +464,10 @@ mod tests {
         let mut house = house();
         let peer = TcpListener::bind(ANY_PORT).await.unwrap();
         let flow = house.flow(peer.local_addr().unwrap());
-        house.streams.connect(flow);
+        house.streams.connect(flow, None);
         let (mut stream, _) = peer.accept().await.unwrap();
         assert!(matches!(house.input().await, Input::Connected { .. }));
-        house.streams.connect(flow);
+        house.streams.connect(flow, None);
         assert!(matches!(house.input().await, Input::Connected { .. }));
         assert_eq!(house.streams.count(), 1);
         house.streams.send(&flow, Bytes::from_static(b"last")).unwrap();
@@ -404,7 +481,7 @@ mod tests {
     async fn a_connection_that_cannot_open_is_told() {
         let mut house = house();
         let gone = TcpListener::bind(ANY_PORT).await.unwrap().local_addr().unwrap();
-        house.streams.connect(house.flow(gone));
+        house.streams.connect(house.flow(gone), None);
         assert!(matches!(house.input().await, Input::Disconnected { .. }));
         assert_eq!(house.streams.count(), 0);
     }

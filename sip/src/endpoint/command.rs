@@ -29,14 +29,42 @@ pub enum Transport {
     Udp,
     /// TCP, RFC 3261 §18.
     Tcp,
+    /// TLS over TCP, RFC 3261 §26.2.1. The endpoint sees its plain bytes.
+    Tls,
+}
+
+impl Transport {
+    /// True where messages travel on connections and are framed by Content-Length (RFC 3261 §18.3).
+    pub fn is_stream(self) -> bool {
+        match self {
+            Transport::Udp => false,
+            Transport::Tcp | Transport::Tls => true,
+        }
+    }
+
+    /// True where nobody between the two ends can read along.
+    pub fn is_secure(self) -> bool {
+        match self {
+            Transport::Udp | Transport::Tcp => false,
+            Transport::Tls => true,
+        }
+    }
+
+    /// The port where none is named (RFC 3261 §19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+        }
+    }
 }
 
 /// Where messages of one peer come from and go to: one of our listeners and a remote address.
 ///
-/// For TCP the endpoint asks for a connection to `remote` when none is open.
+/// For TCP and TLS the endpoint asks for a connection to `remote` when none is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Flow {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// The address of our listener (also for connections that the listener accepted).
     pub local: SocketAddr,

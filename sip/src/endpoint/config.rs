@@ -26,7 +26,7 @@ pub struct EndpointConfig {
 /// One listening socket.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// Its bound address, as flows name it.
     pub local: SocketAddr,
@@ -43,7 +43,7 @@ pub struct Limits {
     pub sessions_max: usize,
     /// Transactions at once; beyond it a request outside a dialog is told 503 without state.
     pub transactions_max: usize,
-    /// TCP connections at once.
+    /// TCP and TLS connections at once.
     pub connections_max: usize,
 }
 
@@ -51,9 +51,9 @@ pub struct Limits {
 pub const SESSIONS_MAX: usize = 20_000;
 /// Transactions at once. Each lingers up to 64·T1, so this is about 3,000 new ones a second.
 pub const TRANSACTIONS_MAX: usize = 100_000;
-/// TCP connections at once: docs/threats.md B13 has 5,000 slow ones that must not shut out the rest.
+/// TCP and TLS connections at once: docs/threats.md B13 has 5,000 slow ones that must not shut out the rest.
 pub const CONNECTIONS_MAX: usize = 8_192;
-/// TCP connections of one remote address.
+/// TCP and TLS connections of one remote address.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 256;
 /// Messages that wait for one connection to open.
 pub const PENDING_PER_CONNECTION_MAX: usize = 256;
@@ -102,12 +102,14 @@ impl EndpointConfig {
         let transport = match flow.transport {
             Transport::Udp => ViaTransport::Udp,
             Transport::Tcp => ViaTransport::Tcp,
+            Transport::Tls => ViaTransport::Tls,
         };
         let (host, port) = self.advertised(flow);
         Via::new(transport, host, Some(port), branch)
     }
 
-    /// The URI of Contact on `flow`.
+    /// The URI of Contact on `flow`. Under TLS it is a `sip:` URI too: `sips:` would forbid the peer every
+    /// other leg of its way (RFC 5630 §3.1.3).
     pub(super) fn contact(&self, flow: &Flow, host: Option<&str>, user: Option<&str>) -> Uri {
         let (advertised, port) = self.advertised(flow);
         let chosen = host.and_then(|host| Uri::parse(&format!("sip:{host}")).ok());
@@ -115,10 +117,12 @@ impl EndpointConfig {
         if let Some(user) = user {
             uri = uri.with_user(user);
         }
-        match flow.transport {
-            Transport::Udp => uri,
-            Transport::Tcp => uri.clone().with_param("transport", Some("tcp")).unwrap_or(uri),
-        }
+        let word = match flow.transport {
+            Transport::Udp => return uri,
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+        };
+        uri.clone().with_param("transport", Some(word)).unwrap_or(uri)
     }
 
     /// Our address for another transport to the same kind of peer.
@@ -149,8 +153,9 @@ impl EndpointConfig {
 
 /// How messages on a flow are repeated.
 pub(super) fn reliability(flow: &Flow) -> Reliability {
-    match flow.transport {
-        Transport::Udp => Reliability::Unreliable,
-        Transport::Tcp => Reliability::Reliable,
+    if flow.transport.is_stream() {
+        Reliability::Reliable
+    } else {
+        Reliability::Unreliable
     }
 }

@@ -1,4 +1,4 @@
-//! The TCP connections the endpoint knows: what waits for one to open, what one has half received.
+//! The TCP and TLS connections the endpoint knows: what waits for one to open, what one has half received.
 //!
 //! Must not know messages beyond their frames, nor transactions.
 

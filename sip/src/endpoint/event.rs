@@ -238,20 +238,20 @@ impl Event {
 /// What the shell must do for the endpoint.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send these bytes on this flow (TCP: on its open connection).
+    /// Send these bytes on this flow (TCP and TLS: on its open connection).
     Send {
         /// Where.
         flow: Flow,
         /// One whole message.
         bytes: Bytes,
     },
-    /// Open a TCP connection from `local`'s address to `remote`; report `handle_connected` or
+    /// Open a TCP or TLS connection from `local`'s address to `remote`; report `handle_connected` or
     /// `handle_disconnected`.
     Connect {
         /// Which flow.
         flow: Flow,
     },
-    /// Close a TCP connection: framing was lost, or it was idle.
+    /// Close a TCP or TLS connection: framing was lost, or it was idle.
     Disconnect {
         /// Which flow.
         flow: Flow,

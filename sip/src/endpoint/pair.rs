@@ -363,7 +363,7 @@ impl Pair {
                 }
                 self.arrive(to, Arrival::Datagram(back, bytes), at);
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let Some(far) = self.wires.get(&(from, flow)).copied() else {
                     return;
                 };
@@ -385,7 +385,7 @@ impl Pair {
         let port = 40_000 + u16::try_from(self.numbered % 20_000).unwrap_or(0);
         let remote = SocketAddr::new(from.address().ip(), port);
         let far = Flow {
-            transport: Transport::Tcp,
+            transport: flow.transport,
             local: to.address(),
             remote,
         };
@@ -451,7 +451,9 @@ fn config(side: Side) -> EndpointConfig {
         port: side.address().port(),
     };
     EndpointConfig {
-        listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+        listeners: [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .map(listener)
+            .into(),
         user_agent: format!("{side:?}"),
         hop_mark: None,
         limits: Limits::default(),

@@ -12,7 +12,7 @@ use super::gate::{ALLOW, HOP_HEADER};
 use super::timers::TimerKey;
 use super::{Endpoint, TransactionKey};
 use crate::dialog::{Action, Draft, Purpose, Session};
-use crate::message::{MAGIC_COOKIE, Method, NameAddr, Request, Uri, Via};
+use crate::message::{MAGIC_COOKIE, Method, NameAddr, Request, Scheme, Uri, Via};
 use crate::rng::{Rng, TOKEN_LETTERS};
 use crate::transaction::timing::WAIT;
 use crate::transaction::{InviteClient, NonInviteClient, Patience};
@@ -199,7 +199,7 @@ impl Endpoint {
     /// dialog names, if it is one and allowed (docs/threats.md: B25); else where the peer was last.
     ///
     /// Deviates from RFC 3263 §4: host names are not resolved here, and a Contact without `transport` is
-    /// taken to mean the transport of the session.
+    /// taken to mean the transport of the session. A session under TLS stays under TLS whatever `transport` says.
     fn route(&self, home: Flow, next_hop: &Uri) -> Flow {
         if self.connections.is_open(&home) {
             return home;
@@ -207,19 +207,14 @@ impl Endpoint {
         let Some(ip) = next_hop.host().and_then(|host| host.ip()) else {
             return home;
         };
-        let remote = SocketAddr::new(ip.to_canonical(), next_hop.port().unwrap_or(5060));
+        let Some(transport) = transport_to(home.transport, next_hop) else {
+            return home;
+        };
+        let port = next_hop.port().unwrap_or(transport.default_port());
+        let remote = SocketAddr::new(ip.to_canonical(), port);
         if remote.ip().is_unspecified() || remote.ip().is_multicast() || !self.is_allowed(remote) {
             return home;
         }
-        let transport = match next_hop
-            .param("transport")
-            .map(str::to_ascii_lowercase)
-            .as_deref()
-        {
-            Some("tcp") => Transport::Tcp,
-            Some("udp") => Transport::Udp,
-            Some(_) | None => home.transport,
-        };
         let is_same_family = home.local.is_ipv4() == remote.is_ipv4();
         if transport == home.transport && is_same_family {
             return Flow { remote, ..home };
@@ -233,6 +228,21 @@ impl Endpoint {
             None => home,
         }
     }
+}
+
+/// The transport to a next hop from a session on `home`; `None` where it asks for less than TLS in a session
+/// under TLS, whose peer is then only reached where it was last.
+fn transport_to(home: Transport, next_hop: &Uri) -> Option<Transport> {
+    let named = next_hop.param("transport").map(str::to_ascii_lowercase);
+    let wanted = match named.as_deref() {
+        // RFC 3261 §26.2.2: `sips:` is TLS, whatever is below it.
+        _ if *next_hop.scheme() == Scheme::Sips => Transport::Tls,
+        Some("tls") => Transport::Tls,
+        Some("tcp") => Transport::Tcp,
+        Some("udp") => Transport::Udp,
+        Some(_) | None => home,
+    };
+    (wanted.is_secure() || !home.is_secure()).then_some(wanted)
 }
 
 impl User {

@@ -143,7 +143,7 @@ impl Endpoint {
         {
             return self.respond_simply(key, &request, StatusCode::SERVER_INTERNAL_ERROR, None, now);
         }
-        if flow.transport == Transport::Tcp && session.flow.transport == Transport::Tcp {
+        if flow.transport.is_stream() && flow.transport == session.flow.transport {
             // The peer opened a new connection: ours to it may be gone (RFC 5923).
             session.flow = flow;
         }
@@ -354,14 +354,18 @@ impl Endpoint {
 }
 
 /// Where responses go when the request's connection has closed: its source address, the port of its Via
-/// (RFC 3261 §18.2.2).
+/// (RFC 3261 §18.2.2). The transport stays: what came by TLS is never answered in clear.
 fn fallback_flow(flow: Flow, request: &Request) -> Option<Flow> {
     if flow.transport == Transport::Udp {
         return None;
     }
     let mut fallback = flow;
-    fallback
-        .remote
-        .set_port(request.headers.via().port().unwrap_or(5060));
+    fallback.remote.set_port(
+        request
+            .headers
+            .via()
+            .port()
+            .unwrap_or(flow.transport.default_port()),
+    );
     Some(fallback)
 }

@@ -28,6 +28,21 @@ pub struct Settings {
     /// Further keys of the carrier's trunk, and of the agents'.
     pub carrier_keys: String,
     pub agents_keys: String,
+    /// A TLS listener.
+    pub tls: Option<Secured>,
+}
+
+/// Lines of the configuration under TLS.
+#[derive(Clone, Default)]
+pub struct Secured {
+    /// `[sip.tls]`.
+    pub listener: String,
+    /// The trunk `carrier`.
+    pub carrier: String,
+    /// The trunk `agents`.
+    pub agents: String,
+    /// At the end.
+    pub more: String,
 }
 
 impl Default for Settings {
@@ -40,6 +55,7 @@ impl Default for Settings {
             trunk_lines: "",
             carrier_keys: String::new(),
             agents_keys: String::new(),
+            tls: None,
         }
     }
 }
@@ -50,6 +66,7 @@ pub struct Gateway {
     folder: PathBuf,
     udp: SocketAddr,
     tcp: SocketAddr,
+    tls: Option<SocketAddr>,
     http: SocketAddr,
 }
 
@@ -76,6 +93,7 @@ impl Gateway {
             folder: folder.path().to_owned(),
             udp: ([127, 0, 0, 1], 0).into(),
             tcp: ([127, 0, 0, 1], 0).into(),
+            tls: None,
             http: ([127, 0, 0, 1], 0).into(),
         };
         let addresses = clock::until("the gateway to start", START_PATIENCE, || {
@@ -91,6 +109,7 @@ impl Gateway {
         })
         .await;
         [gateway.udp, gateway.tcp, gateway.http] = addresses;
+        gateway.tls = after(&log(), "tls://");
         gateway
     }
 
@@ -100,6 +119,16 @@ impl Gateway {
 
     pub fn tcp(&self) -> SocketAddr {
         self.tcp
+    }
+
+    pub fn tls(&self) -> SocketAddr {
+        self.tls.expect("a gateway with a TLS listener")
+    }
+
+    /// Has it look at its certificate files.
+    pub fn hang_up(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
     }
 
     pub fn control(&self) -> PathBuf {
@@ -162,10 +191,22 @@ fn text(settings: &Settings) -> String {
             .collect();
         format!("{all:?}")
     };
+    let Secured {
+        listener,
+        carrier,
+        agents,
+        more,
+    } = settings.tls.clone().unwrap_or_default();
+    let listen = if settings.tls.is_some() {
+        ", \"tls://127.0.0.1:0\""
+    } else {
+        ""
+    };
     format!(
         r#"state_dir = "state"
 [sip]
-listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"]
+listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"{listen}]
+{listener}
 [media]
 ports = "{ports}"
 [http]
@@ -187,6 +228,7 @@ media_source = "{media_source}"
 burst = 1000
 {trunk_lines}
 {carrier_keys}
+{carrier}
 [[trunk]]
 name = "agents"
 agents = true
@@ -197,6 +239,8 @@ media_source = "{media_source}"
 burst = 1000
 {trunk_lines}
 {agents_keys}
+{agents}
+{more}
 "#,
         ports = ports::media_block(),
         calls = settings.calls,

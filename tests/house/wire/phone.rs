@@ -28,6 +28,7 @@ pub struct Phone {
     user: &'static str,
     ip: &'static str,
     port: u16,
+    tls: Option<PathBuf>,
 }
 
 impl Phone {
@@ -47,8 +48,32 @@ impl Phone {
         folder: &Folder,
         user: &'static str,
         ip: &'static str,
+        voice: (f64, Option<&str>),
+        encryption: Encryption,
+    ) -> Self {
+        Self::start_under(folder, user, ip, voice, encryption, None).await
+    }
+
+    /// The same with signalling under TLS, showing the certificate with its key of that file.
+    pub async fn start_secure(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        hz: f64,
+        target: Option<&str>,
+        identity: &Path,
+    ) -> Self {
+        let tls = Some(identity.to_owned());
+        Self::start_under(folder, user, ip, (hz, target), Encryption::Off, tls).await
+    }
+
+    async fn start_under(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
         (hz, target): (f64, Option<&str>),
         encryption: Encryption,
+        tls: Option<PathBuf>,
     ) -> Self {
         let folder = folder.join(user);
         std::fs::create_dir_all(folder.join("rec")).unwrap();
@@ -56,7 +81,7 @@ impl Phone {
         tone::sine(hz, 0.3, 0, &mut samples);
         tone::write_wav(&folder.join("says.wav"), &samples);
         let port = ports::free_port(ip);
-        write_files(&folder, user, (ip, port), encryption);
+        write_files(&folder, user, (ip, port), encryption, tls.as_deref());
         let mut command = binary::peer("baresip", "baresip-core");
         command.args(["-4", "-s", "-v", "-t", "60", "-f"]).arg(&folder);
         if let Some(target) = target {
@@ -75,6 +100,7 @@ impl Phone {
             user,
             ip,
             port,
+            tls,
         };
         clock::until("baresip to be ready", START_PATIENCE, || {
             assert!(
@@ -90,7 +116,11 @@ impl Phone {
 
     /// What a `leg.dial` calls it by.
     pub fn uri(&self) -> String {
-        format!("sip:{}@{}:{}", self.user, self.ip, self.port)
+        match self.tls {
+            // It listens for TLS one port above.
+            Some(_) => format!("sip:{}@{}:{};transport=tls", self.user, self.ip, self.port + 1),
+            None => format!("sip:{}@{}:{}", self.user, self.ip, self.port),
+        }
     }
 
     /// What it heard, once it has ended the file.
@@ -137,7 +167,13 @@ fn folder_of(package: &str, name: &str) -> PathBuf {
         .to_owned()
 }
 
-fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), encryption: Encryption) {
+fn write_files(
+    folder: &Path,
+    user: &str,
+    (ip, port): (&str, u16),
+    encryption: Encryption,
+    tls: Option<&Path>,
+) {
     let modules = folder_of("baresip-core", "g711.so");
     let media = ports::free_port(ip);
     let at = folder.display();
@@ -157,9 +193,14 @@ fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), encryption: E
         media = ";mediaenc=srtp-mand";
     }
     config.push_str("module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n");
+    if let Some(identity) = tls {
+        config.push_str(&format!("sip_certificate {}\n", identity.display()));
+    }
     std::fs::write(folder.join("config"), config).unwrap();
-    let account =
-        format!("<sip:{user}@{ip}:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{media}\n");
+    let transport = tls.map_or("", |_| ";transport=tls");
+    let account = format!(
+        "<sip:{user}@{ip}:{port}{transport}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{media}\n"
+    );
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
 }

@@ -100,11 +100,6 @@ impl Sipp {
         self
     }
 
-    /// Where it is reached: `address:port`.
-    pub fn address(&self) -> String {
-        format!("{}:{}", self.ip, self.port)
-    }
-
     /// Over TCP.
     pub fn over(mut self, transport: Transport) -> Self {
         self.transport = transport;
@@ -132,6 +127,11 @@ impl Sipp {
     pub fn calls(mut self, calls: u32, a_second: u32) -> Self {
         (self.calls, self.rate) = (calls, a_second);
         self
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.ip.parse().unwrap(), self.port)
     }
 
     /// What a `leg.dial` calls it by.

@@ -16,8 +16,14 @@ pub struct Site {
 
 impl Site {
     pub async fn open(name: &str, settings: &Settings) -> Self {
+        Self::furnished(name, settings, |_| {}).await
+    }
+
+    /// One whose folder gets files of the test first.
+    pub async fn furnished(name: &str, settings: &Settings, furnish: impl FnOnce(&Folder)) -> Self {
         let alone = tokio::task::spawn_blocking(alone).await.unwrap();
         let folder = Folder::new(name);
+        furnish(&folder);
         let gateway = Gateway::start(&folder, settings).await;
         Site {
             router: Router::connect(&gateway).await,

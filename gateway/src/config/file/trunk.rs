@@ -21,9 +21,9 @@ pub struct Trunk {
     #[serde(skip)]
     #[schemars(skip)]
     pub provenance: Provenance,
-    /// Peers it is dialled at: `ADDRESS:PORT;transport=udp|tcp;priority=N;weight=N`. The port is 5060, the
-    /// transport udp, priority and weight 1 where left out; a lower priority is tried first, inside one
-    /// the weights share the calls.
+    /// Peers it is dialled at: `ADDRESS:PORT;transport=udp|tcp|tls;priority=N;weight=N`. The port is 5060, with
+    /// tls 5061, the transport udp, priority and weight 1 where left out; a lower priority is tried first,
+    /// inside one the weights share the calls.
     #[schemars(length(max = 32))]
     pub hosts: Vec<String>,
     /// Networks (`10.0.0.0/8`) or addresses whose signalling is this trunk's, and where a `leg.dial` to a
@@ -64,6 +64,8 @@ pub struct Trunk {
     pub timer_b_ms: u32,
     /// Answers the peer's digest challenges.
     pub auth: Option<Auth>,
+    /// TLS: what its peers must show, and what we show them.
+    pub tls: Option<super::tls::TrunkTls>,
     /// Health checks of the peers, seconds between OPTIONS; only 0 (off) in this version.
     pub options_interval_s: u32,
     /// Which of `sip.listen` its messages leave by. Default: the first whose transport and address family fit.
@@ -206,6 +208,7 @@ impl Default for Trunk {
             attempts_max: 4,
             timer_b_ms: 32_000,
             auth: None,
+            tls: None,
             options_interval_s: 0,
             listen: None,
             advertise: None,

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use super::super::trunk::Transport;
 use super::super::{Listen, Media, Sip, file};
-use super::{Faults, KeyPath, Problem};
+use super::{Faults, KeyPath, Problem, tls};
 
 /// A host as it may stand in a URI: an address or a name.
 pub(super) fn host(text: &str, path: &KeyPath, faults: &mut Faults) -> String {
@@ -40,7 +41,7 @@ pub(super) fn address(text: &str, path: &KeyPath, faults: &mut Faults) -> Option
     address
 }
 
-pub(super) fn sip(sip: &file::Sip, faults: &mut Faults) -> Sip {
+pub(super) fn sip(sip: &file::Sip, folder: &Path, faults: &mut Faults) -> Sip {
     let path = KeyPath::default().key("sip");
     let advertise = sip
         .advertise
@@ -77,7 +78,23 @@ pub(super) fn sip(sip: &file::Sip, faults: &mut Faults) -> Sip {
             None => listen.push(listener),
         }
     }
-    Sip { listen, advertise }
+    let is_tls = |listen: &Listen| listen.transport == Transport::Tls;
+    if let (Some(at), None) = (listen.iter().position(is_tls), &sip.tls) {
+        let value = "tls://".to_owned();
+        faults.add(
+            path.key("listen").index(at),
+            Problem::Needs {
+                value,
+                key: "sip.tls",
+            },
+        );
+    }
+    let tls = sip.tls.as_ref().map(|tls| tls::listeners(tls, folder, faults));
+    Sip {
+        listen,
+        advertise,
+        tls,
+    }
 }
 
 pub(super) fn listener(text: &str, path: &KeyPath, faults: &mut Faults) -> Option<Listen> {
@@ -85,8 +102,9 @@ pub(super) fn listener(text: &str, path: &KeyPath, faults: &mut Faults) -> Optio
     let transport = match scheme {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
-        "tls" | "ws" | "wss" => {
-            let instead = "listen on `udp://` or `tcp://`".to_owned();
+        "tls" => Transport::Tls,
+        "ws" | "wss" => {
+            let instead = "listen on `udp://`, `tcp://` or `tls://`".to_owned();
             faults.add(
                 path.clone(),
                 Problem::LaterValue {

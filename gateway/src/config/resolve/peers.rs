@@ -6,9 +6,6 @@ use super::super::trunk::{Host, Transport, transport_word};
 use super::super::{Listen, Sip, listener_for};
 use super::{Faults, KeyPath, Problem};
 
-/// Port of SIP over UDP and TCP (RFC 3261 §19.1.2).
-const SIP_PORT: u16 = 5060;
-
 /// Every peer that can be read, and reached by one of our listeners.
 pub(super) fn hosts(
     texts: &[String],
@@ -42,9 +39,9 @@ const HOST_SHAPE: &str = "a peer; write one like `192.0.2.1:5060;transport=udp;p
 
 fn peer(text: &str, path: &KeyPath, faults: &mut Faults) -> Option<Host> {
     let mut parts = text.split(';');
-    let addr = peer_address(parts.next().unwrap_or_default(), text, path, faults)?;
+    let (ip, port) = peer_address(parts.next().unwrap_or_default(), text, path, faults)?;
     let mut host = Host {
-        addr,
+        addr: SocketAddr::new(ip, 0),
         transport: Transport::Udp,
         priority: 1,
         weight: 1,
@@ -60,8 +57,12 @@ fn peer(text: &str, path: &KeyPath, faults: &mut Faults) -> Option<Host> {
                 transport: Transport::Tcp,
                 ..host
             }),
-            ("transport", "tls" | "ws" | "wss") => {
-                let instead = "use `transport=udp` or `transport=tcp`".to_owned();
+            ("transport", "tls") => Some(Host {
+                transport: Transport::Tls,
+                ..host
+            }),
+            ("transport", "ws" | "wss") => {
+                let instead = "use `transport=udp`, `transport=tcp` or `transport=tls`".to_owned();
                 faults.add(
                     path.clone(),
                     Problem::LaterValue {
@@ -81,19 +82,26 @@ fn peer(text: &str, path: &KeyPath, faults: &mut Faults) -> Option<Host> {
         };
         host = read;
     }
+    host.addr.set_port(port.unwrap_or(host.transport.default_port()));
     Some(host)
 }
 
-fn peer_address(place: &str, whole: &str, path: &KeyPath, faults: &mut Faults) -> Option<SocketAddr> {
+/// Address, and port where there is one.
+fn peer_address(
+    place: &str,
+    whole: &str,
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> Option<(IpAddr, Option<u16>)> {
     if let Ok(addr) = place.parse::<SocketAddr>() {
         if addr.port() != 0 && !addr.ip().is_unspecified() {
-            return Some(addr);
+            return Some((addr.ip(), Some(addr.port())));
         }
         faults.malformed(path.clone(), whole, HOST_SHAPE);
         return None;
     }
     if let Ok(ip) = place.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Some(SocketAddr::new(ip, SIP_PORT));
+        return Some((ip, None));
     }
     let domain = place.split(':').next().unwrap_or_default();
     let looks_like_a_name = domain.bytes().any(|byte| byte.is_ascii_alphabetic());

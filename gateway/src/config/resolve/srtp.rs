@@ -53,7 +53,5 @@ fn refuse_clear_keys(policy: Srtp, listen: Listen, hosts: &[Host], path: &KeyPat
 }
 
 fn is_encrypted(transport: Transport) -> bool {
-    match transport {
-        Transport::Udp | Transport::Tcp => false,
-    }
+    transport.is_secure()
 }

@@ -16,7 +16,7 @@ use super::listeners::{address, host, listener};
 use super::peers::hosts;
 use super::srtp::srtp;
 use super::stir::stir;
-use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
+use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds, tls};
 
 /// Longest password file, bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4096;
@@ -80,19 +80,9 @@ pub(super) fn trunks(entries: &[file::trunk::Trunk], shared: &Shared<'_>, faults
                 },
             );
         }
-        for (position, network) in trunk.allow.iter().enumerate() {
-            let Some(other) = trunks.iter().find(|other| other.allow.contains(network)) else {
-                continue;
-            };
-            let problem = Problem::SharedAllow {
-                network: format!("{}/{}", network.address, network.prefix),
-                this: trunk.name.clone(),
-                other: other.name.clone(),
-            };
-            faults.add(path.key("allow").index(position), problem);
-        }
         trunks.push(trunk);
     }
+    tls::settle(&mut trunks, faults);
     trunks
 }
 
@@ -127,6 +117,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         attempts_max: usize::from(entry.attempts_max),
         timer_b: Duration::from_millis(u64::from(entry.timer_b_ms)),
         auth: auth(entry.auth.as_ref(), shared.folder, &path.key("auth"), faults),
+        tls: tls::trunk(entry.tls.as_ref(), shared, path, faults),
         listen,
         contact_host: entry
             .contact_host

@@ -61,7 +61,6 @@ fn unknown_keys_name_the_nearest_one() {
 fn keys_of_later_versions_are_refused_by_name() {
     let later = "not available in this version; remove the key";
     trunk_refused("register = true", &format!("register: {later}"));
-    trunk_refused("tls = { ca = \"ca.pem\" }", &format!("tls: {later}"));
     trunk_refused(
         "accept_register = { max = 5 }",
         &format!("accept_register: {later}"),
@@ -74,7 +73,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         "[[instance]]\nname = \"b\"\n",
         &[&format!(":1: instance: {later}")],
     );
-    refused("[sip.tls]\ncert = \"a\"\n", &[&format!(":1: sip.tls: {later}")]);
 }
 
 #[test]
@@ -104,12 +102,14 @@ fn words_of_later_versions_are_refused_by_name() {
         "hosts[0]: `sip.example.com` is not available in this version; names need DNS; write the peer's IP address",
     );
     trunk_refused(
-        "hosts = [\"192.0.2.1:5061;transport=tls\"]",
-        "hosts[0]: `transport=tls` is not available in this version; use `transport=udp` or `transport=tcp`",
+        "hosts = [\"192.0.2.1:5061;transport=wss\"]",
+        "hosts[0]: `transport=wss` is not available in this version; use `transport=udp`, `transport=tcp` or `transport=tls`",
     );
     refused(
-        "[sip]\nlisten = [\"tls://127.0.0.1:5061\"]\n",
-        &[":2: sip.listen[0]: `tls://` is not available in this version; listen on `udp://` or `tcp://`"],
+        "[sip]\nlisten = [\"wss://127.0.0.1:5061\"]\n",
+        &[
+            ":2: sip.listen[0]: `wss://` is not available in this version; listen on `udp://`, `tcp://` or `tls://`",
+        ],
     );
     refused(
         "[recordings]\nencrypt = true\n",
@@ -391,7 +391,7 @@ fn a_source_belongs_to_one_trunk() {
     refused(
         &shared,
         &[
-            ":6: trunk[1].allow[1]: 192.0.2.0/24 is also in `allow` of trunk `carrier`; a source can belong to one trunk only, so remove it from `agents` or from `carrier`",
+            ":6: trunk[1].allow[1]: 192.0.2.0/24 is also in `allow` of trunk `carrier`; a source can belong to one trunk only, so remove it from `agents` or from `carrier`, or give both a `tls.name` of their own",
         ],
     );
     let nested = shared.replace("192.0.2.77/24", "192.0.2.77");

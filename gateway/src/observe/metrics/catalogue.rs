@@ -122,6 +122,24 @@ pub(super) const METRICS: &[Metric] = &[
         "why",
         "Datagrams, connections, orders and records lost because a queue was full or the kernel refused",
     ),
+    m(
+        "tls_connections",
+        "gauge",
+        "",
+        "SIP connections under TLS whose handshake is done",
+    ),
+    m(
+        "tls_handshakes_refused",
+        "counter",
+        "reason",
+        "Handshakes that came to nothing, both ways: unknown_ca expired wrong_name no_certificate version timeout closed by_peer and the like",
+    ),
+    m(
+        "tls_certificates",
+        "counter",
+        "outcome",
+        "Changed certificate files: renewed failed (failed: the earlier ones stay in use)",
+    ),
     m("control_commands", "counter", "", "Control commands answered"),
     m(
         "control_errors",

@@ -59,6 +59,14 @@ fn full() -> Snapshot {
         gauges,
         shards: vec![shard],
         losses: BTreeMap::from([(crate::shell::losses::DATAGRAM_QUEUE_FULL, 4)]),
+        tls: TlsMetrics {
+            numbers: crate::shell::tls::Numbers {
+                refused: BTreeMap::from([("unknown_ca", 3)]),
+                renewed: 1,
+                failed: 2,
+            },
+            connections: 7,
+        },
     }
 }
 

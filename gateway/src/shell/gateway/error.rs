@@ -9,6 +9,7 @@ use crate::engine::number_policy::RulesError;
 use crate::shell::lock::LockError;
 use crate::shell::prompts::MusicError;
 use crate::shell::shards::ShardsError;
+use crate::shell::tls::TlsError;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,9 @@ pub enum StartError {
     /// The media threads cannot be started.
     #[error(transparent)]
     Shards(#[from] ShardsError),
+    /// TLS cannot be set up.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// The control socket cannot be bound.
     #[error("control.unix {}: {source}; {}", path.display(), remedy(source))]
     Control {
@@ -85,9 +89,10 @@ impl StartError {
     /// What the process ends with: 2 where the configuration has to change, else 1.
     pub fn exit_code(&self) -> u8 {
         let is_configuration = match self {
-            StartError::Music(_) | StartError::Rules(_) | StartError::Shards(ShardsError::Ports { .. }) => {
-                true
-            }
+            StartError::Music(_)
+            | StartError::Rules(_)
+            | StartError::Tls(_)
+            | StartError::Shards(ShardsError::Ports { .. }) => true,
             StartError::Listen { source, .. }
             | StartError::Media { source, .. }
             | StartError::Http { source, .. } => source.kind() == ErrorKind::AddrNotAvailable,

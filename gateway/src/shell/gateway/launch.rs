@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::StartError;
 use super::listeners::{self, Bound};
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Transport};
 use crate::control::connection::Connections;
 use crate::control::unix::ControlSocket;
 use crate::core::Core;
@@ -29,6 +29,7 @@ use crate::shell::prompts::{self, Folder, Music, Watch};
 use crate::shell::run::{EngineTask, Lanes, queues};
 use crate::shell::shards::Shards;
 use crate::shell::tcp::TcpStreams;
+use crate::shell::tls::Tls;
 use crate::shell::udp::UdpSockets;
 
 /// What was started.
@@ -79,6 +80,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         config,
         udp,
         tcp,
+        tls,
         endpoint,
         listeners,
     } = bound;
@@ -86,7 +88,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
     let connections = Connections::new(lanes.work.clone());
     let outside = Outside {
         udp: udp_sockets(udp, &lanes, &losses)?,
-        tcp: tcp_streams(tcp, &lanes, &losses)?,
+        tcp: tcp_streams(tcp, &lanes, &losses, tls)?,
         shard_metrics: vec![ShardMetrics::default(); config.media.shards],
         shards,
         control: connections.clone(),
@@ -139,13 +141,15 @@ fn udp_sockets(
 }
 
 fn tcp_streams(
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<(std::net::TcpListener, Transport)>,
     lanes: &Lanes,
     losses: &Arc<Losses>,
+    tls: Tls,
 ) -> Result<TcpStreams, StartError> {
-    let streams = TcpStreams::new(lanes.signalling.clone(), Arc::clone(losses));
-    for listener in listeners {
-        streams.listen(listener).map_err(StartError::Threads)?;
+    tokio::spawn(tls.clone().keep_looking());
+    let streams = TcpStreams::new(lanes.signalling.clone(), Arc::clone(losses), tls);
+    for (listener, transport) in listeners {
+        streams.listen(listener, transport).map_err(StartError::Threads)?;
     }
     Ok(streams)
 }

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use super::StartError;
 use crate::config::{Config, Http, Listen};
+use crate::shell::tls::Tls;
 use crate::shell::{tcp, udp};
 
 /// Name and version in User-Agent and Server.
@@ -20,8 +21,10 @@ pub struct Bound {
     pub config: Config,
     /// SIP over UDP.
     pub udp: Vec<StdUdpSocket>,
-    /// SIP over TCP.
-    pub tcp: Vec<StdTcpListener>,
+    /// SIP over TCP, bare or under TLS.
+    pub tcp: Vec<(StdTcpListener, Transport)>,
+    /// Certificates.
+    pub tls: Tls,
     /// What the endpoint is told of them.
     pub endpoint: EndpointConfig,
     /// All of them.
@@ -41,10 +44,10 @@ impl Bound {
                     udp_sockets.push(socket);
                     addr
                 }
-                Transport::Tcp => {
+                Transport::Tcp | Transport::Tls => {
                     let listener = tcp::bind(listen.addr).map_err(failed)?;
                     let addr = listener.local_addr().map_err(failed)?;
-                    tcp_listeners.push(listener);
+                    tcp_listeners.push((listener, listen.transport));
                     addr
                 }
             };
@@ -58,11 +61,12 @@ impl Bound {
         for &address in &config.media.addresses {
             StdUdpSocket::bind((address, 0)).map_err(|source| StartError::Media { address, source })?;
         }
-        let endpoint = endpoint(&config);
+        let (tls, endpoint) = (Tls::new(&config)?, endpoint(&config));
         Ok(Bound {
             config,
             udp: udp_sockets,
             tcp: tcp_listeners,
+            tls,
             endpoint,
             listeners,
         })

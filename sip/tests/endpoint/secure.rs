@@ -1,0 +1,196 @@
+//! TLS: what says so on the wire, and that nothing of a session under TLS ever goes in clear.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use sip::endpoint::pair::{Pair, Side};
+use sip::endpoint::{
+    Command, Endpoint, EndpointConfig, Event, Flow, Listener, Output, SessionKey, Transport, Unanswered,
+};
+
+use super::wire::{header, request, tagged, to_tag};
+use crate::*;
+
+#[test]
+fn what_goes_by_tls_says_so_and_names_no_sips() {
+    let mut pair = pair(61);
+    up(&mut pair, Transport::Tls);
+    pair.command(Side::Left, bye(OUT));
+    assert_comes_to_rest(&mut pair);
+    let lines = pair.sent.iter().map(|sent| sent.text.lines().next().unwrap());
+    let methods: Vec<_> = lines.map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(
+        methods,
+        ["INVITE", "SIP/2.0", "SIP/2.0", "SIP/2.0", "ACK", "BYE", "SIP/2.0"]
+    );
+    for sent in &pair.sent {
+        assert!(
+            sent.text.contains("\r\nVia: SIP/2.0/TLS 192.0.2."),
+            "{}",
+            sent.text
+        );
+        assert!(!sent.text.contains("sips:"), "{}", sent.text);
+    }
+    let contacts: Vec<_> = pair
+        .sent
+        .iter()
+        .filter_map(|sent| header(&sent.text, "Contact"))
+        .collect();
+    assert!(contacts.len() >= 2);
+    for contact in contacts {
+        assert!(contact.ends_with(";transport=tls>"), "{contact}");
+    }
+}
+
+#[test]
+fn after_a_cut_a_session_goes_on_by_tls_from_either_side() {
+    for side in [Side::Left, Side::Right] {
+        let mut pair = pair(62);
+        let callee = up(&mut pair, Transport::Tls);
+        pair.cut_connections();
+        pair.run_for(ms(100));
+        let session = if side == Side::Left { OUT } else { callee };
+        pair.command(side, bye(session));
+        pair.run_for(ms(200));
+        let last = pair.sent_by(side).last().copied().unwrap_or_default().to_owned();
+        assert!(last.starts_with("BYE "), "{last}");
+        assert_eq!(names(&pair.take_events(side.other())), ["Bye"]);
+        assert_comes_to_rest(&mut pair);
+    }
+}
+
+/// RFC 3261 §12.2.1.1 sends a BYE where Contact says; the transport of the session fills what it leaves out,
+/// and a session under TLS takes no less (§26.2.1).
+#[test]
+fn the_next_hop_of_a_session_keeps_its_transport_or_gains_tls() {
+    use Transport::{Tcp, Tls, Udp};
+    for (home, contact, transport, port) in [
+        (Tls, "sip:peer@192.0.2.2:5070", Tls, 5070),
+        (Tls, "sip:peer@192.0.2.2", Tls, 5061),
+        (Tls, "sip:peer@192.0.2.2:5070;transport=TLS", Tls, 5070),
+        (Tls, "sips:peer@192.0.2.2:5070;transport=tcp", Tls, 5070),
+        (Tls, "sip:peer@192.0.2.2:5070;transport=udp", Tls, 1000),
+        (Tls, "sip:peer@192.0.2.2:5070;transport=tcp", Tls, 1000),
+        (Tcp, "sip:peer@192.0.2.2:5070;transport=tls", Tls, 5070),
+        (Tcp, "sips:peer@192.0.2.2", Tls, 5061),
+        (Tcp, "sip:peer@192.0.2.2", Tcp, 5060),
+        (Tcp, "sip:peer@192.0.2.2:5070;transport=udp", Udp, 5070),
+    ] {
+        let (mut endpoint, flow, now) = connected(home);
+        let session = confirmed(&mut endpoint, flow, contact, now);
+        endpoint.handle_disconnected(flow, now);
+        assert!(endpoint.poll_output().is_none());
+        endpoint.handle_command(bye(session), now);
+        let (Some(Output::Connect { flow: to }) | Some(Output::Send { flow: to, .. })) =
+            endpoint.poll_output()
+        else {
+            panic!("{contact}: nothing goes out")
+        };
+        assert_eq!(
+            (to.transport, to.remote.port()),
+            (transport, port),
+            "{home:?} {contact}"
+        );
+    }
+}
+
+/// RFC 3261 §18.2.2, with the transport kept.
+#[test]
+fn a_response_whose_connection_is_gone_goes_by_tls_or_not_at_all() {
+    for (via_port, port) in [(":5099", 5099), ("", 5061)] {
+        let (mut endpoint, flow, now) = connected(Transport::Tls);
+        let session = invited(&mut endpoint, flow, "sip:peer@192.0.2.2", via_port, now);
+        endpoint.handle_disconnected(flow, now);
+        endpoint.handle_command(answer(session), now);
+        let Some(Output::Connect { flow: to }) = endpoint.poll_output() else {
+            panic!("no connection is asked for")
+        };
+        assert_eq!((to.transport, to.remote.port()), (Transport::Tls, port));
+        endpoint.handle_disconnected(to, now);
+        assert!(endpoint.poll_output().is_none());
+    }
+}
+
+#[test]
+fn an_invite_whose_tls_connection_does_not_open_is_not_sent_otherwise() {
+    let mut pair = pair(63);
+    pair.refuses_connections = true;
+    let invite = Pair::invite(Side::Left, 1, Transport::Tls);
+    pair.command(Side::Left, Command::Invite(Box::new(invite)));
+    pair.run_for(ms(100));
+    let events = pair.take_events(Side::Left);
+    assert!(
+        matches!(
+            events.as_slice(),
+            [Event::Unanswered {
+                why: Unanswered::Transport,
+                ..
+            }]
+        ),
+        "{events:?}"
+    );
+    assert!(pair.sent.is_empty());
+}
+
+/// A peer at port 1000 on an open connection, to an endpoint that listens on everything.
+fn connected(transport: Transport) -> (Endpoint, Flow, Instant) {
+    let local: SocketAddr = Side::Left.address();
+    let listener = |transport| Listener {
+        transport,
+        local,
+        host: local.ip().to_string(),
+        port: local.port(),
+    };
+    let config = EndpointConfig {
+        listeners: [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .map(listener)
+            .into(),
+        ..EndpointConfig::simple(transport, local)
+    };
+    let mut endpoint = Endpoint::new(config, [3; 32]);
+    endpoint.set_allowed(vec!["192.0.2.0/28".parse().unwrap()]);
+    let remote = "192.0.2.2:1000".parse().unwrap();
+    let flow = Flow {
+        transport,
+        local,
+        remote,
+    };
+    let now = Instant::now();
+    endpoint.handle_connected(flow, now);
+    assert!(endpoint.poll_output().is_none());
+    (endpoint, flow, now)
+}
+
+/// An INVITE on the connection, and its session.
+fn invited(endpoint: &mut Endpoint, flow: Flow, contact: &str, via_port: &str, now: Instant) -> SessionKey {
+    let invite = request("INVITE", "1", 1, "Content-Type: application/sdp\r\n", "offer")
+        .replace("192.0.2.2:5060;branch", &format!("192.0.2.2{via_port};branch"));
+    endpoint.handle_stream(flow, by_hand(&invite, flow, contact), now);
+    let mut session = None;
+    while let Some(output) = endpoint.poll_output() {
+        if let Output::Event(Event::Incoming(incoming)) = output {
+            session = Some(incoming.session);
+        }
+    }
+    session.unwrap()
+}
+
+fn confirmed(endpoint: &mut Endpoint, flow: Flow, contact: &str, now: Instant) -> SessionKey {
+    let session = invited(endpoint, flow, contact, "", now);
+    endpoint.handle_command(answer(session), now);
+    let Some(Output::Send { bytes, .. }) = endpoint.poll_output() else {
+        panic!("no 200")
+    };
+    let ok = String::from_utf8(bytes.to_vec()).unwrap();
+    let tags = [";tag=peer", &format!(";tag={}", to_tag(&ok))];
+    let ack = tagged("ACK", "2", 1, tags, "", "");
+    endpoint.handle_stream(flow, by_hand(&ack, flow, contact), now);
+    while endpoint.poll_output().is_some() {}
+    session
+}
+
+fn by_hand(text: &str, flow: Flow, contact: &str) -> Bytes {
+    let word = format!("SIP/2.0/{:?}", flow.transport).to_uppercase();
+    let text = text.replace("SIP/2.0/UDP", &word);
+    Bytes::from(text.replace("<sip:peer@192.0.2.2:5060>", &format!("<{contact}>")))
+}
