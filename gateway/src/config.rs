@@ -32,8 +32,8 @@ pub use pattern::NumberPattern;
 pub use reference::reference;
 pub use schema::schema;
 pub use trunk::{
-    AnswerCodecs, Auth, Codec, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut, MediaSource,
-    Network, NumberIn, NumberOut, Transport, Trunk,
+    AcceptRegister, AnswerCodecs, Auth, Codec, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut,
+    MediaSource, Network, NumberIn, NumberOut, Register, Transport, Trunk,
 };
 
 /// Everything an operator decides, ready to use.

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip::endpoint::{Endpoint, EndpointConfig};
+use sip::endpoint::{Domain, Endpoint, EndpointConfig, Registrar};
 use sip::network::Network;
 
+use crate::config::Trunk;
 use crate::engine::io::{Input, Now, Output};
 use crate::engine::{Engine, Setup};
 
@@ -30,6 +31,7 @@ impl Core {
         }
         let mut endpoint = Endpoint::new(endpoint, seed);
         endpoint.set_allowed(sources(&setup));
+        endpoint.set_domains(setup.config.trunks.iter().map(domain).collect());
         let mut core = Core {
             endpoint,
             engine: Engine::new(setup, for_engine, now),
@@ -103,6 +105,7 @@ impl Core {
             Sip::Connect { flow } => self.outputs.push_back(Output::Connect { flow }),
             Sip::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
             Sip::Event(event) => self.engine.handle_sip(event, now),
+            Sip::Registration(event) => self.engine.handle_registration(event, now),
             Sip::Dropped { why, .. } => self.engine.metrics_mut().sip_dropped(why),
         }
     }
@@ -110,8 +113,24 @@ impl Core {
 
 /// Everywhere that any trunk takes signalling from.
 fn sources(setup: &Setup) -> Vec<Network> {
-    let allowed = setup.config.trunks.iter().flat_map(|trunk| trunk.allow.iter());
+    setup.config.trunks.iter().flat_map(networks).collect()
+}
+
+fn networks(trunk: &Trunk) -> Vec<Network> {
+    let allowed = trunk.allow.iter();
     allowed
         .filter_map(|network| Network::new(network.address, network.prefix).ok())
         .collect()
+}
+
+/// What a trunk's sources must prove; its place is the trunk's index.
+fn domain(trunk: &Trunk) -> Domain {
+    Domain {
+        networks: networks(trunk),
+        challenge: trunk.challenge.clone(),
+        registrar: trunk.accept_register.as_ref().map(|phones| Registrar {
+            users: phones.users.clone(),
+            bindings_max: phones.max,
+        }),
+    }
 }

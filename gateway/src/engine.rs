@@ -10,6 +10,7 @@
 //! | answer, early media towards the caller | `answering.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
+//! | phones that registered, trunks that are registered | `registrations.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
 //! | control requests, idempotency, batch, resume | `control.rs`, `replay.rs`, `sessions.rs`, `journal.rs`, `audience.rs` |
@@ -57,6 +58,7 @@ mod playing;
 mod quality;
 mod reconcile;
 mod recording;
+mod registrations;
 mod replay;
 mod saved_limits;
 mod sessions;

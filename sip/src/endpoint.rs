@@ -10,17 +10,21 @@
 //! until `None`, then sleep until [`Endpoint::next_deadline`]. Must not know routing, admission of calls,
 //! billing or what a body means.
 
+mod access;
 mod clients;
 pub mod command;
 pub mod config;
 mod connections;
 mod credentials;
+mod domains;
 pub mod event;
 mod gate;
 mod orders;
 #[doc(hidden)]
 pub mod pair;
 mod perform;
+mod registrar;
+mod registrations;
 mod requests;
 mod responses;
 mod servers;
@@ -33,10 +37,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use command::{Command, Credentials, ExtraHeader, Flow, OutgoingInvite, SessionKey, Transport};
+pub use command::{
+    Command, Credentials, ExtraHeader, Flow, OutgoingInvite, RegisterOrder, RegisterServer, RegistrationKey,
+    SessionKey, Transport,
+};
 pub use config::{EndpointConfig, Limits, Listener};
-pub use event::{Event, IncomingInvite, Output, Unanswered};
+pub use domains::{Domain, Registrar};
+pub use event::{Event, IncomingInvite, Output, RegistrationEvent, Unanswered};
 
+use crate::auth::DigestServer;
 use crate::message::{self, GuardError, Message};
 use crate::network::Network;
 use crate::rng::{Rng, TOKEN_LETTERS};
@@ -44,6 +53,8 @@ use crate::transaction::TransactionKey;
 use crate::transport::framer::Frame;
 use clients::Clients;
 use connections::{Connections, Sending};
+use domains::Domains;
+use registrations::Registrations;
 use servers::Servers;
 use sessions::Sessions;
 use timers::{TimerKey, Timers};
@@ -59,6 +70,10 @@ pub struct Endpoint {
     is_accepting: bool,
     /// Whoever is not in one of these is not heard at all.
     allowed: Vec<Network>,
+    /// What those must prove, and where their phones are.
+    domains: Domains,
+    digest: DigestServer,
+    registrations: Registrations,
     connections: Connections,
     clients: Clients,
     servers: Servers,
@@ -77,11 +92,16 @@ impl Endpoint {
         debug_assert!(!config.listeners.is_empty());
         let mut rng = Rng::new(seed);
         let drawn = rng.token(TOKEN_LETTERS);
+        let mut nonce_key = [0; 32];
+        nonce_key.fill_with(|| rng.byte());
         Endpoint {
             hop_mark: config.hop_mark.clone().unwrap_or(drawn),
             rng,
             is_accepting: true,
             allowed: vec![],
+            domains: Domains::default(),
+            digest: DigestServer::new(nonce_key),
+            registrations: Registrations::new(),
             connections: Connections::new(config.limits.connections_max),
             config,
             clients: Clients::default(),
@@ -97,6 +117,11 @@ impl Endpoint {
     /// Says who is heard: messages from other sources leave no state and get no answer (docs/threats.md: B18, B24).
     pub fn set_allowed(&mut self, networks: Vec<Network>) {
         self.allowed = networks;
+    }
+
+    /// Says what must be proven by whom, and who may register; forgets what was registered.
+    pub fn set_domains(&mut self, domains: Vec<Domain>) {
+        self.domains = Domains::new(domains);
     }
 
     /// A datagram arrived.
@@ -187,6 +212,8 @@ impl Endpoint {
                 TimerKey::Session(key) => {
                     self.with_session(key, now, |session, _, out| session.handle_timeout(now, out));
                 }
+                TimerKey::Registration(key) => self.time_out_registration(key, now),
+                TimerKey::Registrar(domain) => self.expire_bindings(domain, now),
                 TimerKey::Connection(flow) => {
                     if self.connections.deadline(&flow).is_some_and(|at| at <= now) {
                         self.close(flow);
@@ -221,6 +248,11 @@ impl Endpoint {
     /// Transactions there are, both kinds.
     pub fn transactions(&self) -> usize {
         self.clients.len() + self.servers.len()
+    }
+
+    /// Contacts registered here.
+    pub fn bindings(&self) -> usize {
+        self.domains.bindings_len()
     }
 
     /// Connections there are, also those that are being opened.
@@ -285,9 +317,11 @@ impl Endpoint {
     /// Tells the users of flows that failed. Each failure ends transactions, so this comes to rest.
     fn settle(&mut self, now: Instant) {
         while let Some(flow) = self.failed.pop() {
+            self.lose_bindings(flow);
             for key in self.clients.on_flow(flow) {
                 self.fail_client(key, now);
             }
+            self.lose_registrations(flow, now);
         }
     }
 

@@ -57,7 +57,7 @@ pub use status_code::StatusCode;
 pub use uri::{Scheme, Uri};
 pub use via::{BRANCH_BYTES_MAX, MAGIC_COOKIE, Via, ViaTransport};
 
-pub(crate) use grammar::{quote, split_list};
+pub(crate) use grammar::{quote, split_list, unquote};
 
 use bytes::Bytes;
 

@@ -11,8 +11,11 @@ mod endpoint {
     mod credentials;
     mod disorder;
     mod forks;
+    mod own_digest;
     mod races;
     mod refusals;
+    mod registering;
+    mod registrar;
     mod reinvites;
     mod storm;
     mod streams;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 
 mod errors;
+mod registration;
 
 /// A file that is right, for cases that spoil one thing.
 const CARRIER: &str = "[[trunk]]\nname = \"carrier\"\nallow = [\"192.0.2.0/24\"]\n";

@@ -58,17 +58,23 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
     let leg = tx.world.legs.get(&key)?;
     let trunk = tx.setup.trunk(leg.trunk)?;
     let invite = &leg.outbound()?.invite;
-    let request_uri = match &invite.to {
-        Addressee::Uri(uri) => uri.clone(),
+    let attempt = leg.attempts.len().saturating_sub(1);
+    let (request_uri, to) = match &invite.to {
+        Addressee::Uri(uri) => (uri.clone(), format!("<{uri}>")),
         Addressee::Number(number) => {
             let user_phone = if trunk.user_phone { ";user=phone" } else { "" };
-            format!("sip:{number}@{}{user_phone}", flow.remote)
+            let uri = format!("sip:{number}@{}{user_phone}", flow.remote);
+            (uri.clone(), format!("<{uri}>"))
         }
+        Addressee::Phones { user, uris } => (
+            uris.get(attempt)?.clone(),
+            format!("<sip:{user}@{}>", trunk.from_host),
+        ),
     };
     Some(OutgoingInvite {
         session: leg.session,
         flow,
-        to: format!("<{request_uri}>"),
+        to,
         request_uri,
         from: invite.from.clone(),
         contact_host: trunk.contact_host.clone(),
@@ -86,7 +92,8 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
     })
 }
 
-fn peer_text(flow: &Flow) -> String {
+/// A peer as records and events show it.
+pub fn peer_text(flow: &Flow) -> String {
     let transport = match flow.transport {
         sip::endpoint::Transport::Udp => "udp",
         sip::endpoint::Transport::Tcp => "tcp",

@@ -11,6 +11,7 @@ use super::gates::Scope;
 use super::identity::Shown;
 use super::leg::Addressee;
 use super::number_policy::{Decision, Presentation, Target, TrunkNumbers, classify_target};
+use super::registrations;
 use super::tx::Tx;
 use crate::config::{NumberOut, Transport, Trunk};
 use crate::control::protocol::{ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
@@ -57,7 +58,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 raw: params.to.as_str().to_owned(),
                 ..Party::default()
             };
-            let targets = host_flows(tx, trunk)?;
+            let targets = host_flows(tx, index, trunk)?;
             Ok(Plan {
                 trunk: index,
                 targets,
@@ -77,21 +78,18 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 raw: user.clone(),
                 ..Party::default()
             };
-            let Some(host) = host else {
-                let targets = host_flows(tx, trunk)?;
-                return Ok(Plan {
-                    trunk: index,
-                    targets,
-                    to: Addressee::Number(user),
-                    to_party,
-                    shown,
-                });
+            let (to, targets) = if registrations::is_for_phones(tx, index, host.as_deref(), port) {
+                registrations::phones_of(tx, index, &user)?
+            } else if let Some(host) = host {
+                let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
+                (Addressee::Uri(uri), vec![flow])
+            } else {
+                (Addressee::Number(user), host_flows(tx, index, trunk)?)
             };
-            let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
             Ok(Plan {
                 trunk: index,
-                targets: vec![flow],
-                to: Addressee::Uri(uri),
+                targets,
+                to,
                 to_party,
                 shown,
             })
@@ -174,7 +172,7 @@ fn number_text(trunk: &Trunk, digits: &str) -> String {
 }
 
 /// The trunk's hosts in the order of this attempt: priority, then a weighted draw (RFC 2782).
-fn host_flows(tx: &mut Tx, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
+fn host_flows(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
     let mut hosts = trunk.hosts.clone();
     let mut ordered = Vec::new();
     while let Some(priority) = hosts.iter().map(|host| host.priority).min() {
@@ -198,7 +196,9 @@ fn host_flows(tx: &mut Tx, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
     let flows = ordered
         .iter()
         .filter_map(|host| flow_to(tx, trunk, host.transport, host.addr));
-    let flows: Vec<Flow> = flows.take(trunk.attempts_max).collect();
+    let mut flows: Vec<Flow> = flows.collect();
+    tx.registrations.put_first(index, &mut flows);
+    flows.truncate(trunk.attempts_max);
     if flows.is_empty() {
         Err(Failure::no_route(&trunk.name))
     } else {
@@ -230,7 +230,8 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
     flow_to(tx, trunk, transport, remote).ok_or_else(|| Failure::no_route(&trunk.name))
 }
 
-fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+/// Our way to a peer: the listener that fits.
+pub fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> Option<Flow> {
     let listener = tx.setup.config.listener_for(trunk, transport, remote.ip())?;
     let transport = match transport {
         Transport::Udp => sip::endpoint::Transport::Udp,
@@ -248,6 +249,7 @@ pub fn admit(tx: &mut Tx, index: usize, is_new_call: bool) -> Result<(), Failure
     let Some(trunk) = tx.setup.trunk(index) else {
         return Ok(());
     };
+    registrations::check_up(tx, index)?;
     let name = &trunk.name;
     let calls = tx.world.guards.calls();
     if is_new_call && !tx.gates.has_room(Scope::Instance, calls) {
@@ -332,13 +334,17 @@ pub fn policy_check(
     };
     match classify_target(to, numbers) {
         Ok(Target::Number(dialled)) => Ok(told(&tx.setup.policy.check(&dialled, caller.as_deref(), numbers))),
-        Ok(Target::Name { host, .. }) => Ok(check_name(
-            tx,
-            trunk.map(|_| index),
-            host.as_deref(),
-            caller.as_deref(),
-            numbers,
-        )),
+        Ok(Target::Name { host, port, .. }) => {
+            let for_phones =
+                trunk.is_some() && registrations::is_for_phones(tx, index, host.as_deref(), port);
+            Ok(check_name(
+                tx,
+                trunk.map(|_| index),
+                host.as_deref().filter(|_| !for_phones),
+                caller.as_deref(),
+                numbers,
+            ))
+        }
         Err(error) => Ok(PolicyDecision::deny("text", &error.to_string())),
     }
 }

@@ -83,6 +83,7 @@ pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, from: Part
             .into_iter()
             .map(super::media_plan::codec_name)
             .collect::<Vec<CodecName>>(),
+        user: invite.user.clone(),
     }
 }
 

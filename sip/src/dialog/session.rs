@@ -11,7 +11,8 @@ use super::action::{Action, Purpose, response};
 use super::confirmed::Next;
 use super::glare::retry_after_s;
 use super::{Calling, Confirmed, Dialog, DialogId, Ending, Ringing};
-use crate::endpoint::{Credentials, Event, ExtraHeader, Flow, SessionKey, Unanswered};
+use crate::auth::Account;
+use crate::endpoint::{Event, ExtraHeader, Flow, SessionKey, Unanswered};
 use crate::message::{Method, Request, Response, StatusCode};
 use crate::rng::Rng;
 use crate::transaction::TransactionKey;
@@ -27,7 +28,7 @@ pub struct Session {
     /// Host of Contact, when its owner chose one.
     pub contact_host: Option<String>,
     /// Answers to challenges; none for sessions of the peer (docs/threats.md: B16).
-    pub credentials: Option<Credentials>,
+    pub account: Option<Account>,
     phase: Phase,
 }
 
@@ -51,7 +52,7 @@ impl Session {
             key,
             flow,
             contact_host: None,
-            credentials: None,
+            account: None,
             phase,
         }
     }

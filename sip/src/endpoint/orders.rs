@@ -7,6 +7,7 @@ use super::Endpoint;
 use super::clients::User;
 use super::command::{Command, OutgoingInvite, SessionKey};
 use super::event::{Event, Output, Unanswered};
+use crate::auth::Account;
 use crate::dialog::{Calling, Phase, Session};
 use crate::message::{CallId, GuardError, MAX_FORWARDS_DEFAULT, Method, NameAddr, Request, StatusCode, Uri};
 use crate::rng::TOKEN_LETTERS;
@@ -57,6 +58,8 @@ impl Endpoint {
             | Command::AcceptReinvite { .. }
             | Command::RejectReinvite { .. }
             | Command::Info { .. } => self.obey_confirmed(command, now),
+            Command::Register(order) => self.register(*order, now),
+            Command::Unregister { registration } => self.unregister(registration, now),
             Command::SetAccepting { accepting } => self.is_accepting = accepting,
         }
     }
@@ -90,6 +93,8 @@ impl Endpoint {
                 | Command::Reject { .. }
                 | Command::Cancel { .. }
                 | Command::Bye { .. }
+                | Command::Register(_)
+                | Command::Unregister { .. }
                 | Command::SetAccepting { .. } => {}
             }
         });
@@ -115,7 +120,7 @@ impl Endpoint {
         let calling = Calling::new(session, transaction);
         let mut started = Session::new(session, flow, Phase::Calling(calling));
         started.contact_host = invite.contact_host;
-        started.credentials = invite.credentials;
+        started.account = invite.credentials.map(Account::new);
         self.sessions.insert(started);
         let mut request = request;
         self.introduce(&mut request, &flow, Some(session));

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::access::Sender;
 use super::command::Flow;
 use super::config::{RETRY_AFTER_S, reliability};
 use super::event::{Event, IncomingInvite, Output};
@@ -70,16 +71,33 @@ impl Endpoint {
     }
 
     fn handle_outside(&mut self, flow: Flow, key: TransactionKey, request: Request, now: Instant) {
-        if let Err(refusal) = gate::outside_dialog(&request, &self.hop_mark) {
+        let Some(sender) = self.admit(flow, key, &request, now) else {
+            return;
+        };
+        let takes_register = self.takes_register(flow);
+        if let Err(refusal) = gate::outside_dialog(&request, &self.hop_mark, takes_register) {
             return self.refuse(key, &request, refusal, now);
         }
         match request.method {
-            Method::Invite => self.begin_session(flow, key, request, now),
+            Method::Invite => self.begin_session(flow, key, request, sender, now),
+            Method::Register => self.handle_register(flow, key, &request, sender, now),
             _ => self.answer_options(key, &request, now),
         }
     }
 
-    fn begin_session(&mut self, flow: Flow, transaction: TransactionKey, request: Request, now: Instant) {
+    fn takes_register(&self, flow: Flow) -> bool {
+        let domain = self.domains.of(flow.remote.ip());
+        domain.is_some_and(|domain| domain.registrar.is_some())
+    }
+
+    fn begin_session(
+        &mut self,
+        flow: Flow,
+        transaction: TransactionKey,
+        request: Request,
+        sender: Sender,
+        now: Instant,
+    ) {
         if self.sessions.len() >= self.config.limits.sessions_max {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let header = Some(("Retry-After", RETRY_AFTER_S.to_string()));
@@ -100,6 +118,10 @@ impl Endpoint {
             flow,
             request,
             offer,
+            user: match sender {
+                Sender::User(user) => Some(user),
+                Sender::Anyone => None,
+            },
         };
         self.outputs.push_back(Output::Event(Event::Incoming(invite)));
     }
@@ -200,8 +222,10 @@ impl Endpoint {
         }
         let tag = self.rng.token(TOKEN_LETTERS);
         let mut response = Response::to(request, StatusCode::OK, Some(&tag));
+        let source = self.servers.get_mut(key).map(|server| server.flow);
+        let allow = gate::allow(source.is_some_and(|flow| self.takes_register(flow)));
         for (name, value) in [
-            ("Allow", ALLOW),
+            ("Allow", allow.as_str()),
             ("Accept", SDP),
             ("Accept-Encoding", "identity"),
             ("Supported", SUPPORTED),
@@ -215,7 +239,7 @@ impl Endpoint {
         self.respond_simply(key, request, refusal.status, refusal.header, now);
     }
 
-    fn respond_simply(
+    pub(super) fn respond_simply(
         &mut self,
         key: TransactionKey,
         request: &Request,

@@ -33,6 +33,10 @@ impl Endpoint {
             (Machine::NonInvite(other), _) => other.handle_final(now),
         };
         let user = client.user;
+        let register = match user {
+            User::Registration(_) => Some(Box::new(client.request.clone())),
+            User::Invite(_) | User::InDialog(_, _) | User::Nobody => None,
+        };
         self.send_of_client(key, out, now);
         if pass == Pass::Absorbed || self.retry_with_credentials(key, &response, flow, now) {
             return;
@@ -61,7 +65,12 @@ impl Endpoint {
                     false => session.handle_request_failure(purpose, status, rng, now, out),
                 });
             }
-            User::InDialog(_, _) | User::Nobody => {}
+            User::Registration(registration) if status.is_final() => {
+                if let Some(request) = register {
+                    self.handle_registration_answer(registration, key, &request, &response, now);
+                }
+            }
+            User::InDialog(_, _) | User::Registration(_) | User::Nobody => {}
         }
     }
 
@@ -107,7 +116,7 @@ impl Endpoint {
                     self.acknowledge(key, remote_tag, ack, flow, now);
                 }
             }
-            User::Invite(_) | User::InDialog(_, _) | User::Nobody => {}
+            User::Invite(_) | User::InDialog(_, _) | User::Registration(_) | User::Nobody => {}
         }
     }
 
@@ -128,7 +137,7 @@ impl Endpoint {
         let user = client.user;
         if client.machine.handle_transport_failure() {
             self.send_of_client(key, vec![], now);
-            self.tell_unanswered(user, Unanswered::Transport, now);
+            self.tell_unanswered(key, user, Unanswered::Transport, now);
         }
     }
 
@@ -146,13 +155,13 @@ impl Endpoint {
         for action in out {
             match action {
                 Action::Send(bytes) => self.transmit(flow, bytes, now),
-                Action::TimedOut => self.tell_unanswered(user, Unanswered::Timeout, now),
+                Action::TimedOut => self.tell_unanswered(key, user, Unanswered::Timeout, now),
             }
         }
     }
 
     /// No response counts as 408, a failed transport as 503 (RFC 3261 §8.1.3.1).
-    fn tell_unanswered(&mut self, user: User, why: Unanswered, now: Instant) {
+    fn tell_unanswered(&mut self, key: TransactionKey, user: User, why: Unanswered, now: Instant) {
         let status = match why {
             Unanswered::Timeout => StatusCode::REQUEST_TIMEOUT,
             Unanswered::Transport => StatusCode::SERVICE_UNAVAILABLE,
@@ -166,6 +175,9 @@ impl Endpoint {
             User::InDialog(session, purpose) => self.with_session(session, now, |session, rng, out| {
                 session.handle_request_failure(purpose, status, rng, now, out);
             }),
+            User::Registration(registration) => {
+                self.handle_registration_unanswered(registration, key, why, now);
+            }
             User::Nobody => {}
         }
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::shard::sim_io::Network;
 use sip::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, SessionKey,
-    Transport,
+    Command, Credentials, Domain, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output,
+    RegisterOrder, RegisterServer, RegistrationEvent, RegistrationKey, SessionKey, Transport,
 };
 
 use crate::tone;
@@ -63,6 +63,10 @@ pub struct Party {
     /// Requests it got, as text, for tests that look inside.
     pub got: Vec<String>,
     pub silent: bool,
+    /// What it calls and registers with.
+    pub account: Option<Credentials>,
+    /// What happened to its registration, or to those it takes.
+    pub registrations: Vec<(Instant, RegistrationEvent)>,
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
@@ -107,6 +111,8 @@ impl Party {
             events: Vec::new(),
             got: Vec::new(),
             silent: false,
+            account: None,
+            registrations: Vec::new(),
             endpoint,
             outbox: VecDeque::new(),
             session: None,
@@ -144,12 +150,51 @@ impl Party {
             max_forwards: 70,
             headers,
             sdp: self.sdp("sendrecv"),
-            credentials: None,
+            credentials: self.account.clone(),
             timer_b: Duration::from_secs(32),
         };
         self.endpoint
             .handle_command(Command::Invite(Box::new(invite)), now);
         self.drain(now);
+    }
+
+    /// Registers as the user of its account.
+    pub fn register(&mut self, gateway: SocketAddr, expires: Duration, now: Instant) {
+        let credentials = self.account.clone().expect("an account");
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: self.address,
+            remote: gateway,
+        };
+        let order = RegisterOrder {
+            registration: RegistrationKey(0),
+            servers: vec![RegisterServer {
+                flow,
+                request_uri: format!("sip:{gateway}"),
+                address: format!("<sip:{}@{}>", credentials.username, gateway.ip()),
+            }],
+            contact_user: credentials.username.clone(),
+            contact_host: None,
+            expires,
+            is_bulk: false,
+            credentials,
+        };
+        self.endpoint
+            .handle_command(Command::Register(Box::new(order)), now);
+        self.drain(now);
+    }
+
+    /// Removes its registration.
+    pub fn unregister(&mut self, now: Instant) {
+        let registration = RegistrationKey(0);
+        self.endpoint
+            .handle_command(Command::Unregister { registration }, now);
+        self.drain(now);
+    }
+
+    /// Takes registrations, as a carrier does; none are taken any more.
+    pub fn be_registrar(&mut self, domain: Option<Domain>) {
+        self.endpoint.set_domains(domain.into_iter().collect());
     }
 
     pub fn hang_up(&mut self, now: Instant) {
@@ -331,6 +376,7 @@ impl Party {
             match output {
                 Output::Send { flow, bytes } => self.outbox.push_back((flow, bytes)),
                 Output::Event(event) => self.handle_event(event, now),
+                Output::Registration(event) => self.registrations.push((now, event)),
                 Output::Connect { .. } | Output::Disconnect { .. } | Output::Dropped { .. } => {}
             }
         }

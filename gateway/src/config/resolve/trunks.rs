@@ -9,7 +9,7 @@ use super::super::trunk::{Auth, Network, NumberIn, NumberOut, Transport, Trunk};
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text};
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
-use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds};
+use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, registration, seconds};
 
 /// Longest password file, bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4096;
@@ -94,6 +94,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     let allow = networks(&entry.allow, &path.key("allow"), faults);
     let advertise = advertise(entry, shared, listen, path, faults);
     let media_address = media_address(entry, shared, path, faults);
+    let accept_register = registration::accept_register(entry, shared.folder, path, faults);
     refuse_later(entry, path, faults);
     check_choices(entry, path, faults);
     check_combinations(entry, path, faults);
@@ -115,10 +116,10 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         route_on: entry.route_on.iter().copied().collect(),
         attempts_max: usize::from(entry.attempts_max),
         timer_b: Duration::from_millis(u64::from(entry.timer_b_ms)),
-        auth: entry
-            .auth
-            .as_ref()
-            .and_then(|auth| self::auth(auth, shared.folder, &path.key("auth"), faults)),
+        auth: auth(entry, shared.folder, &path.key("auth"), faults),
+        challenge: registration::challenge(entry, accept_register.as_ref(), shared.folder, path, faults),
+        register: registration::register(entry, path, faults),
+        accept_register,
         listen,
         contact_host: entry
             .contact_host
@@ -342,7 +343,8 @@ fn networks(texts: &[String], path: &KeyPath, faults: &mut Faults) -> Vec<Networ
     networks
 }
 
-fn auth(auth: &file::trunk::Auth, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Auth> {
+fn auth(entry: &file::trunk::Trunk, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Auth> {
+    let auth = entry.auth.as_ref()?;
     let file = folder.join(&auth.password_file);
     let mut bad = |why: String| {
         faults.add(

@@ -60,13 +60,8 @@ fn unknown_keys_name_the_nearest_one() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     let later = "not available in this version; remove the key";
-    trunk_refused("register = true", &format!("register: {later}"));
     trunk_refused("tls = { ca = \"ca.pem\" }", &format!("tls: {later}"));
     trunk_refused("stir_in = \"verify\"", &format!("stir_in: {later}"));
-    trunk_refused(
-        "accept_register = { max = 5 }",
-        &format!("accept_register: {later}"),
-    );
     refused(
         "[http]\ntokens = \"tokens.toml\"\n",
         &[&format!(":2: http.tokens: {later}")],
