@@ -15,6 +15,10 @@ mod crossing;
 mod limits;
 #[path = "interop/load.rs"]
 mod load;
+#[path = "../sip/tests/endpoint/own_digest.rs"]
+mod own_digest;
+#[path = "interop/registration.rs"]
+mod registration;
 #[path = "interop/resume.rs"]
 mod resume;
 #[path = "interop/script.rs"]

@@ -17,6 +17,12 @@ pub fn lines(users: &[(&str, &str)]) -> String {
     users.iter().flat_map(of).map(|line| line + "\n").collect()
 }
 
+/// The same with MD5 alone, for peers that know nothing else.
+pub fn md5_lines(users: &[(&str, &str)]) -> String {
+    let of = |(user, password): &(&str, &str)| Users::line(user, REALM, password, Algorithm::Md5) + "\n";
+    users.iter().map(of).collect()
+}
+
 /// Writes a file that only we may read.
 pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();

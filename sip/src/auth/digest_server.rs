@@ -182,8 +182,8 @@ fn hex(bytes: &[u8], count: usize) -> String {
         .collect()
 }
 
-/// Whether `digest-uri` names what is requested: user, host, and the port where both have one. Phones write
-/// their idea of the Request-URI there, with other parameters or none.
+/// Whether `digest-uri` names what is requested: the host, and user and port where it has them. Phones write
+/// their idea of the Request-URI there: with other parameters or none, some only the registrar's address.
 ///
 /// Deviates from RFC 7616 §3.4.6, which wants the same resource but leaves open how that is seen.
 fn is_meant(digest_uri: &str, requested: &Uri) -> bool {
@@ -200,7 +200,7 @@ fn is_meant(digest_uri: &str, requested: &Uri) -> bool {
     host == wanted
         && is_same_port
         && uri.scheme() == requested.scheme()
-        && uri.user_unescaped() == requested.user_unescaped()
+        && (uri.user().is_none() || uri.user_unescaped() == requested.user_unescaped())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One baresip: a phone that speaks a WAV file, answers at once and records what it hears.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -30,13 +31,35 @@ impl Phone {
         hz: f64,
         target: Option<&str>,
     ) -> Self {
+        Self::start_with(folder, user, ip, hz, target, None).await
+    }
+
+    /// One that registers there with this password.
+    pub async fn register(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        hz: f64,
+        (registrar, password): (SocketAddr, &str),
+    ) -> Self {
+        Self::start_with(folder, user, ip, hz, None, Some((registrar, password))).await
+    }
+
+    async fn start_with(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        hz: f64,
+        target: Option<&str>,
+        registrar: Option<(SocketAddr, &str)>,
+    ) -> Self {
         let folder = folder.join(user);
         std::fs::create_dir_all(folder.join("rec")).unwrap();
         let mut samples = vec![0; TONE_S * 8_000];
         tone::sine(hz, 0.3, 0, &mut samples);
         tone::write_wav(&folder.join("says.wav"), &samples);
         let port = ports::free_port(ip);
-        write_files(&folder, user, ip, port);
+        write_files(&folder, user, ip, port, registrar);
         let mut command = binary::peer("baresip", "baresip-core");
         command.args(["-4", "-s", "-v", "-t", "60", "-f"]).arg(&folder);
         if let Some(target) = target {
@@ -117,7 +140,7 @@ fn folder_of(package: &str, name: &str) -> PathBuf {
         .to_owned()
 }
 
-fn write_files(folder: &Path, user: &str, ip: &str, port: u16) {
+fn write_files(folder: &Path, user: &str, ip: &str, port: u16, registrar: Option<(SocketAddr, &str)>) {
     let modules = folder_of("baresip-core", "g711.so");
     let media = ports::free_port(ip);
     let at = folder.display();
@@ -133,7 +156,13 @@ fn write_files(folder: &Path, user: &str, ip: &str, port: u16) {
     }
     config.push_str("module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n");
     std::fs::write(folder.join("config"), config).unwrap();
-    let account = format!("<sip:{user}@{ip}:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
+    let address = match registrar {
+        Some((registrar, password)) => {
+            format!("<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60")
+        }
+        None => format!("<sip:{user}@{ip}:{port}>;regint=0"),
+    };
+    let account = format!("{address};answermode=auto;audio_codecs=PCMU/8000/1\n");
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
 }
