@@ -17,6 +17,10 @@ mod crossing;
 mod limits;
 #[path = "interop/load.rs"]
 mod load;
+#[path = "../sip/tests/endpoint/own_digest.rs"]
+mod own_digest;
+#[path = "interop/registration.rs"]
+mod registration;
 #[path = "interop/refresh.rs"]
 mod refresh;
 #[path = "interop/reliable.rs"]

@@ -37,9 +37,9 @@ pub use reference::reference;
 pub use schema::schema;
 pub use tls::{IdentityFiles, Known, Shown, SipTls, TlsVersion, TrunkTls};
 pub use trunk::{
-    AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut,
-    MediaSource, Network, NumberIn, NumberOut, Srtp, SrtpOffer, Stir, StirIn, Transport, Trunk, TrunkSrtp,
-    UriForm,
+    AcceptRegister, AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host,
+    IdentityOut, MediaSource, Network, NumberIn, NumberOut, Register, Srtp, SrtpOffer, Stir, StirIn, Transport,
+    Trunk, TrunkSrtp, UriForm,
 };
 
 /// Everything an operator decides, ready to use.

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip::endpoint::{Endpoint, EndpointConfig, Flow, Policy};
+use sip::endpoint::{Domain, Endpoint, EndpointConfig, Flow, Policy, Registrar};
 use sip::network::Network;
 
+use crate::config::Trunk;
 use crate::engine::io::{Input, Now, Output};
 use crate::engine::tls_peers::{CERTIFICATE_UNFIT, TlsPeer};
 use crate::engine::{Engine, Setup};
@@ -32,6 +33,7 @@ impl Core {
         let mut endpoint = Endpoint::new(endpoint, seed);
         endpoint.set_allowed(sources(&setup));
         endpoint.set_policies(policies(&setup));
+        endpoint.set_domains(setup.config.trunks.iter().map(domain).collect());
         let mut core = Core {
             endpoint,
             engine: Engine::new(setup, for_engine, now),
@@ -130,6 +132,7 @@ impl Core {
                 self.outputs.push_back(Output::Disconnect { flow });
             }
             Sip::Event(event) => self.engine.handle_sip(event, now),
+            Sip::Registration(event) => self.engine.handle_registration(event, now),
             Sip::Dropped { why, .. } => self.engine.metrics_mut().sip_dropped(why),
         }
     }
@@ -137,7 +140,11 @@ impl Core {
 
 /// Everywhere that any trunk takes signalling from.
 fn sources(setup: &Setup) -> Vec<Network> {
-    let allowed = setup.config.trunks.iter().flat_map(|trunk| trunk.allow.iter());
+    setup.config.trunks.iter().flat_map(networks).collect()
+}
+
+fn networks(trunk: &Trunk) -> Vec<Network> {
+    let allowed = trunk.allow.iter();
     allowed
         .filter_map(|network| Network::new(network.address, network.prefix).ok())
         .collect()
@@ -153,6 +160,18 @@ fn policies(setup: &Setup) -> Vec<(Network, Policy)> {
             Some((network, policy))
         })
         .collect()
+}
+
+/// What a trunk's sources must prove; its place is the trunk's index.
+fn domain(trunk: &Trunk) -> Domain {
+    Domain {
+        networks: networks(trunk),
+        challenge: trunk.challenge.clone(),
+        registrar: trunk.accept_register.as_ref().map(|phones| Registrar {
+            users: phones.users.clone(),
+            bindings_max: phones.max,
+        }),
+    }
 }
 
 #[cfg(test)]

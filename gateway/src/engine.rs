@@ -12,6 +12,7 @@
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
 //! | who vouches for a caller | `vouching.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
+//! | phones that registered, trunks that are registered | `registrations.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
 //! | control requests, idempotency, batch, resume | `control.rs`, `replay.rs`, `sessions.rs`, `journal.rs`, `audience.rs` |
@@ -63,6 +64,7 @@ mod quality;
 mod reconcile;
 mod recording;
 mod redirected;
+mod registrations;
 mod replay;
 mod saved_limits;
 mod sessions;

@@ -10,12 +10,14 @@
 //! until `None`, then sleep until [`Endpoint::next_deadline`]. Must not know routing, admission of calls,
 //! billing or what a body means.
 
+mod access;
 mod again;
 mod clients;
 pub mod command;
 pub mod config;
 mod connections;
 mod credentials;
+mod domains;
 pub mod event;
 mod gate;
 mod orders;
@@ -23,6 +25,8 @@ mod orders;
 pub mod pair;
 mod perform;
 pub mod policy;
+mod registrar;
+mod registrations;
 mod requests;
 mod responses;
 mod servers;
@@ -35,12 +39,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use command::{Command, Credentials, ExtraHeader, Flow, OutgoingInvite, SessionKey, Transport};
+pub use command::{
+    Command, Credentials, ExtraHeader, Flow, OutgoingInvite, RegisterOrder, RegisterServer, RegistrationKey,
+    SessionKey, Transport,
+};
 pub use config::{EndpointConfig, Limits, Listener};
-pub use event::{Event, IncomingInvite, Output, Unanswered};
+pub use domains::{Domain, Registrar};
+pub use event::{Event, IncomingInvite, Output, RegistrationEvent, Unanswered};
 pub use gate::HOP_HEADER;
 pub use policy::{Policy, RefreshMethod, RefresherWish, Support, TimerPolicy};
 
+use crate::auth::DigestServer;
 use crate::message::{self, GuardError, Message};
 use crate::network::Network;
 use crate::rng::{Rng, TOKEN_LETTERS};
@@ -48,7 +57,9 @@ use crate::transaction::TransactionKey;
 use crate::transport::framer::Frame;
 use clients::Clients;
 use connections::{Connections, Sending};
+use domains::Domains;
 use policy::Policies;
+use registrations::Registrations;
 use servers::Servers;
 use sessions::Sessions;
 use timers::{TimerKey, Timers};
@@ -66,6 +77,10 @@ pub struct Endpoint {
     allowed: Vec<Network>,
     /// What is spoken with those who call.
     policies: Policies,
+    /// What those must prove, and where their phones are.
+    domains: Domains,
+    digest: DigestServer,
+    registrations: Registrations,
     connections: Connections,
     clients: Clients,
     servers: Servers,
@@ -84,12 +99,17 @@ impl Endpoint {
         debug_assert!(!config.listeners.is_empty());
         let mut rng = Rng::new(seed);
         let drawn = rng.token(TOKEN_LETTERS);
+        let mut nonce_key = [0; 32];
+        nonce_key.fill_with(|| rng.byte());
         Endpoint {
             hop_mark: config.hop_mark.clone().unwrap_or(drawn),
             rng,
             is_accepting: true,
             allowed: vec![],
             policies: Policies::default(),
+            domains: Domains::default(),
+            digest: DigestServer::new(nonce_key),
+            registrations: Registrations::new(),
             connections: Connections::new(config.limits.connections_max),
             config,
             clients: Clients::default(),
@@ -111,6 +131,11 @@ impl Endpoint {
     /// the longest prefix counts, and outside of all none is spoken. Sessions that are there keep theirs.
     pub fn set_policies(&mut self, policies: Vec<(Network, Policy)>) {
         self.policies = Policies::new(policies);
+    }
+
+    /// Says what must be proven by whom, and who may register; forgets what was registered.
+    pub fn set_domains(&mut self, domains: Vec<Domain>) {
+        self.domains = Domains::new(domains);
     }
 
     /// A datagram arrived.
@@ -201,6 +226,8 @@ impl Endpoint {
                 TimerKey::Session(key) => {
                     self.with_session(key, now, |session, _, out| session.handle_timeout(now, out));
                 }
+                TimerKey::Registration(key) => self.time_out_registration(key, now),
+                TimerKey::Registrar(domain) => self.expire_bindings(domain, now),
                 TimerKey::Connection(flow) => {
                     if self.connections.deadline(&flow).is_some_and(|at| at <= now) {
                         self.close(flow);
@@ -235,6 +262,11 @@ impl Endpoint {
     /// Transactions there are, both kinds.
     pub fn transactions(&self) -> usize {
         self.clients.len() + self.servers.len()
+    }
+
+    /// Contacts registered here.
+    pub fn bindings(&self) -> usize {
+        self.domains.bindings_len()
     }
 
     /// Connections there are, also those that are being opened.
@@ -299,9 +331,11 @@ impl Endpoint {
     /// Tells the users of flows that failed. Each failure ends transactions, so this comes to rest.
     fn settle(&mut self, now: Instant) {
         while let Some(flow) = self.failed.pop() {
+            self.lose_bindings(flow);
             for key in self.clients.on_flow(flow) {
                 self.fail_client(key, now);
             }
+            self.lose_registrations(flow, now);
         }
     }
 

@@ -6,6 +6,7 @@ pub mod dialog;
 pub mod endpoint;
 pub mod message;
 pub mod network;
+pub mod registration;
 pub mod rng;
 pub mod sdp;
 pub mod transaction;

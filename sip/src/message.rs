@@ -64,7 +64,7 @@ pub use uri::{Scheme, Uri};
 pub use via::{BRANCH_BYTES_MAX, MAGIC_COOKIE, Via, ViaTransport};
 
 pub use grammar::unescape;
-pub(crate) use grammar::{quote, split_list};
+pub(crate) use grammar::{quote, split_list, unquote};
 
 use bytes::Bytes;
 

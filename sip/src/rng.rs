@@ -69,7 +69,8 @@ impl Rng {
         }
     }
 
-    fn byte(&mut self) -> u8 {
+    /// 8 random bits.
+    pub fn byte(&mut self) -> u8 {
         if self.used == self.block.len() {
             let hash = Sha256::new()
                 .chain_update(self.seed)

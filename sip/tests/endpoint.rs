@@ -11,9 +11,12 @@ mod endpoint {
     mod credentials;
     mod disorder;
     mod forks;
+    mod own_digest;
     mod pracks;
     mod races;
     mod refusals;
+    mod registering;
+    mod registrar;
     mod reinvites;
     mod secure;
     mod storm;

@@ -12,6 +12,7 @@
     missing_docs
 )]
 
+pub mod phonebook;
 pub mod sim;
 pub mod srtp;
 pub mod tone;

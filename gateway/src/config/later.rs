@@ -16,15 +16,10 @@ pub(super) const KEYS: &[&str] = &[
     "recordings.sinks",
     "recordings.retention_days",
     "trunk.fallback",
-    "trunk.challenge",
-    "trunk.register",
-    "trunk.register_expires_s",
-    "trunk.gin",
     "trunk.options_down_after",
     "trunk.options_up_after",
     "trunk.emergency",
     "trunk.replaces_out",
-    "trunk.accept_register",
 ];
 
 /// Words of keys that exist, by key.

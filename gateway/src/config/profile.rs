@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use sip::auth::Users;
+
 use super::tls::TrunkTls;
 use super::trunk::{
     Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_word,
@@ -14,6 +16,7 @@ impl Trunk {
         let mut text = format!("[[trunk]] {}\n  preset = {}\n", self.name, self.preset.word());
         let groups = [
             self.peers(),
+            self.registration(),
             self.limits(),
             self.addresses(),
             self.extensions_spoken(),
@@ -105,6 +108,26 @@ impl Trunk {
                 "tls",
                 self.tls.as_ref().map_or_else(|| "none".to_owned(), tls_line),
             ),
+        ]
+    }
+
+    fn registration(&self) -> Vec<Line> {
+        let users = |users: &Users| format!("{} users of realm {}", users.len(), users.realm());
+        let challenge = self.challenge.as_ref().map(|asked| users(asked));
+        let accept = self.accept_register.as_ref();
+        let accept = accept.map(|phones| format!("{}, max {}", users(&phones.users), phones.max));
+        let register = self.register.as_ref();
+        let expires = register.map(|register| register.expires.as_secs().to_string());
+        let none = || "none".to_owned();
+        vec![
+            ("challenge", challenge.unwrap_or_else(none)),
+            ("register", register.is_some().to_string()),
+            ("register_expires_s", expires.unwrap_or_else(none)),
+            (
+                "gin",
+                register.is_some_and(|register| register.is_bulk).to_string(),
+            ),
+            ("accept_register", accept.unwrap_or_else(none)),
         ]
     }
 

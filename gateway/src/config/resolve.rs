@@ -4,6 +4,7 @@
 
 mod listeners;
 mod peers;
+mod registration;
 mod srtp;
 mod stir;
 mod tls;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 
 mod errors;
+mod registration;
 mod tls;
 
 /// A file that is right, for cases that spoil one thing.

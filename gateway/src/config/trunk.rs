@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sip::auth::Users;
+
 pub use super::file::trunk::{
     AnswerCodecs, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
     NumberOut, Preset, Provenance, Srtp, SrtpOffer, StirIn, UriForm,
@@ -57,6 +59,12 @@ pub struct Trunk {
     pub timer_b: Duration,
     /// Answers challenges.
     pub auth: Option<Auth>,
+    /// Who may send requests; none: whoever is in `allow`.
+    pub challenge: Option<Arc<Users>>,
+    /// Kept registered at its hosts.
+    pub register: Option<Register>,
+    /// Takes registrations.
+    pub accept_register: Option<AcceptRegister>,
     /// TLS towards its peers.
     pub tls: Option<TrunkTls>,
     /// The listener its messages leave by, where transport and family fit ([`super::Config::listener_for`]).
@@ -180,6 +188,26 @@ pub struct Auth {
     pub password: String,
     /// Challenges of this realm only; none: of any realm of the trunk's own addresses.
     pub realm: Option<String>,
+}
+
+/// Our registration at a carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// For how long each time.
+    pub expires: Duration,
+    /// One contact for all numbers (RFC 6140).
+    pub is_bulk: bool,
+    /// The carrier's domain; none: its hosts' addresses.
+    pub domain: Option<String>,
+}
+
+/// Registrations of phones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptRegister {
+    /// Who may.
+    pub users: Arc<Users>,
+    /// Phones at once.
+    pub max: usize,
 }
 
 impl std::fmt::Debug for Auth {

@@ -60,9 +60,17 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
     let leg = tx.world.legs.get(&key)?;
     let trunk = tx.setup.trunk(leg.trunk)?;
     let invite = &leg.outbound()?.invite;
-    let request_uri = match &invite.to {
-        Addressee::Uri(uri) => uri.clone(),
-        Addressee::Number(number) => wire_number::uri(trunk, number, &flow.remote.to_string()),
+    let attempt = leg.attempts.len().saturating_sub(1);
+    let (request_uri, to) = match &invite.to {
+        Addressee::Uri(uri) => (uri.clone(), format!("<{uri}>")),
+        Addressee::Number(number) => {
+            let uri = wire_number::uri(trunk, number, &flow.remote.to_string());
+            (uri.clone(), format!("<{uri}>"))
+        }
+        Addressee::Phones { user, uris } => (
+            uris.get(attempt)?.clone(),
+            format!("<sip:{user}@{}>", trunk.from_host),
+        ),
     };
     let mut headers = invite.headers.clone();
     headers.extend(history(trunk, invite, flow, &request_uri));
@@ -74,7 +82,7 @@ fn invite_for(tx: &Tx, key: LegKey, flow: Flow, sdp: bytes::Bytes) -> Option<Out
     Some(OutgoingInvite {
         session: leg.session,
         flow,
-        to: format!("<{request_uri}>"),
+        to,
         request_uri,
         from: invite.from.clone(),
         contact_host: trunk.contact_host.clone(),
@@ -99,7 +107,7 @@ fn history(trunk: &Trunk, invite: &InviteText, flow: Flow, request_uri: &str) ->
         return None;
     }
     let target = match &invite.to {
-        Addressee::Uri(_) => request_uri.to_owned(),
+        Addressee::Uri(_) | Addressee::Phones { .. } => request_uri.to_owned(),
         Addressee::Number(number) => wire_number::uri_as_sip(trunk, number, &flow.remote.to_string()),
     };
     Some(ExtraHeader {
@@ -108,7 +116,8 @@ fn history(trunk: &Trunk, invite: &InviteText, flow: Flow, request_uri: &str) ->
     })
 }
 
-fn peer_text(flow: &Flow) -> String {
+/// A peer as records and events show it.
+pub fn peer_text(flow: &Flow) -> String {
     let transport = match flow.transport {
         sip::endpoint::Transport::Udp => "udp",
         sip::endpoint::Transport::Tcp => "tcp",

@@ -13,6 +13,7 @@ use super::number_policy::{
     Decision, Presentation, Step, Target, TrunkNumbers, classify_target, parse_inbound,
 };
 use super::redirected::Diverter;
+use super::registrations;
 use super::shown::Shown;
 use super::tls_peers::dial_transport;
 use super::tx::Tx;
@@ -78,7 +79,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 raw: params.to.as_str().to_owned(),
                 ..Party::default()
             };
-            let targets = host_flows(tx, trunk)?;
+            let targets = host_flows(tx, index, trunk)?;
             Ok(planned(
                 targets,
                 Addressee::Number(wire_number::called(trunk, &digits)),
@@ -98,12 +99,13 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 raw: user.clone(),
                 ..Party::default()
             };
-            let (targets, to) = match host {
-                Some(host) => {
-                    let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
-                    (vec![flow], Addressee::Uri(uri))
-                }
-                None => (host_flows(tx, trunk)?, Addressee::Number(user)),
+            let (to, targets) = if registrations::is_for_phones(tx, index, host.as_deref(), port) {
+                registrations::phones_of(tx, index, &user)?
+            } else if let Some(host) = host {
+                let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
+                (Addressee::Uri(uri), vec![flow])
+            } else {
+                (Addressee::Number(user), host_flows(tx, index, trunk)?)
             };
             let judged = PolicyDecision::allow("route", "name");
             Ok(planned(targets, to, to_party, shown, judged))
@@ -177,7 +179,7 @@ fn check_caller_id(numbers: &TrunkNumbers, shown: &Shown) -> Result<(), Failure>
 }
 
 /// The trunk's hosts in the order of this attempt: priority, then a weighted draw (RFC 2782).
-fn host_flows(tx: &mut Tx, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
+fn host_flows(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
     let mut hosts = trunk.hosts.clone();
     let mut ordered = Vec::new();
     while let Some(priority) = hosts.iter().map(|host| host.priority).min() {
@@ -201,7 +203,9 @@ fn host_flows(tx: &mut Tx, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
     let flows = ordered
         .iter()
         .filter_map(|host| flow_to(tx, trunk, host.transport, host.addr));
-    let flows: Vec<Flow> = flows.take(trunk.attempts_max).collect();
+    let mut flows: Vec<Flow> = flows.collect();
+    tx.registrations.put_first(index, &mut flows);
+    flows.truncate(trunk.attempts_max);
     if flows.is_empty() {
         Err(Failure::no_route(&trunk.name))
     } else {
@@ -234,7 +238,8 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
     flow_to(tx, trunk, transport, remote).ok_or_else(|| Failure::no_route(&trunk.name))
 }
 
-fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+/// Our way to a peer: the listener that fits.
+pub fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> Option<Flow> {
     let listener = tx.setup.config.listener_for(trunk, transport, remote.ip())?;
     let flow = Flow {
         transport,
@@ -270,6 +275,7 @@ impl Full {
 
 /// Limits: a new call takes a place of the instance, every INVITE a token, every leg a place of its trunk.
 pub fn admit(tx: &mut Tx, plan: &Plan, is_new_call: bool) -> Result<(), Failure> {
+    registrations::check_up(tx, plan.trunk)?;
     if let Some(full) = full(tx, plan.trunk, is_new_call) {
         let (kind, decision) = full.of(&plan.judged);
         return Err(Failure::policy(kind, &decision));
@@ -355,9 +361,11 @@ pub fn policy_check(
     };
     let judged = match classify_target(to, numbers) {
         Ok(Target::Number(dialled)) => told(&tx.setup.policy.check(&dialled, caller.as_deref(), numbers)),
-        Ok(Target::Name { host, .. }) => {
-            let index = trunk.map(|_| index);
-            check_name(tx, index, host.as_deref(), caller.as_deref(), numbers)
+        Ok(Target::Name { host, port, .. }) => {
+            let for_phones =
+                trunk.is_some() && registrations::is_for_phones(tx, index, host.as_deref(), port);
+            let host = host.as_deref().filter(|_| !for_phones);
+            check_name(tx, trunk.map(|_| index), host, caller.as_deref(), numbers)
         }
         Err(error) => PolicyDecision::deny(Step::Text.name(), error.rule()),
     };

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::ending::{End, end_call};
 use super::gates::Drain;
+use super::registrations;
 use super::tx::About;
 use super::tx::Tx;
 use crate::control::protocol::{
@@ -26,6 +27,7 @@ pub fn cancel(tx: &mut Tx) {
     if tx.gates.is_draining() {
         tx.gates.set_drain(Drain::Off);
         tx.sip(sip::endpoint::Command::SetAccepting { accepting: true });
+        registrations::begin(tx);
     }
 }
 
@@ -56,6 +58,20 @@ pub fn progress(tx: &mut Tx) {
     let left = left(tx);
     tx.tell(About::default(), Event::DrainProgress(DrainProgress { left }));
     if left == 0 {
+        registrations::leave(tx);
+        done(tx);
+    }
+}
+
+/// No carrier sends us calls any more: with the last call gone the drain is done.
+pub fn registrations_left(tx: &mut Tx) {
+    if matches!(tx.gates.drain(), Drain::On { .. }) && left(tx) == 0 {
+        done(tx);
+    }
+}
+
+fn done(tx: &mut Tx) {
+    if tx.registrations.have_left() {
         tx.gates.set_drain(Drain::Done);
         tx.tell(About::default(), Event::DrainDone(Nothing {}));
         tx.out.drained = true;

@@ -21,6 +21,7 @@ use super::keys::{CallKey, LegKey};
 use super::leg::Stage;
 use super::metrics::EngineMetrics;
 use super::number_policy::Step;
+use super::registrations::{self, Registrations};
 use super::replay::Replies;
 use super::setup::Setup;
 use super::sounds::Sounds;
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(super) world: World,
     pub(super) gates: Gates,
     pub(super) sounds: Sounds,
+    pub(super) registrations: Registrations,
     pub(super) metrics: EngineMetrics,
     pub(super) journal: Journal,
     pub(super) audience: Audience,
@@ -85,6 +87,7 @@ impl Engine {
             world: World::new(&setup.epoch, seed),
             gates,
             sounds: Sounds::default(),
+            registrations: Registrations::new(&setup.config),
             metrics: EngineMetrics::new(),
             journal: Journal::new(setup.epoch.as_str().into()),
             audience: Audience::new(now.mono),
@@ -104,6 +107,7 @@ impl Engine {
                 About::default(),
                 Event::GatewayStarted(GatewayStarted { version, lost_calls }),
             );
+            registrations::begin(tx);
         });
         engine
     }
@@ -116,6 +120,11 @@ impl Engine {
             .get(&event.session())
             .and_then(|leg| self.call_of(*leg));
         self.supervised(CauseBy::Peer, call, now, |tx| signalling::handle(tx, event));
+    }
+
+    /// Takes what the SIP endpoint reports of registrations.
+    pub fn handle_registration(&mut self, event: sip::endpoint::RegistrationEvent, now: Now) {
+        self.by(CauseBy::Peer, now, |tx| registrations::handle(tx, event));
     }
 
     /// Takes any other input. Datagrams and streams are the endpoint's and never come here.
@@ -231,6 +240,7 @@ impl Engine {
             gates: &mut self.gates,
             setup: &setup,
             sounds: &self.sounds,
+            registrations: &mut self.registrations,
             metrics: &mut self.metrics,
             now,
             cause,

@@ -56,6 +56,8 @@ impl Engine {
             legs_in: self.world.guards.legs_of(trunk, Some(Way::In)) as u64,
             legs_out: self.world.guards.legs_of(trunk, Some(Way::Out)) as u64,
             legs_limit: self.gates.calls_max(Scope::Trunk(trunk)).into(),
+            registered: self.registrations.is_registered(trunk),
+            registrations: self.registrations.contacts(trunk),
         }
     }
 }

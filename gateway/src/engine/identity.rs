@@ -202,6 +202,7 @@ pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, said: &Sai
             .collect::<Vec<CodecName>>(),
         redirected,
         stir,
+        user: invite.user.clone(),
     }
 }
 

@@ -199,6 +199,13 @@ pub enum Addressee {
     Number(String),
     /// A whole URI.
     Uri(String),
+    /// A user with registered phones: the URI of each target, in order.
+    Phones {
+        /// The user.
+        user: String,
+        /// Request-URIs.
+        uris: Vec<String>,
+    },
 }
 
 impl Default for Addressee {

@@ -328,10 +328,17 @@ pub fn trunks(tx: &mut Tx) -> Vec<TrunkView> {
             continue;
         };
         let (name, agents) = (Name::from(trunk.name.as_str()), trunk.agents);
+        let registered = tx.registrations.is_registered(index);
+        let phones = tx.registrations.users(index);
         views.push(TrunkView {
             trunk: name,
-            state: TrunkState::Up,
+            state: match registered {
+                Some(false) => TrunkState::Down,
+                Some(true) | None => TrunkState::Up,
+            },
             agents,
+            registered,
+            phones: trunk.accept_register.as_ref().map(|_| phones),
             calls,
             calls_per_second,
         });

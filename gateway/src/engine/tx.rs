@@ -18,6 +18,7 @@ use super::leg::Leg;
 use super::metrics::EngineMetrics;
 use super::op::{Op, Work};
 use super::recording::Recording;
+use super::registrations::Registrations;
 use super::setup::Setup;
 use super::sounds::Sounds;
 use super::world::World;
@@ -95,6 +96,8 @@ pub struct Tx<'a> {
     pub setup: &'a Setup,
     /// Prompts and music.
     pub sounds: &'a Sounds,
+    /// Who is registered, here and there.
+    pub registrations: &'a mut Registrations,
     /// Counters.
     pub metrics: &'a mut EngineMetrics,
     /// Both clocks at this input.

@@ -100,6 +100,10 @@ pub struct TrunkGauges {
     pub legs_out: u64,
     /// Legs allowed at once.
     pub legs_limit: u64,
+    /// Whether it is registered at its carrier; none where it does not register.
+    pub registered: Option<bool>,
+    /// Phones registered on it.
+    pub registrations: u64,
 }
 
 /// Numbers of one media shard, gathered by whoever holds its reader.
@@ -255,6 +259,20 @@ impl Snapshot {
             )
         });
         gauges(out, "trunk_legs_limit", limits)?;
+        let of_trunk = |gauges: &TrunkGauges| {
+            vec![
+                ("instance", gauges.instance.clone()),
+                ("trunk", gauges.trunk.clone()),
+            ]
+        };
+        let registered = self.gauges.trunks.iter().filter_map(|gauges| {
+            let registered = gauges.registered?;
+            Some((of_trunk(gauges), u64::from(registered)))
+        });
+        gauges(out, "trunk_registered", registered)?;
+        let phones = self.gauges.trunks.iter();
+        let phones = phones.map(|gauges| (of_trunk(gauges), gauges.registrations));
+        gauges(out, "registrations", phones)?;
         gauges(out, "draining", plain(u64::from(self.gauges.draining)))?;
         gauges(out, "recordings_active", plain(self.gauges.recordings_active))?;
         let free_bytes = self

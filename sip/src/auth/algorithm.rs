@@ -54,6 +54,17 @@ impl Algorithm {
         }
     }
 
+    /// True for MD5, which is answered where nothing better is asked (RFC 8760 §1).
+    pub(super) fn is_weak(self) -> bool {
+        match self {
+            Algorithm::Md5 | Algorithm::Md5Sess => true,
+            Algorithm::Sha256
+            | Algorithm::Sha256Sess
+            | Algorithm::Sha512Of256
+            | Algorithm::Sha512Of256Sess => false,
+        }
+    }
+
     /// The hash of `text` in lower-case hex.
     pub(super) fn hash(self, text: &str) -> String {
         match self {

@@ -21,11 +21,14 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The first challenge, in the order of the peer, that can be answered here and is of `realm`, when
-    /// one is named (RFC 8760 §2.4: the peer puts what it prefers first).
+    /// The strongest challenge that can be answered here and is of `realm`, when one is named; among equals
+    /// the first. RFC 8760 §2.4 leaves it to us to depart from the order of the peer: whoever can put MD5
+    /// first must not gain by it.
     pub fn choose<'a>(values: impl IntoIterator<Item = &'a str>, realm: Option<&str>) -> Option<Challenge> {
-        let mut challenges = values.into_iter().flat_map(Challenge::parse_list);
-        challenges.find(|challenge| realm.is_none_or(|realm| challenge.realm == realm))
+        let challenges = values.into_iter().flat_map(Challenge::parse_list);
+        let ours = challenges.filter(|challenge| realm.is_none_or(|realm| challenge.realm == realm));
+        // Of equals `min_by_key` gives the first.
+        ours.min_by_key(|challenge| challenge.algorithm.is_weak())
     }
 
     /// Every challenge of one header value that can be answered here.
@@ -104,13 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn first_answerable_challenge_in_the_peers_order_is_chosen() {
+    fn strongest_answerable_challenge_is_chosen_and_of_equals_the_first() {
         let sha = "Digest realm=\"r\", nonce=\"s\", algorithm=SHA-256, qop=\"auth\"";
         let md5 = "Digest realm=\"r\", nonce=\"m\", algorithm=MD5, qop=\"auth\"";
         let odd = "Digest realm=\"r\", nonce=\"o\", algorithm=SHA3-512, qop=\"auth\"";
         let nonce = |values: [&str; 3]| Challenge::choose(values, None).unwrap().nonce;
         assert_eq!(nonce([odd, sha, md5]), "s");
-        assert_eq!(nonce([odd, md5, sha]), "m");
+        assert_eq!(nonce([odd, md5, sha]), "s");
+        let cut = "Digest realm=\"r\", nonce=\"c\", algorithm=SHA-512-256, qop=\"auth\"";
+        assert_eq!(nonce([md5, cut, sha]), "c");
+        assert_eq!(nonce([odd, md5, odd]), "m");
         assert_eq!(Challenge::choose([odd], None), None);
     }
 

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use super::action::{Action, Failure, Purpose, refusal_for_now, response};
 use super::confirmed::Next;
 use super::{Calling, Confirmed, Dialog, DialogId, Ending, Ringing};
+use crate::auth::Account;
 use crate::endpoint::policy::Policy;
-use crate::endpoint::{Credentials, Event, ExtraHeader, Flow, SessionKey, Unanswered};
+use crate::endpoint::{Event, ExtraHeader, Flow, SessionKey, Unanswered};
 use crate::message::{Method, Request, Response, StatusCode};
 use crate::rng::Rng;
 use crate::transaction::TransactionKey;
@@ -27,7 +28,7 @@ pub struct Session {
     /// Host of Contact, when its owner chose one.
     pub contact_host: Option<String>,
     /// Answers to challenges; none for sessions of the peer (docs/threats.md: B16).
-    pub credentials: Option<Credentials>,
+    pub account: Option<Account>,
     /// The extensions spoken with its peer.
     pub policy: Policy,
     /// Whether a 422 may still be answered by an INVITE with a longer session interval.
@@ -55,7 +56,7 @@ impl Session {
             key,
             flow,
             contact_host: None,
-            credentials: None,
+            account: None,
             policy,
             may_raise: true,
             phase,

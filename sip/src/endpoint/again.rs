@@ -25,14 +25,7 @@ impl Endpoint {
             return false;
         };
         let (user, flow) = (client.user, client.flow);
-        let Some(session_key) = user.session() else {
-            return false;
-        };
-        let number = self
-            .sessions
-            .get_mut(session_key)
-            .and_then(|session| session.retry_cseq(&request));
-        let Some(number) = number else {
+        let Some(number) = self.next_number(user, &request) else {
             return false;
         };
         request.headers.set_cseq(CSeq {
@@ -42,16 +35,34 @@ impl Endpoint {
         let via = self.new_via(&flow);
         request.headers.set_top_via(via);
         let next = self.next_transaction();
-        if let User::Invite(_) = user {
-            self.with_session(session_key, now, |session, _, out| {
-                if let Some(calling) = session.calling_mut() {
-                    calling.restart(next, out);
-                }
-            });
-        }
+        self.follow_again(user, next, now);
         let started = self.start_client(user, flow, request, answered, WAIT, now);
         debug_assert_eq!(started, next);
         true
+    }
+
+    /// The number of the request as it goes out again; none: its answer is not wanted any more.
+    fn next_number(&mut self, user: User, request: &Request) -> Option<u32> {
+        match user {
+            User::Invite(session) | User::InDialog(session, _) => {
+                self.sessions.get_mut(session)?.retry_cseq(request)
+            }
+            User::Registration(registration) => Some(self.registrations.get_mut(&registration)?.next_cseq()),
+            User::Nobody => None,
+        }
+    }
+
+    /// Whoever waits for the answer waits for that of the new request.
+    fn follow_again(&mut self, user: User, next: TransactionKey, now: Instant) {
+        match user {
+            User::Invite(session) => self.with_session(session, now, |session, _, out| {
+                if let Some(calling) = session.calling_mut() {
+                    calling.restart(next, out);
+                }
+            }),
+            User::Registration(registration) => self.follow_registration(registration, next),
+            User::InDialog(_, _) | User::Nobody => {}
+        }
     }
 
     /// Sends a first INVITE again with the session interval that a 422 asks for (RFC 4028 §7.3); false when

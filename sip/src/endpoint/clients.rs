@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::command::{Flow, SessionKey};
+use super::command::{Flow, RegistrationKey, SessionKey};
 use crate::dialog::Purpose;
 use crate::message::{Request, Response};
 use crate::transaction::{Action, ClientKey, InviteClient, NonInviteClient, TransactionKey};
@@ -40,6 +40,8 @@ pub(super) enum User {
     Invite(SessionKey),
     /// A session, about a request in its dialog.
     InDialog(SessionKey, Purpose),
+    /// A registration of ours.
+    Registration(RegistrationKey),
     /// Nobody: CANCEL.
     Nobody,
 }

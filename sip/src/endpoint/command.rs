@@ -100,6 +100,40 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// A registration of ours, numbered by the owner of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegistrationKey(pub u64);
+
+/// A contact of ours to be kept registered (RFC 3261 §10.2).
+#[derive(Clone, Debug)]
+pub struct RegisterOrder {
+    /// The number its owner gave it.
+    pub registration: RegistrationKey,
+    /// Where it may be registered, in order: one at a time has it.
+    pub servers: Vec<RegisterServer>,
+    /// User of Contact.
+    pub contact_user: String,
+    /// Host (and port) of Contact; the flow's listener when absent.
+    pub contact_host: Option<String>,
+    /// For how long each time; a 423 may raise it.
+    pub expires: Duration,
+    /// One contact for many numbers (RFC 6140): it has no user, and the server must understand that.
+    pub is_bulk: bool,
+    /// Answers to 401 and 407.
+    pub credentials: Credentials,
+}
+
+/// One server of a registration.
+#[derive(Clone, Debug)]
+pub struct RegisterServer {
+    /// Where it is.
+    pub flow: Flow,
+    /// Request-URI: its domain, for example `sip:carrier.example`.
+    pub request_uri: String,
+    /// To and From: our address there, a name-addr.
+    pub address: String,
+}
+
 /// A new INVITE of ours.
 #[derive(Clone, Debug)]
 pub struct OutgoingInvite {
@@ -219,6 +253,14 @@ pub enum Command {
         content_type: String,
         /// The body.
         body: Bytes,
+    },
+    /// Registers, and keeps it up; again after it was left.
+    Register(Box<RegisterOrder>),
+    /// Removes our contact; [`RegistrationEvent::Left`](super::RegistrationEvent::Left) follows within
+    /// [`LEAVE_WAIT`](crate::registration::client::LEAVE_WAIT).
+    Unregister {
+        /// Which registration.
+        registration: RegistrationKey,
     },
     /// What OPTIONS outside a dialog is told: 200, or 503 while draining.
     SetAccepting {

@@ -1,7 +1,7 @@
 //! Answers to digest challenges (RFC 3261 §22.2, §22.3).
 //!
-//! Only for sessions we began, only to the address the request went to, only for the realm its owner named,
-//! and at most twice a request (docs/threats.md: B15, B16).
+//! Only for what we began, only to the address the request went to, only for the realm its owner named, and
+//! at most twice a request (docs/threats.md: B15, B16).
 
 use std::time::Instant;
 
@@ -9,9 +9,9 @@ use super::Endpoint;
 use super::clients::User;
 use super::command::{Flow, SessionKey};
 use super::config::CREDENTIAL_TRIES_MAX;
-use crate::auth::{DigestClient, Login};
+use crate::auth::Account;
 use crate::dialog::Purpose;
-use crate::message::Response;
+use crate::message::{Request, Response};
 use crate::rng::TOKEN_LETTERS;
 use crate::transaction::TransactionKey;
 
@@ -27,42 +27,61 @@ impl Endpoint {
         let Some(client) = self.clients.get_mut(key) else {
             return false;
         };
-        let session_key = match client.user {
-            User::Invite(session) => session,
-            User::InDialog(session, purpose) if purpose != Purpose::Farewell => session,
-            User::InDialog(_, _) | User::Nobody => return false,
-        };
-        let (SessionKey::Out(_), true) = (session_key, source.remote.ip() == client.flow.remote.ip()) else {
-            return false;
-        };
-        let Some(session) = self.sessions.get_mut(session_key) else {
-            return false;
-        };
-        let Some(credentials) = &mut session.credentials else {
-            return false;
-        };
-        let Some(mut digest) = DigestClient::from_response(response, credentials.realm.as_deref()) else {
-            return false;
-        };
-        let header = digest.header();
-        let is_refused = client.answered.contains(&header) && !digest.challenge().stale;
-        if is_refused || client.answered.len() >= usize::from(CREDENTIAL_TRIES_MAX) {
+        let (user, flow) = (client.user, client.flow);
+        let (mut answered, mut request) = (client.answered.clone(), client.request.clone());
+        if source.remote.ip() != flow.remote.ip() || answered.len() >= usize::from(CREDENTIAL_TRIES_MAX) {
             return false;
         }
-        let realm = digest.challenge().realm.clone();
-        let login = Login {
-            username: &credentials.username,
-            password: &credentials.password,
+        let learnt = self
+            .account(user)
+            .and_then(|account| account.learn(response, source.remote.ip()));
+        let Some(learnt) = learnt else {
+            return false;
         };
-        let mut request = client.request.clone();
-        let cnonce = self.rng.token(TOKEN_LETTERS);
-        let value = digest.authorize(login, &request.method, &request.uri, &cnonce);
-        credentials.realm.get_or_insert(realm);
-        if request.headers.set(header, &value).is_err() {
+        if answered.contains(&learnt.header) && !learnt.stale {
             return false;
         }
-        let mut answered = client.answered.clone();
-        answered.push(header);
+        self.authorize_ahead(user, &flow, &mut request);
+        if !request.headers.has(learnt.header) {
+            return false;
+        }
+        answered.push(learnt.header);
         self.send_again(key, request, answered, now)
+    }
+
+    /// Puts in what is known to be asked for there, so that a request need not be refused first.
+    pub(super) fn authorize_ahead(&mut self, user: User, flow: &Flow, request: &mut Request) {
+        let cnonce = self.rng.token(TOKEN_LETTERS);
+        let Some(account) = self.account(user) else {
+            return;
+        };
+        let values = account.authorize(&request.method, &request.uri, flow.remote.ip(), &cnonce);
+        for (header, value) in values {
+            let set = request.headers.set(header, &value);
+            debug_assert!(set.is_ok(), "{header}");
+        }
+    }
+
+    /// What answers challenges to requests of this user; none for what the peer began.
+    fn account(&mut self, user: User) -> Option<&mut Account> {
+        match user {
+            User::Invite(session)
+            | User::InDialog(
+                session,
+                Purpose::Reinvite
+                | Purpose::Prack
+                | Purpose::Refresh
+                | Purpose::Info
+                | Purpose::Bye,
+            ) => match session {
+                SessionKey::Out(_) => self.sessions.get_mut(session)?.account.as_mut(),
+                SessionKey::In(_) => None,
+            },
+            User::Registration(registration) => {
+                let registering = self.registrations.get_mut(&registration)?;
+                Some(&mut registering.account)
+            }
+            User::InDialog(_, Purpose::Farewell) | User::Nobody => None,
+        }
     }
 }

@@ -4,11 +4,14 @@
 //! number of steps, and exactly one closing event ([`Event::closes`]). Knows nothing of calls or trunks.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::command::{Flow, SessionKey};
+use super::command::{Flow, RegistrationKey, SessionKey};
 use crate::message::{Request, Response};
+use crate::registration::RegisteredContact;
+use crate::registration::client::Failure;
 
 /// An INVITE that passed the guard, the overload gate and the transaction layer.
 ///
@@ -26,6 +29,8 @@ pub struct IncomingInvite {
     /// Provisional responses go out reliably: the first one must carry our offer when the INVITE has none
     /// (RFC 3262 §5).
     pub is_reliable: bool,
+    /// The user who authenticated, where its domain asks for that.
+    pub user: Option<String>,
 }
 
 /// Why an outbound INVITE had no final response of the peer.
@@ -235,6 +240,50 @@ impl Event {
     }
 }
 
+/// A happening on a registration, ours or a peer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationEvent {
+    /// A user of a domain can be reached elsewhere, or no more: all its contacts, the first to be called first.
+    Contacts {
+        /// Which domain, by its place in the list given to [`Endpoint::set_domains`](super::Endpoint::set_domains).
+        domain: usize,
+        /// Which user.
+        user: String,
+        /// Where it can be reached now; empty: not at all.
+        contacts: Vec<RegisteredContact>,
+    },
+    /// A server has our contact, anew or still.
+    Registered {
+        /// Which registration.
+        registration: RegistrationKey,
+        /// Which server.
+        flow: Flow,
+        /// For how long.
+        expires: Duration,
+    },
+    /// A server did not take it.
+    Failed {
+        /// Which registration.
+        registration: RegistrationKey,
+        /// Which server.
+        flow: Flow,
+        /// What it said, if anything.
+        why: Failure,
+        /// When the next request goes out; none: never, it was forbidden.
+        retry_in: Option<Duration>,
+    },
+    /// No server has our contact any more.
+    Expired {
+        /// Which registration.
+        registration: RegistrationKey,
+    },
+    /// Our contact is removed, or its removal was given up.
+    Left {
+        /// Which registration.
+        registration: RegistrationKey,
+    },
+}
+
 /// What the shell must do for the endpoint.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -258,6 +307,8 @@ pub enum Output {
     },
     /// Tell the owner.
     Event(Event),
+    /// Tell the owner of a registration.
+    Registration(RegistrationEvent),
     /// Count and forget: a datagram or message was dropped.
     Dropped {
         /// From where.

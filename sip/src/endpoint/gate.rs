@@ -21,11 +21,24 @@ pub const HOP_HEADER: &str = "X-Hop";
 /// How often our own mark may stand in an INVITE before it is a loop.
 const HOP_MARKS_MAX: usize = 2;
 
+/// Methods taken from a source, REGISTER where its domain has a registrar.
+pub(super) fn allow(takes_register: bool) -> String {
+    match takes_register {
+        true => format!("{ALLOW}, REGISTER"),
+        false => ALLOW.to_owned(),
+    }
+}
+
 /// Checks a request outside a dialog, in the order of RFC 3261 §8.2.
-pub(super) fn outside_dialog(request: &Request, policy: &Policy, hop_mark: &str) -> Result<(), Refusal> {
-    check_method(request)?;
+pub(super) fn outside_dialog(
+    request: &Request,
+    policy: &Policy,
+    hop_mark: &str,
+    takes_register: bool,
+) -> Result<(), Refusal> {
+    check_method(request, takes_register)?;
     match request.method {
-        Method::Invite | Method::Options => {}
+        Method::Invite | Method::Options | Method::Register => {}
         // They name a dialog or nothing.
         _ => return Err(plain(StatusCode::CALL_DOES_NOT_EXIST)),
     }
@@ -45,7 +58,7 @@ pub(super) fn outside_dialog(request: &Request, policy: &Policy, hop_mark: &str)
 
 /// Checks a request inside a dialog.
 pub(super) fn inside_dialog(request: &Request, policy: &Policy) -> Result<(), Refusal> {
-    check_method(request)?;
+    check_method(request, false)?;
     check_extensions(request, policy)?;
     match request.method {
         Method::Invite | Method::Update => {
@@ -62,8 +75,9 @@ fn plain(status: StatusCode) -> Refusal {
 }
 
 /// RFC 3261 §8.2.1: a method not supported is told 405 with Allow, known by name or not.
-fn check_method(request: &Request) -> Result<(), Refusal> {
+fn check_method(request: &Request, takes_register: bool) -> Result<(), Refusal> {
     match request.method {
+        Method::Register if takes_register => Ok(()),
         Method::Invite
         | Method::Ack
         | Method::Bye
@@ -81,7 +95,7 @@ fn check_method(request: &Request) -> Result<(), Refusal> {
         | Method::Publish
         | Method::Extension(_) => Err(Refusal {
             status: StatusCode::METHOD_NOT_ALLOWED,
-            header: Some(("Allow", ALLOW.to_owned())),
+            header: Some(("Allow", allow(takes_register))),
         }),
     }
 }

@@ -7,6 +7,7 @@ use super::Endpoint;
 use super::clients::User;
 use super::command::{Command, OutgoingInvite, SessionKey};
 use super::event::{Event, Output, Unanswered};
+use crate::auth::Account;
 use crate::dialog::{Action, Calling, Confirmed, Phase, Session, invite_headers};
 use crate::message::{CallId, GuardError, MAX_FORWARDS_DEFAULT, Method, NameAddr, Request, StatusCode, Uri};
 use crate::rng::TOKEN_LETTERS;
@@ -80,6 +81,8 @@ impl Endpoint {
                     confirmed.info(&content_type, body, out);
                 });
             }
+            Command::Register(order) => self.register(*order, now),
+            Command::Unregister { registration } => self.unregister(registration, now),
             Command::SetAccepting { accepting } => self.is_accepting = accepting,
         }
     }
@@ -118,7 +121,7 @@ impl Endpoint {
         let calling = Calling::new(session, transaction);
         let mut started = Session::new(session, flow, invite.policy, Phase::Calling(calling));
         started.contact_host = invite.contact_host;
-        started.credentials = invite.credentials;
+        started.account = invite.credentials.map(Account::new);
         self.sessions.insert(started);
         let mut request = request;
         self.introduce(&mut request, &flow, Some(session));

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::command::{Command, Flow, OutgoingInvite, SessionKey, Transport};
 use super::config::{EndpointConfig, Listener};
-use super::event::{Event, Output};
+use super::event::{Event, Output, RegistrationEvent};
 use super::policy::Policy;
 use super::{Endpoint, Limits};
 use crate::network::Network;
@@ -78,6 +78,7 @@ pub struct Pair {
     last_arrival: BTreeMap<(Side, Flow), Instant>,
     faults: Vec<Fault>,
     events: BTreeMap<Side, Vec<Event>>,
+    registrations: BTreeMap<Side, Vec<RegistrationEvent>>,
     dropped: Vec<&'static str>,
 }
 
@@ -163,6 +164,7 @@ impl Pair {
             last_arrival: BTreeMap::new(),
             faults: vec![],
             events: BTreeMap::new(),
+            registrations: BTreeMap::new(),
             dropped: vec![],
         }
     }
@@ -288,6 +290,11 @@ impl Pair {
         self.events.remove(&side).unwrap_or_default()
     }
 
+    /// What the owner of one side was told of registrations since the last call.
+    pub fn take_registrations(&mut self, side: Side) -> Vec<RegistrationEvent> {
+        self.registrations.remove(&side).unwrap_or_default()
+    }
+
     /// Why messages were dropped since the last call.
     pub fn take_dropped(&mut self) -> Vec<&'static str> {
         std::mem::take(&mut self.dropped)
@@ -327,6 +334,7 @@ impl Pair {
                     }
                 }
                 Output::Event(event) => self.events.entry(side).or_default().push(event),
+                Output::Registration(event) => self.registrations.entry(side).or_default().push(event),
                 Output::Dropped { why, .. } => self.dropped.push(why),
             }
         }

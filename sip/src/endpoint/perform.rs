@@ -92,6 +92,7 @@ impl Endpoint {
         let via = self.new_via(&flow);
         let mut request = draft.into_request(via);
         self.introduce(&mut request, &flow, user.session());
+        self.authorize_ahead(user, &flow, &mut request);
         self.start_client(user, flow, request, vec![], WAIT, now);
     }
 
@@ -138,7 +139,7 @@ impl Endpoint {
         let (bytes, mut out) = (request.to_bytes(), vec![]);
         let patience = match user {
             User::Invite(_) => Patience::Endless,
-            User::InDialog(_, _) | User::Nobody => Patience::For(WAIT),
+            User::InDialog(_, _) | User::Registration(_) | User::Nobody => Patience::For(WAIT),
         };
         let reliability = reliability(&flow);
         let machine = match request.method {
@@ -195,13 +196,17 @@ impl Endpoint {
         let _ = request.headers.push("User-Agent", &self.config.user_agent);
     }
 
-    /// Where a request inside a dialog goes: over the connection the peer is on; else to the address the
+    /// Where a request inside a dialog goes: over the connection the peer is on, to a phone that registers
+    /// where its packets come from (RFC 5626 §5.3); else to the address the
     /// dialog names, if it is one and allowed (docs/threats.md: B25); else where the peer was last.
     ///
     /// Deviates from RFC 3263 §4: host names are not resolved here, and a Contact without `transport` is
     /// taken to mean the transport of the session. A session under TLS stays under TLS whatever `transport` says.
     fn route(&self, home: Flow, next_hop: &Uri) -> Flow {
-        if self.connections.is_open(&home) {
+        // A phone that registers may stand behind a NAT: its Contact is no address of ours to use.
+        let domain = self.domains.of(home.remote.ip());
+        let is_phone = domain.is_some_and(|domain| domain.registrar.is_some());
+        if is_phone || self.connections.is_open(&home) {
             return home;
         }
         let Some(ip) = next_hop.host().and_then(|host| host.ip()) else {
@@ -249,7 +254,7 @@ impl User {
     pub(super) fn session(self) -> Option<SessionKey> {
         match self {
             User::Invite(session) | User::InDialog(session, _) => Some(session),
-            User::Nobody => None,
+            User::Registration(_) | User::Nobody => None,
         }
     }
 }

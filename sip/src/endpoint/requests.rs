@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::access::Sender;
 use super::command::Flow;
 use super::config::{RETRY_AFTER_S, reliability};
 use super::event::{Event, IncomingInvite, Output};
@@ -71,14 +72,24 @@ impl Endpoint {
     }
 
     fn handle_outside(&mut self, flow: Flow, key: TransactionKey, request: Request, now: Instant) {
+        let Some(sender) = self.admit(flow, key, &request, now) else {
+            return;
+        };
+        let takes_register = self.takes_register(flow);
         let policy = self.policies.of(flow.remote.ip());
-        if let Err(refusal) = gate::outside_dialog(&request, &policy, &self.hop_mark) {
+        if let Err(refusal) = gate::outside_dialog(&request, &policy, &self.hop_mark, takes_register) {
             return self.refuse(key, &request, refusal, now);
         }
         match request.method {
-            Method::Invite => self.begin_session(flow, key, request, policy, now),
+            Method::Invite => self.begin_session(flow, key, request, (policy, sender), now),
+            Method::Register => self.handle_register(flow, key, &request, sender, now),
             _ => self.answer_options(key, &request, &policy, now),
         }
+    }
+
+    fn takes_register(&self, flow: Flow) -> bool {
+        let domain = self.domains.of(flow.remote.ip());
+        domain.is_some_and(|domain| domain.registrar.is_some())
     }
 
     fn begin_session(
@@ -86,7 +97,7 @@ impl Endpoint {
         flow: Flow,
         transaction: TransactionKey,
         request: Request,
-        policy: Policy,
+        (policy, sender): (Policy, Sender),
         now: Instant,
     ) {
         if self.sessions.len() >= self.config.limits.sessions_max {
@@ -116,6 +127,10 @@ impl Endpoint {
             offer: sdp_of_request(&request),
             is_reliable: policy.is_reliable(&request.headers),
             request,
+            user: match sender {
+                Sender::User(user) => Some(user),
+                Sender::Anyone => None,
+            },
         };
         self.outputs.push_back(Output::Event(Event::Incoming(invite)));
     }
@@ -217,8 +232,10 @@ impl Endpoint {
         }
         let tag = self.rng.token(TOKEN_LETTERS);
         let mut response = Response::to(request, StatusCode::OK, Some(&tag));
+        let source = self.servers.get_mut(key).map(|server| server.flow);
+        let allow = gate::allow(source.is_some_and(|flow| self.takes_register(flow)));
         for (name, value) in [
-            ("Allow", ALLOW),
+            ("Allow", allow.as_str()),
             ("Accept", SDP),
             ("Accept-Encoding", "identity"),
             ("Supported", policy.supported().as_str()),
@@ -232,7 +249,7 @@ impl Endpoint {
         self.respond_simply(key, request, refusal.status, refusal.header, now);
     }
 
-    fn respond_simply(
+    pub(super) fn respond_simply(
         &mut self,
         key: TransactionKey,
         request: &Request,

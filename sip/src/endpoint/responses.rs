@@ -33,6 +33,10 @@ impl Endpoint {
             (Machine::NonInvite(other), _) => other.handle_final(now),
         };
         let user = client.user;
+        let register = match user {
+            User::Registration(_) => Some(Box::new(client.request.clone())),
+            User::Invite(_) | User::InDialog(_, _) | User::Nobody => None,
+        };
         self.send_of_client(key, out, now);
         if pass == Pass::Absorbed
             || self.retry_with_credentials(key, &response, flow, now)
@@ -72,7 +76,12 @@ impl Endpoint {
                     }
                 });
             }
-            User::InDialog(_, _) | User::Nobody => {}
+            User::Registration(registration) if status.is_final() => {
+                if let Some(request) = register {
+                    self.handle_registration_answer(registration, key, &request, &response, now);
+                }
+            }
+            User::InDialog(_, _) | User::Registration(_) | User::Nobody => {}
         }
     }
 
@@ -118,7 +127,7 @@ impl Endpoint {
                     self.acknowledge(key, remote_tag, ack, flow, now);
                 }
             }
-            User::Invite(_) | User::InDialog(_, _) | User::Nobody => {}
+            User::Invite(_) | User::InDialog(_, _) | User::Registration(_) | User::Nobody => {}
         }
     }
 
@@ -139,7 +148,7 @@ impl Endpoint {
         let user = client.user;
         if client.machine.handle_transport_failure() {
             self.send_of_client(key, vec![], now);
-            self.tell_unanswered(user, Unanswered::Transport, now);
+            self.tell_unanswered(key, user, Unanswered::Transport, now);
         }
     }
 
@@ -157,13 +166,13 @@ impl Endpoint {
         for action in out {
             match action {
                 Action::Send(bytes) => self.transmit(flow, bytes, now),
-                Action::TimedOut => self.tell_unanswered(user, Unanswered::Timeout, now),
+                Action::TimedOut => self.tell_unanswered(key, user, Unanswered::Timeout, now),
             }
         }
     }
 
     /// No response counts as 408, a failed transport as 503 (RFC 3261 §8.1.3.1).
-    fn tell_unanswered(&mut self, user: User, why: Unanswered, now: Instant) {
+    fn tell_unanswered(&mut self, key: TransactionKey, user: User, why: Unanswered, now: Instant) {
         let status = match why {
             Unanswered::Timeout => StatusCode::REQUEST_TIMEOUT,
             Unanswered::Transport => StatusCode::SERVICE_UNAVAILABLE,
@@ -177,6 +186,9 @@ impl Endpoint {
             User::InDialog(session, purpose) => self.with_session(session, now, |session, rng, out| {
                 session.handle_request_failure(purpose, Failure::plain(status), rng, now, out);
             }),
+            User::Registration(registration) => {
+                self.handle_registration_unanswered(registration, key, why, now);
+            }
             User::Nobody => {}
         }
     }

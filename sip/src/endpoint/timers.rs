@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::command::{Flow, SessionKey};
+use super::command::{Flow, RegistrationKey, SessionKey};
 use crate::transaction::TransactionKey;
 
 /// Who has work.
@@ -20,6 +20,10 @@ pub(super) enum TimerKey {
     Session(SessionKey),
     /// A connection.
     Connection(Flow),
+    /// A registration of ours.
+    Registration(RegistrationKey),
+    /// The bindings of a domain, by its place.
+    Registrar(usize),
 }
 
 /// At most one deadline an owner, ordered by time.

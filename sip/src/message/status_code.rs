@@ -53,6 +53,8 @@ named! {
     EXTENSION_REQUIRED = 421;
     /// 422
     SESSION_INTERVAL_TOO_SMALL = 422;
+    /// 423
+    INTERVAL_TOO_BRIEF = 423;
     /// 480
     TEMPORARILY_UNAVAILABLE = 480;
     /// 481

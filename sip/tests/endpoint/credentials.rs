@@ -3,6 +3,7 @@
 use sip::endpoint::pair::{Pair, Side::Left};
 use sip::endpoint::{Command, Credentials, Event, Transport};
 
+use super::own_digest::Answer;
 use super::wire::{PEER, give, header, lines, request, respond, tagged, to_tag};
 use crate::*;
 
@@ -37,8 +38,16 @@ fn a_407_is_answered_with_the_next_cseq_and_a_new_branch() {
     pair.command(Left, bye(OUT));
     let first = pair.sent.last().unwrap().text.clone();
     assert_eq!(header(&first, "CSeq"), Some("3 BYE"));
+    // The nonce is used again before the BYE is asked, and its count goes up.
+    let count = |text: &str| header(text, "Proxy-Authorization").map(|value| value.contains("nc=00000002"));
+    assert_eq!((count(again), count(&first)), (Some(false), Some(true)));
     let sent = give(&mut pair, &challenge(&first, "carrier", false));
     assert_eq!(header(&sent[0], "CSeq"), Some("4 BYE"));
+    assert!(
+        header(&sent[0], "Proxy-Authorization")
+            .unwrap()
+            .contains("nc=00000003")
+    );
     give(&mut pair, &respond(&sent[0], "200 OK", "", ""));
     assert_eq!(names(&pair.take_events(Left)), ["ByeDone"]);
 }
@@ -51,6 +60,56 @@ fn a_carrier_that_always_challenges_gets_two_invites() {
     assert_eq!(lines(&sent), ["ACK sip:bob@192.0.2.2:5060 SIP/2.0"]);
     let events = pair.take_events(Left);
     assert!(matches!(events.as_slice(), [Event::Refused { response, .. }] if response.status.code() == 407));
+}
+
+#[test]
+fn sha_256_is_answered_before_md5_unknown_algorithms_never_and_the_sums_are_right() {
+    let (mut pair, invite) = calling(10, Some("carrier"));
+    let offer = |algorithm: &str| {
+        format!(
+            "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n-{algorithm}\", qop=\"auth\", algorithm={algorithm}, \
+             opaque=\"o\"\r\n"
+        )
+    };
+    let offered = ["SHA3-512", "MD5", "SHA-256"].map(offer);
+    let asked = respond(&invite, "401 Unauthorized", "c", "")
+        .replace("Contact:", &format!("{}Contact:", offered.concat()));
+    let sent = give(&mut pair, &asked);
+    let value = header(&sent[1], "Authorization").unwrap();
+    assert!(value.contains("nonce=\"n-SHA-256\""), "{value}");
+    // Reckoned again by the second opinion, over the cnonce that was drawn.
+    let cnonce = value
+        .split("cnonce=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let answer = Answer {
+        user: "user",
+        password: "secret",
+        method: "INVITE",
+        uri: "sip:bob@192.0.2.2:5060",
+        count: 1,
+        cnonce,
+    };
+    let expected = answer.to(&offered[2]);
+    let response = |text: &str| {
+        text.split("response=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(response(value), response(&expected));
+
+    let (mut pair, invite) = calling(11, Some("carrier"));
+    let only_unknown =
+        respond(&invite, "401 Unauthorized", "c", "").replace("Contact:", &format!("{}Contact:", offered[0]));
+    assert_eq!(give(&mut pair, &only_unknown).len(), 1, "ACK alone");
+    assert_eq!(names(&pair.take_events(Left)), ["Refused"]);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::shard::sim_io::Network;
 use sip::endpoint::{
-    Command, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output, Policy, SessionKey,
-    Transport,
+    Command, Credentials, Domain, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output,
+    Policy, RegisterOrder, RegisterServer, RegistrationEvent, RegistrationKey, SessionKey, Transport,
 };
 
 use super::sdes::Sdes;
@@ -74,6 +74,10 @@ pub struct Party {
     pub wire: Vec<Vec<u8>>,
     /// The extensions it speaks as a caller.
     policy: Policy,
+    /// What it calls and registers with.
+    pub account: Option<Credentials>,
+    /// What happened to its registration, or to those it takes.
+    pub registrations: Vec<(Instant, RegistrationEvent)>,
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
@@ -123,6 +127,8 @@ impl Party {
             unread: Vec::new(),
             wire: Vec::new(),
             policy: Policy::default(),
+            account: None,
+            registrations: Vec::new(),
             endpoint,
             outbox: VecDeque::new(),
             session: None,
@@ -167,13 +173,52 @@ impl Party {
             max_forwards: 70,
             headers,
             sdp: self.offer("sendrecv"),
-            credentials: None,
+            credentials: self.account.clone(),
             policy: self.policy,
             timer_b: Duration::from_secs(32),
         };
         self.endpoint
             .handle_command(Command::Invite(Box::new(invite)), now);
         self.drain(now);
+    }
+
+    /// Registers as the user of its account.
+    pub fn register(&mut self, gateway: SocketAddr, expires: Duration, now: Instant) {
+        let credentials = self.account.clone().expect("an account");
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: self.address,
+            remote: gateway,
+        };
+        let order = RegisterOrder {
+            registration: RegistrationKey(0),
+            servers: vec![RegisterServer {
+                flow,
+                request_uri: format!("sip:{gateway}"),
+                address: format!("<sip:{}@{}>", credentials.username, gateway.ip()),
+            }],
+            contact_user: credentials.username.clone(),
+            contact_host: None,
+            expires,
+            is_bulk: false,
+            credentials,
+        };
+        self.endpoint
+            .handle_command(Command::Register(Box::new(order)), now);
+        self.drain(now);
+    }
+
+    /// Removes its registration.
+    pub fn unregister(&mut self, now: Instant) {
+        let registration = RegistrationKey(0);
+        self.endpoint
+            .handle_command(Command::Unregister { registration }, now);
+        self.drain(now);
+    }
+
+    /// Takes registrations, as a carrier does; none are taken any more.
+    pub fn be_registrar(&mut self, domain: Option<Domain>) {
+        self.endpoint.set_domains(domain.into_iter().collect());
     }
 
     pub fn hang_up(&mut self, now: Instant) {
@@ -368,6 +413,7 @@ impl Party {
             match output {
                 Output::Send { flow, bytes } => self.outbox.push_back((flow, bytes)),
                 Output::Event(event) => self.handle_event(event, now),
+                Output::Registration(event) => self.registrations.push((now, event)),
                 Output::Connect { .. } | Output::Disconnect { .. } | Output::Dropped { .. } => {}
             }
         }

@@ -16,7 +16,7 @@ use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, Counts, MetricsReader, Shard, ShardConfig, TURN, links};
 use media::sound::Sound;
 use serde_json::{Value, json};
-use sip::endpoint::{EndpointConfig, ExtraHeader, Flow, Transport};
+use sip::endpoint::{Credentials, EndpointConfig, ExtraHeader, Flow, Transport};
 
 use super::party::{Answer, Party};
 use super::post::{Letter, Post, Weather};
@@ -77,6 +77,8 @@ pub struct Town {
     pub records: Vec<Value>,
     pub recorder: Vec<RecorderCommand>,
     pub log: Vec<String>,
+    /// Drains that came to their end.
+    pub drains: usize,
     pub post: Post,
     pub media_net: Network,
     /// Samples that came out of each track.
@@ -153,6 +155,7 @@ impl Town {
             records: Vec::new(),
             recorder: Vec::new(),
             log: Vec::new(),
+            drains: 0,
             post: Post::new(seed),
             media_net,
             taped: BTreeMap::new(),
@@ -293,6 +296,24 @@ impl Town {
     /// A party speaks these extensions with the gateway.
     pub fn speak(&mut self, party: usize, policy: sip::endpoint::Policy) {
         self.parties[party].adopt(policy, gateway());
+    }
+
+    /// A party registers with this user and password, for so long each time.
+    pub fn register(&mut self, party: usize, user: &str, password: &str, expires: Duration) {
+        let now = self.now;
+        self.parties[party].account = Some(Credentials {
+            username: user.to_owned(),
+            password: password.to_owned(),
+            realm: None,
+        });
+        self.parties[party].register(gateway(), expires, now);
+        self.collect(party);
+    }
+
+    pub fn unregister(&mut self, party: usize) {
+        let now = self.now;
+        self.parties[party].unregister(now);
+        self.collect(party);
     }
 
     pub fn hang_up(&mut self, party: usize) {
@@ -527,8 +548,8 @@ impl Town {
             | Output::ControlClose { .. }
             | Output::Ledger { .. }
             | Output::SaveLimits { .. }
-            | Output::Dropped { .. }
-            | Output::Drained => {}
+            | Output::Dropped { .. } => {}
+            Output::Drained => self.drains += 1,
             Output::Sip(_) => panic!("the core keeps orders for the endpoint"),
         }
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::{AGENTS, CARRIER, Folder, MUSIC_HZ, OUR_NUMBER, binary, clock, ports};
-use crate::tone;
+use crate::{phonebook, tone};
 
 /// A debug build decodes its music and opens its sockets in well under a second on an idle machine.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +23,12 @@ pub struct Settings {
     pub carrier_media: Vec<String>,
     /// `media_source` of both trunks.
     pub media_source: &'static str,
+    /// Further lines of the agents' trunk.
+    pub agents_more: String,
+    /// Further lines of the carrier's.
+    pub carrier_more: String,
+    /// Files beside the configuration that only we may read: names and texts.
+    pub secrets: Vec<(&'static str, String)>,
     /// Further lines of both trunks.
     pub trunk_lines: &'static str,
     /// Further keys of the carrier's trunk, and of the agents'.
@@ -52,6 +58,9 @@ impl Default for Settings {
             agents_media: Vec::new(),
             carrier_media: Vec::new(),
             media_source: "strict",
+            agents_more: String::new(),
+            carrier_more: String::new(),
+            secrets: Vec::new(),
             trunk_lines: "",
             carrier_keys: String::new(),
             agents_keys: String::new(),
@@ -74,6 +83,9 @@ impl Gateway {
     /// Starts one whose state lies in `folder`, and waits until it can be reached.
     pub async fn start(folder: &Folder, settings: &Settings) -> Self {
         write_music(&folder.join("music.wav"));
+        for (name, text) in &settings.secrets {
+            phonebook::write(&folder.join(name), text);
+        }
         let config = folder.join("gateway.toml");
         std::fs::write(&config, text(settings)).unwrap();
         let log_path = folder.join(&format!("gateway-{}.log", clock::now_us()));
@@ -226,6 +238,7 @@ allow = ["{CARRIER}"]
 media_allow = {carrier_media}
 media_source = "{media_source}"
 burst = 1000
+{carrier_more}
 {trunk_lines}
 {carrier_keys}
 {carrier}
@@ -237,11 +250,14 @@ media_allow = {agents_media}
 caller_ids = ["{OUR_NUMBER}", "*"]
 media_source = "{media_source}"
 burst = 1000
+{agents_more}
 {trunk_lines}
 {agents_keys}
 {agents}
 {more}
 "#,
+        carrier_more = settings.carrier_more,
+        agents_more = settings.agents_more,
         ports = ports::media_block(),
         calls = settings.calls,
         carrier_keys = settings.carrier_keys,

@@ -1,6 +1,7 @@
 //! One baresip: a phone that speaks a WAV file, answers at once and records what it hears.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -13,9 +14,10 @@ const START_PATIENCE: Duration = Duration::from_secs(15);
 const TONE_S: usize = 30;
 
 /// Whether a phone encrypts its media.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {
     /// RTP/AVP.
+    #[default]
     Off,
     /// RTP/SAVP with keys in SDP, or no call.
     Mandatory,
@@ -43,6 +45,21 @@ impl Phone {
         Self::start_with(folder, user, ip, (hz, target), Encryption::Off).await
     }
 
+    /// One that registers there with this password.
+    pub async fn register(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        hz: f64,
+        (registrar, password): (SocketAddr, &str),
+    ) -> Self {
+        let account = Account {
+            registrar: Some((registrar, password.to_owned())),
+            ..Account::default()
+        };
+        Self::start_as(folder, user, ip, (hz, None), account).await
+    }
+
     /// The same, with SRTP or without.
     pub async fn start_with(
         folder: &Folder,
@@ -51,7 +68,11 @@ impl Phone {
         voice: (f64, Option<&str>),
         encryption: Encryption,
     ) -> Self {
-        Self::start_under(folder, user, ip, voice, encryption, None).await
+        let account = Account {
+            encryption,
+            ..Account::default()
+        };
+        Self::start_as(folder, user, ip, voice, account).await
     }
 
     /// The same with signalling under TLS, showing the certificate with its key of that file.
@@ -63,17 +84,19 @@ impl Phone {
         target: Option<&str>,
         identity: &Path,
     ) -> Self {
-        let tls = Some(identity.to_owned());
-        Self::start_under(folder, user, ip, (hz, target), Encryption::Off, tls).await
+        let account = Account {
+            tls: Some(identity.to_owned()),
+            ..Account::default()
+        };
+        Self::start_as(folder, user, ip, (hz, target), account).await
     }
 
-    async fn start_under(
+    async fn start_as(
         folder: &Folder,
         user: &'static str,
         ip: &'static str,
         (hz, target): (f64, Option<&str>),
-        encryption: Encryption,
-        tls: Option<PathBuf>,
+        account: Account,
     ) -> Self {
         let folder = folder.join(user);
         std::fs::create_dir_all(folder.join("rec")).unwrap();
@@ -81,7 +104,7 @@ impl Phone {
         tone::sine(hz, 0.3, 0, &mut samples);
         tone::write_wav(&folder.join("says.wav"), &samples);
         let port = ports::free_port(ip);
-        write_files(&folder, user, (ip, port), encryption, tls.as_deref());
+        write_files(&folder, user, (ip, port), &account);
         let mut command = binary::peer("baresip", "baresip-core");
         command.args(["-4", "-s", "-v", "-t", "60", "-f"]).arg(&folder);
         if let Some(target) = target {
@@ -100,7 +123,7 @@ impl Phone {
             user,
             ip,
             port,
-            tls,
+            tls: account.tls,
         };
         clock::until("baresip to be ready", START_PATIENCE, || {
             assert!(
@@ -167,13 +190,15 @@ fn folder_of(package: &str, name: &str) -> PathBuf {
         .to_owned()
 }
 
-fn write_files(
-    folder: &Path,
-    user: &str,
-    (ip, port): (&str, u16),
+/// How a phone is set up beyond its name and voice.
+#[derive(Default)]
+struct Account {
     encryption: Encryption,
-    tls: Option<&Path>,
-) {
+    tls: Option<PathBuf>,
+    registrar: Option<(SocketAddr, String)>,
+}
+
+fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Account) {
     let modules = folder_of("baresip-core", "g711.so");
     let media = ports::free_port(ip);
     let at = folder.display();
@@ -188,19 +213,23 @@ fn write_files(
         config.push_str(&format!("module {module}\n"));
     }
     let mut media = "";
-    if encryption == Encryption::Mandatory {
+    if account.encryption == Encryption::Mandatory {
         config.push_str("module srtp.so\n");
         media = ";mediaenc=srtp-mand";
     }
     config.push_str("module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n");
-    if let Some(identity) = tls {
+    if let Some(identity) = &account.tls {
         config.push_str(&format!("sip_certificate {}\n", identity.display()));
     }
     std::fs::write(folder.join("config"), config).unwrap();
-    let transport = tls.map_or("", |_| ";transport=tls");
-    let account = format!(
-        "<sip:{user}@{ip}:{port}{transport}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{media}\n"
-    );
+    let transport = account.tls.as_ref().map_or("", |_| ";transport=tls");
+    let address = match &account.registrar {
+        Some((registrar, password)) => {
+            format!("<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60")
+        }
+        None => format!("<sip:{user}@{ip}:{port}{transport}>;regint=0"),
+    };
+    let account = format!("{address};answermode=auto;audio_codecs=PCMU/8000/1{media}\n");
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
 }

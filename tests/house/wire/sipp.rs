@@ -88,6 +88,23 @@ impl Sipp {
         }
     }
 
+    /// How long it may take, when it waits for more than its own calls.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// At this port.
+    pub fn at(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Calls the gateway there.
     pub fn to(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(peer);
@@ -271,6 +288,12 @@ impl Running {
             received.last()
         })
         .await
+    }
+
+    /// How it ended, once it has.
+    pub fn exit_code(&mut self) -> Option<Option<i32>> {
+        let status = self.child.try_wait().unwrap()?;
+        Some(status.code())
     }
 
     /// Waits until every call is over; none may have failed.

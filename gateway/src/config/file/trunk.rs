@@ -66,6 +66,19 @@ pub struct Trunk {
     pub auth: Option<Auth>,
     /// TLS: what its peers must show, and what we show them.
     pub tls: Option<super::tls::TrunkTls>,
+    /// Asks the peer for digest credentials: every request outside a call must have them.
+    pub challenge: Option<Challenge>,
+    /// Registers `auth.username` at the first of `hosts` that takes it, and keeps it registered: calls go out
+    /// only meanwhile. The domain is `from_host` where the trunk sets one, else the host's address.
+    pub register: bool,
+    /// For how long each time, seconds; it is refreshed after 80 to 90 % of what is granted.
+    #[schemars(range(min = 60, max = 86_400))]
+    pub register_expires_s: u32,
+    /// Registers all numbers at once (RFC 6140).
+    pub gin: bool,
+    /// Phones may register here. Their other requests are asked for the same credentials, unless `challenge`
+    /// says otherwise, and `leg.dial` to `sip:NAME` reaches the phones of that user.
+    pub accept_register: Option<AcceptRegister>,
     /// Health checks of the peers, seconds between OPTIONS; only 0 (off) in this version.
     pub options_interval_s: u32,
     /// Which of `sip.listen` its messages leave by. Default: the first whose transport and address family fit.
@@ -209,6 +222,11 @@ impl Default for Trunk {
             timer_b_ms: 32_000,
             auth: None,
             tls: None,
+            challenge: None,
+            register: false,
+            register_expires_s: 3600,
+            gin: false,
+            accept_register: None,
             options_interval_s: 0,
             listen: None,
             advertise: None,
@@ -287,6 +305,38 @@ pub struct Auth {
     pub password_file: String,
     /// Only challenges of this realm are answered. Default: any realm of this trunk's own addresses.
     pub realm: Option<String>,
+}
+
+/// Credentials that are asked for.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Challenge {
+    /// File with a line `user:realm:HASH` for each user, as `htdigest` writes it: HASH is that of
+    /// `user:realm:password` in hex, MD5 (32 digits) or SHA-256 (64); a user may have a line for each. SHA-256
+    /// is asked for where all users have one. Must not be readable by everyone.
+    pub users_file: String,
+    /// The realm; lines of other realms are left alone.
+    #[schemars(length(min = 1, max = 128))]
+    pub realm: String,
+}
+
+/// Registrations that are taken.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRegister {
+    /// Who may register, as in `challenge`; each user his own name.
+    pub users_file: String,
+    /// The realm.
+    #[schemars(length(min = 1, max = 128))]
+    pub realm: String,
+    /// Phones registered at once; one user has at most 8.
+    #[serde(default = "accept_register_max")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max: u32,
+}
+
+fn accept_register_max() -> u32 {
+    1000
 }
 
 /// Declares an enum of the file: a word per variant, in lower case.

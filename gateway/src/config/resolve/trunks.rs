@@ -16,7 +16,7 @@ use super::listeners::{address, host, listener};
 use super::peers::hosts;
 use super::srtp::srtp;
 use super::stir::stir;
-use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, seconds, tls};
+use super::{Faults, KeyPath, Problem, UNKNOWN, name, pattern, region, registration, seconds, tls};
 
 /// Longest password file, bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4096;
@@ -93,6 +93,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
     let allow = networks(&entry.allow, &path.key("allow"), faults);
     let advertise = advertise(entry, shared, listen, path, faults);
     let media_address = media_address(entry, shared, path, faults);
+    let accept_register = registration::accept_register(entry, shared.folder, path, faults);
     check(entry, &advertise, path, faults);
     let hosts = hosts(&entry.hosts, shared.sip, listen, &path.key("hosts"), faults);
     Trunk {
@@ -116,7 +117,10 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         route_on: entry.route_on.iter().copied().collect(),
         attempts_max: usize::from(entry.attempts_max),
         timer_b: Duration::from_millis(u64::from(entry.timer_b_ms)),
-        auth: auth(entry.auth.as_ref(), shared.folder, &path.key("auth"), faults),
+        auth: auth(entry, shared.folder, &path.key("auth"), faults),
+        challenge: registration::challenge(entry, accept_register.as_ref(), shared.folder, path, faults),
+        register: registration::register(entry, path, faults),
+        accept_register,
         tls: tls::trunk(entry.tls.as_ref(), shared, path, faults),
         listen,
         contact_host: entry
@@ -399,13 +403,8 @@ fn networks(texts: &[String], path: &KeyPath, faults: &mut Faults) -> Vec<Networ
     networks
 }
 
-fn auth(
-    auth: Option<&file::trunk::Auth>,
-    folder: &Path,
-    path: &KeyPath,
-    faults: &mut Faults,
-) -> Option<Auth> {
-    let auth = auth?;
+fn auth(entry: &file::trunk::Trunk, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Auth> {
+    let auth = entry.auth.as_ref()?;
     let file = folder.join(&auth.password_file);
     let mut bad = |why: String| {
         faults.add(

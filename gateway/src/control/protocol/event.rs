@@ -72,6 +72,14 @@ events! {
     "trunk.up" => TrunkUp(TrunkUp),
     /// A trunk cannot be used.
     "trunk.down" => TrunkDown(TrunkDown),
+    /// A trunk that registers is registered, or registered again after it was not.
+    "trunk.registered" => TrunkRegistered(TrunkRegistered),
+    /// A server did not take a trunk's registration.
+    "trunk.registration_failed" => TrunkRegistrationFailed(TrunkRegistrationFailed),
+    /// A user of a trunk that takes registrations has its first phone registered.
+    "phone.registered" => PhoneRegistered(PhoneRegistration),
+    /// Its last one is gone.
+    "phone.unregistered" => PhoneUnregistered(PhoneRegistration),
     /// A call came in on a leg.
     "leg.incoming" => LegIncoming(Box<LegIncoming>),
     /// An INVITE went out.

@@ -89,6 +89,38 @@ data! {
         pub why: String,
     }
 
+    /// A trunk is registered.
+    TrunkRegistered {
+        /// The trunk.
+        pub trunk: Name,
+        /// The server that has its contact.
+        pub server: String,
+        /// For how long; it is refreshed before.
+        pub expires_s: u64,
+    }
+
+    /// A server did not take a trunk's registration.
+    TrunkRegistrationFailed {
+        /// The trunk.
+        pub trunk: Name,
+        /// The server.
+        pub server: String,
+        /// Why: `refused` (it answered), `timeout` or `transport`.
+        pub why: String,
+        /// Its final SIP status; null where it gave none.
+        pub sip: Option<u16>,
+        /// When the next request goes out, to this server or another; null: never, it was forbidden (403).
+        pub retry_in_ms: Option<u64>,
+    }
+
+    /// A user's phones.
+    PhoneRegistration {
+        /// The trunk.
+        pub trunk: Name,
+        /// The user: `leg.dial` reaches it as `sip:USER` on that trunk.
+        pub user: String,
+    }
+
     /// A call came in on a leg.
     LegIncoming {
         /// The caller.
@@ -107,6 +139,9 @@ data! {
         /// What its signature is worth; left out where there is none to tell of.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub stir: Option<Stir>,
+        /// Who authenticated, where the trunk asks for that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub user: Option<String>,
     }
 
     /// An INVITE went out.

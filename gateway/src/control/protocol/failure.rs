@@ -298,9 +298,21 @@ impl Failure {
         .with("trunk", trunk)
     }
 
-    /// The trunk cannot be used now.
-    pub fn trunk_down(trunk: &str) -> Self {
-        Self::refused(ErrorKind::TrunkDown, format!("trunk `{trunk}` is down")).with("trunk", trunk)
+    /// Nobody of that name is registered on the trunk.
+    pub fn not_registered(trunk: &str, user: &str) -> Self {
+        Self::refused(
+            ErrorKind::NoRoute,
+            format!("no phone of `{user}` is registered on trunk `{trunk}`"),
+        )
+        .with("trunk", trunk)
+        .with("why", "not_registered")
+    }
+
+    /// The trunk cannot be used now; `why` is a stable word.
+    pub fn trunk_down(trunk: &str, why: &str) -> Self {
+        Self::refused(ErrorKind::TrunkDown, format!("trunk `{trunk}` is down: {why}"))
+            .with("trunk", trunk)
+            .with("why", why)
     }
 
     /// No common codec.

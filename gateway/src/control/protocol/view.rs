@@ -92,6 +92,12 @@ pub struct TrunkView {
     pub state: TrunkState,
     /// Whether its legs are agents.
     pub agents: bool,
+    /// Whether it is registered at its carrier. Left out where it does not register.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registered: Option<bool>,
+    /// Users with a registered phone. Left out where it takes no registrations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phones: Option<u64>,
     /// Legs up at once.
     pub calls: Concurrent,
     /// New legs a second.

@@ -98,6 +98,18 @@ pub(super) const METRICS: &[Metric] = &[
         "Legs allowed at once on the trunk",
     ),
     m(
+        "trunk_registered",
+        "gauge",
+        "instance trunk",
+        "1 while a trunk that registers is registered at its carrier",
+    ),
+    m(
+        "registrations",
+        "gauge",
+        "instance trunk",
+        "Phones registered on the trunk",
+    ),
+    m(
         "draining",
         "gauge",
         "",

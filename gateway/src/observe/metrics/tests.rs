@@ -37,6 +37,8 @@ fn full() -> Snapshot {
         calls_in: 3,
         legs_in: 4,
         legs_limit: 50,
+        registered: Some(true),
+        registrations: 2,
         ..Default::default()
     };
     let mut shard = ShardMetrics::default();

@@ -30,6 +30,16 @@ impl Headers {
         self.values(name).filter_map(|value| NameAddr::parse(value).ok())
     }
 
+    /// Seconds of Expires; none where it is absent or no number (RFC 3261 §20.19).
+    pub fn expires(&self) -> Option<u32> {
+        self.get("Expires").and_then(digits)
+    }
+
+    /// Seconds of Min-Expires (RFC 3261 §20.23).
+    pub fn min_expires(&self) -> Option<u32> {
+        self.get("Min-Expires").and_then(digits)
+    }
+
     /// Hops left; absent in messages of RFC 2543 elements.
     pub fn max_forwards(&self) -> Option<u8> {
         self.get("Max-Forwards").and_then(digits)

@@ -93,7 +93,7 @@ fn every_kind_has_its_code_and_data() {
             json!({ "trunk": "t" }),
         ),
         (
-            Failure::trunk_down("t"),
+            Failure::trunk_down("t", "unregistered"),
             "trunk_down",
             -32000,
             json!({ "trunk": "t" }),
