@@ -262,7 +262,7 @@ async fn t11_and_t32_numbers_and_our_caller_id_go_out_as_the_trunk_is_set() {
             .to_string();
         assert!(refused.contains("caller_id_not_allowed"), "{refused}");
         let invite = dial(&site, callee, json!({ "to": "+81398765432", "trunk": "carrier" })).await;
-        let to = to.replace("HOST", &host);
+        let to = to.replace("HOST", &host.to_string());
         assert!(invite.starts_with(&format!("INVITE {to} SIP/2.0")), "{invite}");
         assert_eq!(value(&invite, "To"), Some(format!("<{to}>").as_str()), "{keys}");
         assert!(

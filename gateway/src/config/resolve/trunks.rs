@@ -102,10 +102,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         provenance: entry.provenance.clone(),
         srtp: srtp(entry, listen, &hosts, path, faults),
         hosts,
-        media_allow: match &entry.media_allow {
-            Some(texts) => networks(texts, &path.key("media_allow"), faults),
-            None => allow.clone(),
-        },
+        media_allow: media_allow(entry, &allow, path, faults),
         allow,
         calls,
         calls_in: entry.calls_in.unwrap_or(calls),
@@ -162,6 +159,18 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         reason_out: entry.reason_out,
         headers_in: headers(&entry.headers_in, &path.key("headers_in"), faults),
         headers_out: headers(&entry.headers_out, &path.key("headers_out"), faults),
+    }
+}
+
+fn media_allow(
+    entry: &file::trunk::Trunk,
+    allow: &[Network],
+    path: &KeyPath,
+    faults: &mut Faults,
+) -> Vec<Network> {
+    match &entry.media_allow {
+        Some(texts) => networks(texts, &path.key("media_allow"), faults),
+        None => allow.to_vec(),
     }
 }
 
