@@ -18,9 +18,11 @@ mod credentials;
 pub mod event;
 mod gate;
 mod orders;
+pub mod oversize;
 #[doc(hidden)]
 pub mod pair;
 mod perform;
+mod probes;
 mod requests;
 mod responses;
 mod servers;
@@ -33,7 +35,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use command::{Command, Credentials, ExtraHeader, Flow, OutgoingInvite, SessionKey, Transport};
+pub use command::{
+    Command, Credentials, ExtraHeader, Flow, OutgoingInvite, OutgoingProbe, SessionKey, Transport,
+};
 pub use config::{EndpointConfig, Limits, Listener};
 pub use event::{Event, IncomingInvite, Output, Unanswered};
 
@@ -43,10 +47,13 @@ use crate::rng::{Rng, TOKEN_LETTERS};
 use crate::transaction::TransactionKey;
 use crate::transport::framer::Frame;
 use clients::Clients;
-use connections::{Connections, Sending};
+use connections::{Connections, Due, Sending};
 use servers::Servers;
 use sessions::Sessions;
 use timers::{TimerKey, Timers};
+
+/// A keep-alive of ours on a connection (RFC 5626 §3.5.1).
+const PING: &[u8] = b"\r\n\r\n";
 
 /// A SIP user agent without sockets or clock.
 #[derive(Debug)]
@@ -130,7 +137,7 @@ impl Endpoint {
                 Ok(Frame::Message(bytes)) => self.handle_message(flow, &bytes, now),
                 // RFC 5626 §4.4.1: the double CRLF of the peer is answered with one.
                 Ok(Frame::Ping) => self.transmit(flow, Bytes::from_static(b"\r\n"), now),
-                Ok(Frame::Pong) => {}
+                Ok(Frame::Pong) => self.connections.handle_pong(flow, now),
                 Err(broken) => {
                     self.refuse_broken(flow, &broken.head, &broken.error, now);
                     self.close(flow);
@@ -188,8 +195,13 @@ impl Endpoint {
                     self.with_session(key, now, |session, _, out| session.handle_timeout(now, out));
                 }
                 TimerKey::Connection(flow) => {
-                    if self.connections.deadline(&flow).is_some_and(|at| at <= now) {
-                        self.close(flow);
+                    match self.connections.handle_timeout(flow, now) {
+                        Due::Nothing => {}
+                        Due::Ping => self.outputs.push_back(Output::Send {
+                            flow,
+                            bytes: Bytes::from_static(PING),
+                        }),
+                        Due::Close => self.close(flow),
                     }
                     self.arm_connection(flow);
                 }

@@ -12,6 +12,7 @@ mod endpoint {
     mod disorder;
     mod forks;
     mod races;
+    mod reach;
     mod refusals;
     mod reinvites;
     mod storm;

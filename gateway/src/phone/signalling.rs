@@ -354,7 +354,10 @@ impl Signalling {
                 Output::Send { flow, bytes } => out.push(Action::Send(flow.remote, bytes)),
                 Output::Event(event) => self.events.push_back(event),
                 // Only UDP is bound, and what is dropped is the far side's affair.
-                Output::Connect { .. } | Output::Disconnect { .. } | Output::Dropped { .. } => {}
+                Output::Connect { .. }
+                | Output::Disconnect { .. }
+                | Output::Probed { .. }
+                | Output::Dropped { .. } => {}
             }
         }
     }

@@ -31,7 +31,7 @@ impl Endpoint {
         let session_key = match client.user {
             User::Invite(session) => session,
             User::InDialog(session, Purpose::Reinvite | Purpose::Info | Purpose::Bye) => session,
-            User::InDialog(_, Purpose::Farewell) | User::Nobody => return false,
+            User::InDialog(_, Purpose::Farewell) | User::Probe(_) | User::Nobody => return false,
         };
         let (SessionKey::Out(_), true) = (session_key, source.remote.ip() == client.flow.remote.ip()) else {
             return false;

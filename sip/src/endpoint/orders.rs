@@ -7,6 +7,7 @@ use super::Endpoint;
 use super::clients::User;
 use super::command::{Command, OutgoingInvite, SessionKey};
 use super::event::{Event, Output, Unanswered};
+use super::oversize::Datagram;
 use crate::dialog::{Calling, Phase, Session};
 use crate::message::{CallId, GuardError, MAX_FORWARDS_DEFAULT, Method, NameAddr, Request, StatusCode, Uri};
 use crate::rng::TOKEN_LETTERS;
@@ -16,6 +17,7 @@ impl Endpoint {
     pub(super) fn obey(&mut self, command: Command, now: Instant) {
         match command {
             Command::Invite(invite) => self.invite(*invite, now),
+            Command::Probe(probe) => self.probe(&probe, now),
             Command::Progress {
                 session,
                 status,
@@ -85,6 +87,7 @@ impl Endpoint {
                     content_type, body, ..
                 } => confirmed.info(&content_type, body, out),
                 Command::Invite(_)
+                | Command::Probe(_)
                 | Command::Progress { .. }
                 | Command::Answer { .. }
                 | Command::Reject { .. }
@@ -117,10 +120,24 @@ impl Endpoint {
         started.contact_host = invite.contact_host;
         started.credentials = invite.credentials;
         self.sessions.insert(started);
-        let mut request = request;
-        self.introduce(&mut request, &flow, Some(session));
-        let key = self.start_client(User::Invite(session), flow, request, vec![], timer_b, now);
+        let mut by_datagram = request.clone();
+        self.introduce(&mut by_datagram, &flow, Some(session));
+        let Some(stream) = self.stream_for(&flow, &by_datagram) else {
+            let key = self.start_client(User::Invite(session), flow, by_datagram, vec![], timer_b, now);
+            return debug_assert_eq!(key, transaction);
+        };
+        let mut by_stream = request;
+        let via = self.new_via(&stream);
+        by_stream.headers.set_top_via(via);
+        self.introduce(&mut by_stream, &stream, Some(session));
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.flow = stream;
+        }
+        let key = self.start_client(User::Invite(session), stream, by_stream, vec![], timer_b, now);
         debug_assert_eq!(key, transaction);
+        if let Some(client) = self.clients.get_mut(key) {
+            client.datagram = Some(Datagram { flow, timer_b });
+        }
     }
 
     fn first_invite(&mut self, invite: &OutgoingInvite) -> Result<Request, GuardError> {

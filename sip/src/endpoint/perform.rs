@@ -136,7 +136,7 @@ impl Endpoint {
         let (bytes, mut out) = (request.to_bytes(), vec![]);
         let patience = match user {
             User::Invite(_) => Patience::Endless,
-            User::InDialog(_, _) | User::Nobody => Patience::For(WAIT),
+            User::InDialog(_, _) | User::Probe(_) | User::Nobody => Patience::For(WAIT),
         };
         let reliability = reliability(&flow);
         let machine = match request.method {
@@ -161,6 +161,7 @@ impl Endpoint {
                 request,
                 answered,
                 acks,
+                datagram: None,
             },
         );
         self.send_of_client(key, out, now);
@@ -233,7 +234,7 @@ impl User {
     fn session(self) -> Option<SessionKey> {
         match self {
             User::Invite(session) | User::InDialog(session, _) => Some(session),
-            User::Nobody => None,
+            User::Probe(_) | User::Nobody => None,
         }
     }
 }

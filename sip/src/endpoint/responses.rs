@@ -61,7 +61,8 @@ impl Endpoint {
                     false => session.handle_request_failure(purpose, status, rng, now, out),
                 });
             }
-            User::InDialog(_, _) | User::Nobody => {}
+            User::Probe(number) if status.is_final() => self.tell_probed(number, Some(status.code())),
+            User::InDialog(_, _) | User::Probe(_) | User::Nobody => {}
         }
     }
 
@@ -107,7 +108,7 @@ impl Endpoint {
                     self.acknowledge(key, remote_tag, ack, flow, now);
                 }
             }
-            User::Invite(_) | User::InDialog(_, _) | User::Nobody => {}
+            User::Invite(_) | User::InDialog(_, _) | User::Probe(_) | User::Nobody => {}
         }
     }
 
@@ -122,6 +123,9 @@ impl Endpoint {
 
     /// The transport of a client transaction failed.
     pub(super) fn fail_client(&mut self, key: TransactionKey, now: Instant) {
+        if self.retry_by_datagram(key, now) {
+            return;
+        }
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
@@ -166,6 +170,7 @@ impl Endpoint {
             User::InDialog(session, purpose) => self.with_session(session, now, |session, rng, out| {
                 session.handle_request_failure(purpose, status, rng, now, out);
             }),
+            User::Probe(number) => self.tell_probed(number, None),
             User::Nobody => {}
         }
     }

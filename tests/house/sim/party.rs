@@ -331,7 +331,10 @@ impl Party {
             match output {
                 Output::Send { flow, bytes } => self.outbox.push_back((flow, bytes)),
                 Output::Event(event) => self.handle_event(event, now),
-                Output::Connect { .. } | Output::Disconnect { .. } | Output::Dropped { .. } => {}
+                Output::Connect { .. }
+                | Output::Disconnect { .. }
+                | Output::Probed { .. }
+                | Output::Dropped { .. } => {}
             }
         }
     }
