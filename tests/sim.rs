@@ -6,6 +6,8 @@ mod basics;
 mod commands;
 #[path = "sim/order.rs"]
 mod order;
+#[path = "sim/peers.rs"]
+mod peers;
 #[path = "sim/resume.rs"]
 mod resume;
 #[path = "sim/shards.rs"]

@@ -33,7 +33,7 @@ pub use reference::reference;
 pub use schema::schema;
 pub use trunk::{
     AnswerCodecs, Auth, Codec, DtmfMethod, EarlyMedia, HoldDirection, Host, IdentityOut, MediaSource,
-    Network, NumberIn, NumberOut, Transport, Trunk,
+    Network, NumberIn, NumberOut, Transport, Trunk, carriage_of, transport_of,
 };
 
 /// Everything an operator decides, ready to use.
@@ -45,6 +45,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Signalling.
     pub sip: Sip,
+    /// Name servers.
+    pub dns: Dns,
     /// Media plane.
     pub media: Media,
     /// The control socket.
@@ -92,6 +94,13 @@ impl std::fmt::Display for Listen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}", trunk::transport_word(self.transport), self.addr)
     }
+}
+
+/// Who is asked about peers named by domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Servers; none: those of the system.
+    pub servers: Vec<SocketAddr>,
 }
 
 /// Media addresses and shards.

@@ -102,7 +102,7 @@ impl Core {
             Sip::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
             Sip::Connect { flow } => self.outputs.push_back(Output::Connect { flow }),
             Sip::Disconnect { flow } => self.outputs.push_back(Output::Disconnect { flow }),
-            Sip::Probed { .. } => {}
+            Sip::Probed { number, status } => self.engine.handle_probed(number, status, now),
             Sip::Event(event) => self.engine.handle_sip(event, now),
             Sip::Dropped { why, .. } => self.engine.metrics_mut().sip_dropped(why),
         }

@@ -9,6 +9,7 @@
 //! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
 //! | answer, early media towards the caller | `answering.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
+//! | where peers are, whether they answer | `peers.rs`, `health.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
@@ -42,6 +43,7 @@ mod engine;
 mod gates;
 mod gathering;
 mod gauges;
+mod health;
 mod holding;
 mod identity;
 mod inbound;
@@ -53,11 +55,13 @@ mod media_plan;
 pub mod metrics;
 pub mod number_policy;
 mod op;
+pub mod peers;
 mod playing;
 mod quality;
 mod reconcile;
 mod recording;
 mod replay;
+pub mod route_preview;
 mod saved_limits;
 mod sessions;
 mod setup;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::trunk::{Codec, Host, Network, Trunk, transport_word};
+use super::trunk::{Codec, Host, Network, Trunk, transport_of, transport_word};
 
 impl Trunk {
     /// One `key = value` a line, in the order of the documentation; secrets left out.
@@ -38,8 +38,17 @@ impl Trunk {
             ("allow", list(self.allow.iter().map(Block))),
             ("media_allow", list(self.media_allow.iter().map(Block))),
             ("route_on", list(&self.route_on)),
+            ("fallback", list(&self.fallback)),
             ("attempts_max", self.attempts_max.to_string()),
             ("timer_b_ms", self.timer_b.as_millis().to_string()),
+            (
+                "options_interval_s",
+                self.options_interval
+                    .map_or(0, |every| every.as_secs())
+                    .to_string(),
+            ),
+            ("options_down_after", self.options_down_after.to_string()),
+            ("options_up_after", self.options_up_after.to_string()),
             ("auth", auth),
         ]
     }
@@ -111,8 +120,7 @@ impl Trunk {
 
     /// Keys that have one value in this version.
     fn fixed(&self) -> Vec<Line> {
-        const FIXED: [(&str, &str); 10] = [
-            ("options_interval_s", "0"),
+        const FIXED: [(&str, &str); 9] = [
             ("srtp", "off"),
             ("rel100", "off"),
             ("session_timer", "off"),
@@ -151,16 +159,18 @@ impl Display for Block<'_> {
 
 impl Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Host {
-            addr,
-            transport,
-            priority,
-            weight,
-        } = self;
-        write!(
-            f,
-            "{addr};transport={};priority={priority};weight={weight}",
-            transport_word(*transport)
-        )
+        match self.literal() {
+            Some((transport, addr)) => write!(f, "{addr};transport={}", transport_word(transport))?,
+            None => {
+                f.write_str(&self.site.host)?;
+                if let Some(port) = self.site.port {
+                    write!(f, ":{port}")?;
+                }
+                if let Some(transport) = self.site.carriage.and_then(transport_of) {
+                    write!(f, ";transport={}", transport_word(transport))?;
+                }
+            }
+        }
+        write!(f, ";priority={};weight={}", self.priority, self.weight)
     }
 }

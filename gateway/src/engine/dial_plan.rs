@@ -11,8 +11,9 @@ use super::gates::Scope;
 use super::identity::Shown;
 use super::leg::Addressee;
 use super::number_policy::{Decision, Presentation, Target, TrunkNumbers, classify_target};
+use super::peers::{Unrouted, flow_to};
 use super::tx::Tx;
-use crate::config::{NumberOut, Transport, Trunk};
+use crate::config::{NumberOut, Transport, Trunk, carriage_of};
 use crate::control::protocol::{ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
 
 /// SIP's port where a URI names none (RFC 3261 §19.1.2).
@@ -23,13 +24,22 @@ pub struct Plan {
     /// Index of its trunk.
     pub trunk: usize,
     /// Where the INVITE goes, in order.
-    pub targets: Vec<Flow>,
+    pub targets: Targets,
     /// Whom it names.
     pub to: Addressee,
     /// The same, as clients see it.
     pub to_party: Party,
     /// Who is shown as caller.
     pub shown: Shown,
+}
+
+/// Where an INVITE goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// There, in order.
+    Known(Vec<Flow>),
+    /// DNS has not said yet.
+    NotLocated,
 }
 
 /// Judges a dial by number policy, caller id and route.
@@ -57,7 +67,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 raw: params.to.as_str().to_owned(),
                 ..Party::default()
             };
-            let targets = host_flows(tx, trunk)?;
+            let targets = host_targets(tx, index, trunk)?;
             Ok(Plan {
                 trunk: index,
                 targets,
@@ -78,7 +88,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 ..Party::default()
             };
             let Some(host) = host else {
-                let targets = host_flows(tx, trunk)?;
+                let targets = host_targets(tx, index, trunk)?;
                 return Ok(Plan {
                     trunk: index,
                     targets,
@@ -90,7 +100,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
             Ok(Plan {
                 trunk: index,
-                targets: vec![flow],
+                targets: Targets::Known(vec![flow]),
                 to: Addressee::Uri(uri),
                 to_party,
                 shown,
@@ -173,36 +183,14 @@ fn number_text(trunk: &Trunk, digits: &str) -> String {
     }
 }
 
-/// The trunk's hosts in the order of this attempt: priority, then a weighted draw (RFC 2782).
-fn host_flows(tx: &mut Tx, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
-    let mut hosts = trunk.hosts.clone();
-    let mut ordered = Vec::new();
-    while let Some(priority) = hosts.iter().map(|host| host.priority).min() {
-        let weights: u64 = hosts
-            .iter()
-            .filter(|host| host.priority == priority)
-            .map(|h| u64::from(h.weight))
-            .sum();
-        let mut draw = tx.world.make.below(weights + 1);
-        let position = hosts.iter().position(|host| {
-            let mine = u64::from(host.weight);
-            let hit = host.priority == priority && draw <= mine;
-            if host.priority == priority && !hit {
-                draw -= mine;
-            }
-            hit
-        });
-        let Some(position) = position else { break };
-        ordered.push(hosts.remove(position));
-    }
-    let flows = ordered
-        .iter()
-        .filter_map(|host| flow_to(tx, trunk, host.transport, host.addr));
-    let flows: Vec<Flow> = flows.take(trunk.attempts_max).collect();
-    if flows.is_empty() {
-        Err(Failure::no_route(&trunk.name))
-    } else {
-        Ok(flows)
+/// Where a call to a number of this trunk goes now.
+fn host_targets(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<Targets, Failure> {
+    let now = tx.now.mono;
+    match tx.peers.route(tx.setup, index, now) {
+        Ok(flows) => Ok(Targets::Known(flows)),
+        Err(Unrouted::NotLocated) => Ok(Targets::NotLocated),
+        Err(Unrouted::NoPeer) => Err(Failure::no_route(&trunk.name)),
+        Err(Unrouted::Down) => Err(Failure::trunk_down(&trunk.name)),
     }
 }
 
@@ -227,20 +215,11 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
             &PolicyDecision::deny("host", "own_address"),
         ));
     }
-    flow_to(tx, trunk, transport, remote).ok_or_else(|| Failure::no_route(&trunk.name))
-}
-
-fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> Option<Flow> {
-    let listener = tx.setup.config.listener_for(trunk, transport, remote.ip())?;
-    let transport = match transport {
-        Transport::Udp => sip::endpoint::Transport::Udp,
-        Transport::Tcp => sip::endpoint::Transport::Tcp,
+    let target = sip::transport::target::Target {
+        carriage: carriage_of(transport),
+        addr: remote,
     };
-    Some(Flow {
-        transport,
-        local: listener.addr,
-        remote,
-    })
+    flow_to(tx.setup, trunk, target).ok_or_else(|| Failure::no_route(&trunk.name))
 }
 
 /// Limits: a new call takes a place of the instance, every INVITE a token, every leg a place of its trunk.

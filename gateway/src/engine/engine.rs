@@ -19,14 +19,15 @@ use super::journal::{Facts, Journal};
 use super::keys::{CallKey, LegKey};
 use super::leg::Stage;
 use super::metrics::EngineMetrics;
+use super::peers::Peers;
 use super::replay::Replies;
 use super::setup::Setup;
 use super::sounds::Sounds;
 use super::tx::{About, Draft, Outbox, Tx};
 use super::world::World;
 use super::{
-    call_record, controllers, draining, ending, reconcile, saved_limits, sessions, signalling, stats_feed,
-    streams, tallying, taping, timers,
+    call_record, controllers, draining, ending, health, reconcile, saved_limits, sessions, signalling,
+    stats_feed, streams, tallying, taping, timers,
 };
 use crate::control::protocol::{
     Cause, CauseBy, Envelope, Event, Failure, GatewayStarted, Id, LegStatsResult, Name, Nothing, Request,
@@ -43,6 +44,7 @@ pub struct Engine {
     pub(super) setup: Arc<Setup>,
     pub(super) world: World,
     pub(super) gates: Gates,
+    pub(super) peers: Peers,
     pub(super) sounds: Sounds,
     pub(super) metrics: EngineMetrics,
     pub(super) journal: Journal,
@@ -81,6 +83,7 @@ impl Engine {
         let mut engine = Engine {
             world: World::new(&setup.epoch, seed),
             gates,
+            peers: Peers::new(&setup, seed_of_peers(seed), now.mono),
             sounds: Sounds::default(),
             metrics: EngineMetrics::new(),
             journal: Journal::new(setup.epoch.as_str().into()),
@@ -114,6 +117,11 @@ impl Engine {
         self.supervised(CauseBy::Peer, call, now, |tx| signalling::handle(tx, event));
     }
 
+    /// Takes the end of an OPTIONS of ours.
+    pub fn handle_probed(&mut self, number: u64, status: Option<u16>, now: Now) {
+        self.by(CauseBy::Peer, now, |tx| health::probed(tx, number, status));
+    }
+
     /// Takes any other input. Datagrams and streams are the endpoint's and never come here.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
@@ -143,6 +151,9 @@ impl Engine {
             Input::Recorder(event) => {
                 self.supervised(CauseBy::Policy, None, now, |tx| taping::handle(tx, event))
             }
+            Input::LookedUp { question, answer } => {
+                self.by(CauseBy::Peer, now, |tx| health::looked_up(tx, &question, answer));
+            }
             Input::Prompts(prompts) => self.sounds.prompts = prompts.into_iter().collect(),
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
             Input::DiskFree { mb } => self.gates.set_free_mb(mb),
@@ -170,6 +181,9 @@ impl Engine {
             };
             self.supervised(CauseBy::Timer, call, now, |tx| timers::wake(tx, due));
         }
+        if self.peers.next_deadline().is_some_and(|at| at <= now.mono) {
+            self.by(CauseBy::Timer, now, health::wake);
+        }
         self.expire_questions(now.mono);
         stats_feed::run(self, now);
     }
@@ -186,6 +200,7 @@ impl Engine {
             self.world.next_deadline(),
             self.gates.next_deadline(),
             self.audience.next_deadline(),
+            self.peers.next_deadline(),
             questions,
         ];
         all.into_iter().flatten().min()
@@ -223,6 +238,7 @@ impl Engine {
         let mut tx = Tx {
             world: &mut self.world,
             gates: &mut self.gates,
+            peers: &mut self.peers,
             setup: &setup,
             sounds: &self.sounds,
             metrics: &mut self.metrics,
@@ -285,6 +301,8 @@ impl Engine {
         self.outputs
             .extend(media.map(|(shard, command)| Output::Media { shard, command }));
         self.outputs.extend(outbox.sip.into_iter().map(Output::Sip));
+        self.outputs
+            .extend(outbox.lookups.into_iter().map(Output::Lookup));
         self.outputs
             .extend(outbox.recorder.into_iter().map(Output::Recorder));
         for call in outbox.ledger {
@@ -512,6 +530,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// Draws of the peers must not move those of ids and tags.
+fn seed_of_peers(mut seed: [u8; 32]) -> [u8; 32] {
+    if let Some(first) = seed.first_mut() {
+        *first ^= 0x33;
+    }
+    seed
 }
 
 fn stopping(tx: &mut Tx) {

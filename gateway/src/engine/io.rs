@@ -10,6 +10,9 @@ use bytes::Bytes;
 use media::recorder::TrackKey;
 use media::sound::Sound;
 
+use sip::transport::name_cache::Answer;
+use sip::transport::target::Question;
+
 use crate::control::protocol::Request;
 
 /// One reading of both clocks, taken by the shell once per input batch.
@@ -89,6 +92,13 @@ pub enum Input {
     Prompts(Vec<(String, Arc<Sound>)>),
     /// Music was loaded: pieces in order, by class.
     Music(Vec<(String, Vec<Arc<Sound>>)>),
+    /// DNS answered, or did not.
+    LookedUp {
+        /// What was asked.
+        question: Question,
+        /// What it said.
+        answer: Answer,
+    },
     /// Free space where recordings go.
     DiskFree {
         /// Mebibytes.
@@ -125,6 +135,8 @@ pub enum Output {
         /// Which.
         flow: sip::endpoint::Flow,
     },
+    /// Ask DNS; `LookedUp` follows.
+    Lookup(Question),
     /// An order of the engine for the endpoint; the core takes it, the shell never sees it.
     Sip(sip::endpoint::Command),
     /// Give these changes to a shard, together.

@@ -16,6 +16,7 @@ use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey, RecordingKey};
 use super::leg::Leg;
 use super::metrics::EngineMetrics;
 use super::op::{Op, Work};
+use super::peers::Peers;
 use super::recording::Recording;
 use super::setup::Setup;
 use super::sounds::Sounds;
@@ -43,6 +44,8 @@ pub struct Outbox {
     pub save_limits: bool,
     /// A drain came to its end.
     pub drained: bool,
+    /// Questions to DNS.
+    pub lookups: Vec<sip::transport::target::Question>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
 }
@@ -88,6 +91,8 @@ pub struct Tx<'a> {
     pub world: &'a mut World,
     /// Limits and buckets.
     pub gates: &'a mut Gates,
+    /// Where the peers are and whether they answer.
+    pub peers: &'a mut Peers,
     /// What does not change while the process runs.
     pub setup: &'a Setup,
     /// Prompts and music.

@@ -24,6 +24,10 @@ pub enum Answer {
     Refuse(u16),
     /// Refuses with this status and this Q.850 cause in a Reason header.
     RefuseBecause(u16, u8),
+    /// Refuses with this status and asks to be left alone for so many seconds.
+    RefuseFor(u16, u32),
+    /// A provisional response, then a refusal with this status.
+    RefuseAfter(u16, u16),
     /// Says nothing but 100.
     Silent,
     /// 183 with SDP and audio at once, 200 after so long.
@@ -63,6 +67,8 @@ pub struct Party {
     /// Requests it got, as text, for tests that look inside.
     pub got: Vec<String>,
     pub silent: bool,
+    /// Hears and says nothing any more.
+    pub dead: bool,
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
@@ -107,6 +113,7 @@ impl Party {
             events: Vec::new(),
             got: Vec::new(),
             silent: false,
+            dead: false,
             endpoint,
             outbox: VecDeque::new(),
             session: None,
@@ -414,6 +421,34 @@ impl Party {
                     headers: vec![],
                 };
                 self.endpoint.handle_command(command, now);
+            }
+            Answer::RefuseFor(status, seconds) => {
+                let headers = vec![ExtraHeader {
+                    name: "Retry-After".into(),
+                    value: seconds.to_string(),
+                }];
+                let reject = Command::Reject {
+                    session,
+                    status,
+                    reason: None,
+                    headers,
+                };
+                self.endpoint.handle_command(reject, now);
+            }
+            Answer::RefuseAfter(provisional, status) => {
+                ring(&mut self.endpoint, provisional, None);
+                while let Some(output) = self.endpoint.poll_output() {
+                    if let Output::Send { flow, bytes } = output {
+                        self.outbox.push_back((flow, bytes));
+                    }
+                }
+                let reject = Command::Reject {
+                    session,
+                    status,
+                    reason: None,
+                    headers: vec![],
+                };
+                self.endpoint.handle_command(reject, now);
             }
             Answer::RefuseBecause(status, cause) => {
                 let reason = ExtraHeader {

@@ -16,9 +16,10 @@ pub struct Trunk {
     pub name: String,
     /// Carrier profile that the other keys start from.
     pub preset: Preset,
-    /// Peers it is dialled at: `ADDRESS:PORT;transport=udp|tcp;priority=N;weight=N`. The port is 5060, the
-    /// transport udp, priority and weight 1 where left out; a lower priority is tried first, inside one
-    /// the weights share the calls.
+    /// Peers it is dialled at: `HOST:PORT;transport=udp|tcp;priority=N;weight=N`. Priority and weight are 1
+    /// where left out; a lower priority is tried first, inside one the weights share the calls. Of an
+    /// address the port is 5060 and the transport udp where left out; a domain is located by RFC 3263, and
+    /// of what DNS says only addresses inside `allow` are used.
     #[schemars(length(max = 32))]
     pub hosts: Vec<String>,
     /// Networks (`10.0.0.0/8`) or addresses whose signalling is this trunk's, and where a `leg.dial` to a
@@ -50,6 +51,10 @@ pub struct Trunk {
     pub retry_after_s: u32,
     /// Answers of a peer after which the next one is tried, out of 403 408 480 488 500 502 503 504.
     pub route_on: Vec<u16>,
+    /// Trunks tried in turn when no peer here takes the call, each with its own limits and caller ids. They
+    /// use the same `media_address`.
+    #[schemars(length(max = 8))]
+    pub fallback: Vec<String>,
     /// Peers tried for one leg.
     #[schemars(range(min = 1, max = 8))]
     pub attempts_max: u8,
@@ -59,8 +64,15 @@ pub struct Trunk {
     pub timer_b_ms: u32,
     /// Answers the peer's digest challenges.
     pub auth: Option<Auth>,
-    /// Health checks of the peers, seconds between OPTIONS; only 0 (off) in this version.
+    /// Health checks of the peers, seconds between OPTIONS: 10 to 600; 0: none.
+    #[schemars(range(max = 600))]
     pub options_interval_s: u32,
+    /// OPTIONS without an answer, or with 408 or 503, after which a peer is down.
+    #[schemars(range(min = 1, max = 20))]
+    pub options_down_after: u32,
+    /// Answers after which it is up again.
+    #[schemars(range(min = 1, max = 20))]
+    pub options_up_after: u32,
     /// Which of `sip.listen` its messages leave by. Default: the first whose transport and address family fit.
     pub listen: Option<String>,
     /// Host in Via and Contact; if an address, also in SDP. Default: `sip.advertise`, `media.advertise`.
@@ -157,10 +169,13 @@ impl Default for Trunk {
             limit_status: 503,
             retry_after_s: 10,
             route_on: vec![408, 500, 502, 503, 504],
+            fallback: Vec::new(),
             attempts_max: 4,
             timer_b_ms: 32_000,
             auth: None,
-            options_interval_s: 0,
+            options_interval_s: 30,
+            options_down_after: 3,
+            options_up_after: 2,
             listen: None,
             advertise: None,
             media_address: None,

@@ -26,6 +26,7 @@ use crate::shell::clock;
 use crate::shell::losses::Losses;
 use crate::shell::outside::Outside;
 use crate::shell::prompts::{self, Folder, Music, Watch};
+use crate::shell::resolver::Resolver;
 use crate::shell::run::{EngineTask, Lanes, queues};
 use crate::shell::shards::Shards;
 use crate::shell::tcp::TcpStreams;
@@ -92,6 +93,8 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         control: connections.clone(),
         recordings,
         records,
+        resolver: Resolver::new(&config.dns),
+        answers: lanes.work.clone(),
         losses: Arc::clone(&losses),
         echoes: VecDeque::from([Input::Music(music)]),
         events_left: false,
