@@ -313,6 +313,12 @@ fn a_fallback_trunk_takes_over_with_its_own_caller_id() {
         peers,
         ["10.0.1.1:5060;transport=udp", "10.0.3.1:5060;transport=udp"]
     );
+    let trunks = town.ask(router, "trunk.list", json!({}))["trunks"].clone();
+    let fared = |index: usize| {
+        let quality = &trunks[index]["quality"];
+        (quality["seizures"].clone(), quality["answered"].clone())
+    };
+    assert_eq!((fared(0), fared(2)), ((json!(1), json!(0)), (json!(1), json!(1))));
     assert_eq!(town.records[0]["legs"][0]["trunk"], "spare");
     assert!(town.core.engine().is_empty());
 

@@ -169,6 +169,7 @@ fn try_next(tx: &mut Tx, key: LegKey) -> bool {
     out.target = Some(target);
     out.early_tag = None;
     out.heard = Heard::Nothing;
+    let is_seizure = out.seized.replace(index) != Some(index);
     leg.attempts.push(Attempt {
         peer: peer_text(target_of(target)),
         status: None,
@@ -186,7 +187,7 @@ fn try_next(tx: &mut Tx, key: LegKey) -> bool {
     let Some(invite) = invite_for(tx, key, target, sdp) else {
         return false;
     };
-    if is_first {
+    if is_seizure {
         tx.metrics.seized(tallying::place(tx.setup, index, Way::Out));
     }
     tx.sip(Command::Invite(Box::new(invite)));

@@ -200,6 +200,7 @@ fn outbound(tx: &mut Tx, params: &LegDial, plan: &Plan, op: OpKey) -> Outbound {
         target: None,
         fallback: remaining_fallback(tx, params, plan.trunk),
         heard: Heard::Nothing,
+        seized: None,
         dial: params.clone(),
         invite,
     }

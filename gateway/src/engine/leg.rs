@@ -150,6 +150,8 @@ pub struct Outbound {
     pub names_until: Option<Instant>,
     /// Trunks tried once this one has no target left, next first.
     pub fallback: Vec<usize>,
+    /// The trunk whose seizure was counted last.
+    pub seized: Option<usize>,
     /// What this attempt has shown.
     pub heard: Heard,
     /// The command, for the next trunk.
