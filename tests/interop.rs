@@ -19,10 +19,10 @@ mod limits;
 mod load;
 #[path = "../sip/tests/endpoint/own_digest.rs"]
 mod own_digest;
-#[path = "interop/registration.rs"]
-mod registration;
 #[path = "interop/refresh.rs"]
 mod refresh;
+#[path = "interop/registration.rs"]
+mod registration;
 #[path = "interop/reliable.rs"]
 mod reliable;
 #[path = "interop/resume.rs"]

@@ -8,6 +8,8 @@ mod commands;
 mod extensions;
 #[path = "sim/order.rs"]
 mod order;
+#[path = "sim/peers.rs"]
+mod peers;
 #[path = "sim/registration.rs"]
 mod registration;
 #[path = "sim/resume.rs"]

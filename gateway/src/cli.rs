@@ -47,6 +47,8 @@ enum Command {
     Demo(DemoArgs),
     /// Check a configuration and show every trunk as it will be used.
     Check(CheckArgs),
+    /// Tell, without placing it, which rule decides a call and which peers it would try.
+    Route(RouteArgs),
     /// Give one command to a running gateway and print its result as JSON.
     Ctl(CtlArgs),
     /// Print the events of a running gateway, one JSON object a line.
@@ -82,6 +84,25 @@ struct CheckArgs {
     /// The file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct RouteArgs {
+    /// The caller id shown.
+    #[arg(long, value_name = "NUMBER")]
+    from: String,
+    /// The number called.
+    #[arg(long, value_name = "NUMBER")]
+    to: String,
+    /// The trunk; the first one when left out.
+    #[arg(long, value_name = "NAME")]
+    trunk: Option<String>,
+    /// The configuration; without one, that of a gateway for softphones on this machine.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which gateway is meant; without either the one of this folder.
@@ -196,6 +217,7 @@ fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyh
                 write!(out, "\n{}", trunk.profile())?;
             }
         }
+        Command::Route(args) => return route(&args, out),
         Command::Ctl(args) => {
             let socket = args.socket.path()?;
             let (app, params) = (args.app.as_deref(), args.params.as_deref());
@@ -248,6 +270,25 @@ fn serve(args: &ServeArgs) -> anyhow::Result<u8> {
     Ok(match shell::serve::serve(config)? {
         Served::Cleanly => EXIT_OK,
         Served::InHaste => EXIT_FAILED,
+    })
+}
+
+fn route(args: &RouteArgs, out: &mut impl Write) -> anyhow::Result<u8> {
+    let config = match &args.config {
+        Some(file) => Config::load(file, None)?,
+        None => Config::embedded(&shell::addresses::own_addresses()),
+    };
+    let foreseen = shell::route::foresee(config, &args.to, &args.from, args.trunk.as_deref());
+    let preview = runtime()?.block_on(foreseen)?;
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&preview).context("preview")?)?;
+    } else {
+        shell::route::write(&preview, out)?;
+    }
+    Ok(if preview.is_dialled() {
+        EXIT_OK
+    } else {
+        EXIT_FAILED
     })
 }
 
@@ -331,6 +372,45 @@ mod tests {
             err,
             format!("{path}:3: limits.calls: must be 1 to 100000, is 0\n")
         );
+    }
+
+    #[test]
+    fn route_tells_the_rule_the_trunks_and_the_peers_without_a_call() {
+        let text = "[[trunk]]\nname = \"carrier\"\nallow = [\"192.0.2.0/24\"]\ncaller_ids = [\"+493012345678\"]\n\
+            hosts = [\"192.0.2.1;weight=3\", \"192.0.2.2;weight=1\", \"192.0.2.3;priority=2\"]\n";
+        let file = File::new(
+            "route",
+            &format!("[sip]\nlisten = [\"udp://127.0.0.1:5060\"]\n{text}"),
+        );
+        let path = file.0.to_str().unwrap();
+        let route = |from: &str, to: &str, more: &[&str]| {
+            let args = ["route", "--config", path, "--from", from, "--to", to];
+            run_with(&[&args[..], more].concat())
+        };
+        let (code, out, err) = route("+493012345678", "+493055500100", &[]);
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        assert!(out.starts_with("number policy: allow, "), "{out}");
+        assert!(
+            out.contains("  3. 192.0.2.3:5060;transport=udp\n"),
+            "the second priority is last: {out}"
+        );
+        assert!(
+            out.contains("192.0.2.1:5060;transport=udp of 192.0.2.1: priority 1, weight 3 = 75 %"),
+            "{out}"
+        );
+
+        let (code, out, _) = route("+493012345678", "+447400123456", &["--json"]);
+        assert_eq!(code, 1);
+        let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(told["decision"]["rule"], "deny_prefix:+447", "{out}");
+        assert_eq!(told["trunks"][0]["refused"], "destination_not_allowed");
+
+        let (code, out, _) = route("+493099999999", "+493055500100", &[]);
+        assert_eq!(code, 1, "{out}");
+        assert!(out.contains("trunk carrier: caller_id_not_allowed"), "{out}");
+
+        let (code, _, err) = route("+493012345678", "+493055500100", &["--trunk", "nobody"]);
+        assert_eq!((code, err.contains("nobody")), (1, true), "{err}");
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub use schema::schema;
 pub use tls::{IdentityFiles, Known, Shown, SipTls, TlsVersion, TrunkTls};
 pub use trunk::{
     AcceptRegister, AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host,
-    IdentityOut, MediaSource, Network, NumberIn, NumberOut, Register, Srtp, SrtpOffer, Stir, StirIn, Transport,
-    Trunk, TrunkSrtp, UriForm,
+    IdentityOut, MediaSource, Network, NumberIn, NumberOut, Register, Srtp, SrtpOffer, Stir, StirIn,
+    Transport, Trunk, TrunkSrtp, UriForm, carriage_of, transport_of,
 };
 
 /// Everything an operator decides, ready to use.
@@ -51,6 +51,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Signalling.
     pub sip: Sip,
+    /// Name servers.
+    pub dns: Dns,
     /// Media plane.
     pub media: Media,
     /// The control socket.
@@ -100,6 +102,13 @@ impl std::fmt::Display for Listen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}://{}", trunk::transport_word(self.transport), self.addr)
     }
+}
+
+/// Who is asked about peers named by domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Servers; none: those of the system.
+    pub servers: Vec<SocketAddr>,
 }
 
 /// Media addresses and shards.

@@ -131,6 +131,7 @@ impl Core {
                 self.engine.peer_gone(&flow);
                 self.outputs.push_back(Output::Disconnect { flow });
             }
+            Sip::Probed { number, status } => self.engine.handle_probed(number, status, now),
             Sip::Event(event) => self.engine.handle_sip(event, now),
             Sip::Registration(event) => self.engine.handle_registration(event, now),
             Sip::Dropped { why, .. } => self.engine.metrics_mut().sip_dropped(why),

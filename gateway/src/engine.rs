@@ -11,11 +11,12 @@
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
 //! | who vouches for a caller | `vouching.rs` |
+//! | where peers are, whether they answer | `peers.rs`, `health.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
 //! | phones that registered, trunks that are registered | `registrations.rs` |
 //! | hold, mute · bridges · plays · digits · recordings | `holding.rs` · `bridging.rs` · `playing.rs` · `collecting.rs` · `taping.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
-//! | control requests, idempotency, batch, resume | `control.rs`, `replay.rs`, `sessions.rs`, `journal.rs`, `audience.rs` |
+//! | control requests, idempotency, batch, resume · stats asked of shards | `control.rs`, `replay.rs`, `sessions.rs`, `journal.rs`, `audience.rs` · `questions.rs` |
 //!
 //! Must not know sockets, tokio, files, or what time it is.
 
@@ -47,6 +48,7 @@ mod engine;
 mod gates;
 mod gathering;
 mod gauges;
+mod health;
 mod holding;
 mod identity;
 mod inbound;
@@ -59,13 +61,16 @@ pub mod metrics;
 pub mod number_policy;
 mod op;
 mod passing_on;
+pub mod peers;
 mod playing;
 mod quality;
+mod questions;
 mod reconcile;
 mod recording;
 mod redirected;
 mod registrations;
 mod replay;
+pub mod route_preview;
 mod saved_limits;
 mod sessions;
 mod setup;

@@ -7,6 +7,8 @@ pub mod lock;
 pub mod losses;
 pub mod outside;
 pub mod prompts;
+pub mod resolver;
+pub mod route;
 pub mod run;
 pub mod serve;
 pub mod shards;

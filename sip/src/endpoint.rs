@@ -21,10 +21,12 @@ mod domains;
 pub mod event;
 mod gate;
 mod orders;
+pub mod oversize;
 #[doc(hidden)]
 pub mod pair;
 mod perform;
 pub mod policy;
+mod probes;
 mod registrar;
 mod registrations;
 mod requests;
@@ -40,8 +42,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 pub use command::{
-    Command, Credentials, ExtraHeader, Flow, OutgoingInvite, RegisterOrder, RegisterServer, RegistrationKey,
-    SessionKey, Transport,
+    Command, Credentials, ExtraHeader, Flow, OutgoingInvite, OutgoingProbe, RegisterOrder, RegisterServer,
+    RegistrationKey, SessionKey, Transport,
 };
 pub use config::{EndpointConfig, Limits, Listener};
 pub use domains::{Domain, Registrar};
@@ -56,13 +58,16 @@ use crate::rng::{Rng, TOKEN_LETTERS};
 use crate::transaction::TransactionKey;
 use crate::transport::framer::Frame;
 use clients::Clients;
-use connections::{Connections, Sending};
+use connections::{Connections, Due, Sending};
 use domains::Domains;
 use policy::Policies;
 use registrations::Registrations;
 use servers::Servers;
 use sessions::Sessions;
 use timers::{TimerKey, Timers};
+
+/// A keep-alive of ours on a connection (RFC 5626 §3.5.1).
+const PING: &[u8] = b"\r\n\r\n";
 
 /// A SIP user agent without sockets or clock.
 #[derive(Debug)]
@@ -169,7 +174,7 @@ impl Endpoint {
                 Ok(Frame::Message(bytes)) => self.handle_message(flow, &bytes, now),
                 // RFC 5626 §4.4.1: the double CRLF of the peer is answered with one.
                 Ok(Frame::Ping) => self.transmit(flow, Bytes::from_static(b"\r\n"), now),
-                Ok(Frame::Pong) => {}
+                Ok(Frame::Pong) => self.connections.handle_pong(flow, now),
                 Err(broken) => {
                     self.refuse_broken(flow, &broken.head, &broken.error, now);
                     self.close(flow);
@@ -229,8 +234,13 @@ impl Endpoint {
                 TimerKey::Registration(key) => self.time_out_registration(key, now),
                 TimerKey::Registrar(domain) => self.expire_bindings(domain, now),
                 TimerKey::Connection(flow) => {
-                    if self.connections.deadline(&flow).is_some_and(|at| at <= now) {
-                        self.close(flow);
+                    match self.connections.handle_timeout(flow, now) {
+                        Due::Nothing => {}
+                        Due::Ping => self.outputs.push_back(Output::Send {
+                            flow,
+                            bytes: Bytes::from_static(PING),
+                        }),
+                        Due::Close => self.close(flow),
                     }
                     self.arm_connection(flow);
                 }

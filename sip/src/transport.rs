@@ -1,5 +1,5 @@
-//! What lies between bytes of a connection and messages.
-//!
-//! Knows no socket, no clock and no transaction.
+//! What lies between messages and sockets, without the sockets: framing of streams, and where a peer is.
 
 pub mod framer;
+pub mod name_cache;
+pub mod target;

@@ -14,6 +14,7 @@ mod endpoint {
     mod own_digest;
     mod pracks;
     mod races;
+    mod reach;
     mod refusals;
     mod registering;
     mod registrar;

@@ -23,6 +23,8 @@ pub struct File {
     pub state_dir: String,
     /// Signalling listeners.
     pub sip: Sip,
+    /// Who is asked about peers named by domain.
+    pub dns: Dns,
     /// Media addresses, ports and threads.
     pub media: Media,
     /// The control socket.
@@ -53,6 +55,7 @@ impl Default for File {
             instance: "main".to_owned(),
             state_dir: "state".to_owned(),
             sip: Sip::default(),
+            dns: Dns::default(),
             media: Media::default(),
             control: Control::default(),
             http: None,
@@ -92,6 +95,15 @@ impl Default for Sip {
             tls: None,
         }
     }
+}
+
+/// Who is asked about peers named by domain.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dns {
+    /// Servers by address and port, such as `127.0.0.1:53`. Default: those of the system's `resolv.conf`.
+    #[schemars(length(max = 8))]
+    pub servers: Vec<String>,
 }
 
 /// Media addresses, ports and threads.

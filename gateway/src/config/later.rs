@@ -15,9 +15,6 @@ pub(super) const KEYS: &[&str] = &[
     "recordings.sink",
     "recordings.sinks",
     "recordings.retention_days",
-    "trunk.fallback",
-    "trunk.options_down_after",
-    "trunk.options_up_after",
     "trunk.emergency",
     "trunk.replaces_out",
 ];

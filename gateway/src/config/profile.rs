@@ -6,7 +6,8 @@ use sip::auth::Users;
 
 use super::tls::TrunkTls;
 use super::trunk::{
-    Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_word,
+    Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_of,
+    transport_word,
 };
 
 impl Trunk {
@@ -101,8 +102,17 @@ impl Trunk {
             ("allow", list(self.allow.iter().map(Block))),
             ("media_allow", list(self.media_allow.iter().map(Block))),
             ("route_on", list(&self.route_on)),
+            ("fallback", list(&self.fallback)),
             ("attempts_max", self.attempts_max.to_string()),
             ("timer_b_ms", self.timer_b.as_millis().to_string()),
+            (
+                "options_interval_s",
+                self.options_interval
+                    .map_or(0, |every| every.as_secs())
+                    .to_string(),
+            ),
+            ("options_down_after", self.options_down_after.to_string()),
+            ("options_up_after", self.options_up_after.to_string()),
             ("auth", auth),
             (
                 "tls",
@@ -250,8 +260,7 @@ impl Trunk {
 
     /// Keys that have one value in this version.
     fn fixed(&self) -> Vec<Line> {
-        const FIXED: [(&str, &str); 5] = [
-            ("options_interval_s", "0"),
+        const FIXED: [(&str, &str); 4] = [
             ("refer_in", "reject"),
             ("refer_out", "bridge"),
             ("redirect", "refuse"),
@@ -319,16 +328,18 @@ impl Display for Block<'_> {
 
 impl Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Host {
-            addr,
-            transport,
-            priority,
-            weight,
-        } = self;
-        write!(
-            f,
-            "{addr};transport={};priority={priority};weight={weight}",
-            transport_word(*transport)
-        )
+        match self.literal() {
+            Some((transport, addr)) => write!(f, "{addr};transport={}", transport_word(transport))?,
+            None => {
+                f.write_str(&self.site.host)?;
+                if let Some(port) = self.site.port {
+                    write!(f, ":{port}")?;
+                }
+                if let Some(transport) = self.site.carriage.and_then(transport_of) {
+                    write!(f, ";transport={}", transport_word(transport))?;
+                }
+            }
+        }
+        write!(f, ";priority={};weight={}", self.priority, self.weight)
     }
 }

@@ -21,8 +21,8 @@ use toml::de::DeTable;
 use super::error::{ConfigError, Fault, Problem};
 use super::place::{Finding, KeyPath, line_at};
 use super::{
-    App, Config, Control, ControllerLost, Dial, Http, Limits, Number, NumberPattern, Prompts, Recordings,
-    Unclaimed, UnclaimedAction, check, file, preset, schema,
+    App, Config, Control, ControllerLost, Dial, Dns, Http, Limits, Number, NumberPattern, Prompts,
+    Recordings, Unclaimed, UnclaimedAction, check, file, preset, schema,
 };
 
 /// Longest path of a Unix socket: `sun_path` without its final zero (unix(7)).
@@ -176,6 +176,7 @@ fn resolve(file: &file::File, folder: &Path, state_dir: Option<&Path>) -> (Confi
             in_state(&file.control.unix, "control.sock"),
             &mut faults,
         ),
+        dns: dns(&file.dns, &mut faults),
         http: file.http.as_ref().and_then(|http| self::http(http, &mut faults)),
         dial: dial(&file.dial, &mut faults),
         music: music(&file.music, folder),
@@ -265,6 +266,20 @@ fn http(http: &file::Http, faults: &mut Faults) -> Option<Http> {
         );
     }
     listen.map(|listen| Http { listen })
+}
+
+fn dns(dns: &file::Dns, faults: &mut Faults) -> Dns {
+    let mut servers = Vec::with_capacity(dns.servers.len());
+    for (index, text) in dns.servers.iter().enumerate() {
+        match text.parse() {
+            Ok(server) => servers.push(server),
+            Err(_) => {
+                let path = KeyPath::default().key("dns").key("servers").index(index);
+                faults.malformed(path, text, "an address with port; write one like `127.0.0.1:53`");
+            }
+        }
+    }
+    Dns { servers }
 }
 
 fn numbers(entries: Option<&[file::Number]>, faults: &mut Faults) -> Vec<Number> {

@@ -115,9 +115,9 @@ advertise = \"203.0.113.5\"
         ("203.0.113.5", "203.0.113.5")
     );
     let leaves_by = |index: usize| {
-        let host = &trunk.hosts[index];
+        let (transport, addr) = trunk.hosts[index].literal().unwrap();
         config
-            .listener_for(trunk, host.transport, host.addr.ip())
+            .listener_for(trunk, transport, addr.ip())
             .map(|listen| listen.addr.to_string())
     };
     assert_eq!(leaves_by(0).as_deref(), Some("127.0.0.1:5060"));

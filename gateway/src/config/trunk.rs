@@ -21,6 +21,7 @@ pub use super::network::Network;
 pub use media::Codec;
 pub use sip::endpoint::{Policy, RefreshMethod, RefresherWish, Support, TimerPolicy, Transport};
 pub use sip::sdp::CryptoSuite;
+use sip::transport::target::{Carriage, Site, default_port};
 
 /// A trunk with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +54,18 @@ pub struct Trunk {
     pub retry_after_s: u32,
     /// Statuses of a peer after which the next one is tried.
     pub route_on: BTreeSet<u16>,
+    /// Names of the trunks tried when no peer here takes the call.
+    pub fallback: Vec<String>,
     /// Peers tried for one leg.
     pub attempts_max: usize,
     /// How long an INVITE waits for any answer (RFC 3261 timer B).
     pub timer_b: Duration,
+    /// Time between OPTIONS to a peer; none: peers are not checked.
+    pub options_interval: Option<Duration>,
+    /// OPTIONS in vain after which a peer is down.
+    pub options_down_after: u32,
+    /// Answers after which it is up again.
+    pub options_up_after: u32,
     /// Answers challenges.
     pub auth: Option<Auth>,
     /// Who may send requests; none: whoever is in `allow`.
@@ -154,12 +163,10 @@ pub(super) fn transport_word(transport: Transport) -> &'static str {
 }
 
 /// One peer of a trunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// Where.
-    pub addr: SocketAddr,
-    /// How.
-    pub transport: Transport,
+    /// Its address or domain, port and transport.
+    pub site: Site,
     /// Lower is tried first.
     pub priority: u16,
     /// Share of the draw inside one priority.
@@ -177,6 +184,40 @@ pub struct TrunkSrtp {
     pub offer: SrtpOffer,
     /// The keys may go over signalling that is not encrypted.
     pub without_tls: bool,
+}
+
+impl Host {
+    /// Where and how, if it is written as an address.
+    pub fn literal(&self) -> Option<(Transport, SocketAddr)> {
+        let address: IpAddr = self.site.host.parse().ok()?;
+        let carriage = self.site.carriage.unwrap_or(Carriage::Udp);
+        let port = self.site.port.unwrap_or(default_port(carriage));
+        Some((transport_of(carriage)?, SocketAddr::new(address, port)))
+    }
+
+    /// The transport that was written; UDP where that is left to DNS or to the default.
+    pub fn transport(&self) -> Transport {
+        let carriage = self.site.carriage.unwrap_or(Carriage::Udp);
+        transport_of(carriage).unwrap_or(Transport::Udp)
+    }
+}
+
+/// The transport that the endpoint knows it by; `None`: not in this version.
+pub fn transport_of(carriage: Carriage) -> Option<Transport> {
+    match carriage {
+        Carriage::Udp => Some(Transport::Udp),
+        Carriage::Tcp => Some(Transport::Tcp),
+        Carriage::Tls => Some(Transport::Tls),
+    }
+}
+
+/// The same the other way.
+pub fn carriage_of(transport: Transport) -> Carriage {
+    match transport {
+        Transport::Udp => Carriage::Udp,
+        Transport::Tcp => Carriage::Tcp,
+        Transport::Tls => Carriage::Tls,
+    }
 }
 
 /// Answers to digest challenges.

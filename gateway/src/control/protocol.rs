@@ -45,8 +45,8 @@ pub use stats::{DirectionStats, LegStats};
 pub use text::{Digits, Headers, Tags, Text};
 pub use time::Timestamp;
 pub use view::{
-    BridgeView, CallView, Db, Hears, InstanceView, LegMedia, LegView, OpView, RecordingView, StateSnapshot,
-    TrunkView,
+    BridgeView, CallView, Db, Hears, InstanceView, LegMedia, LegView, OpView, PeerView, RecordingView,
+    StateSnapshot, TrunkFailure, TrunkQuality, TrunkView,
 };
 pub use within::{Later, NoFence, OneOrMany, Within};
 pub use words::*;

@@ -100,7 +100,9 @@ pub fn mark_answered(tx: &mut Tx, key: LegKey) {
     if let Some(call) = tx.world.calls.get_mut(&call) {
         call.answered.get_or_insert(now);
     }
-    tx.metrics.setup(tallying::place(tx.setup, trunk, way), setup);
+    let place = tallying::place(tx.setup, trunk, way);
+    tx.metrics.setup(place, setup);
+    tx.metrics.answered(place, codec.as_str());
     let setup_ms = u64::try_from(setup.as_millis()).unwrap_or(u64::MAX);
     tx.tell_leg(
         key,

@@ -1,42 +1,185 @@
 //! The attempts of an outbound leg: INVITE after INVITE until one is answered or none is left.
 //!
-//! Targets of one leg share Call-ID and From tag (RFC 3263 §4.3 for addresses already known); the router
-//! sees one leg, its record every attempt.
+//! Targets of one trunk share Call-ID and From tag (RFC 3263 §4.3); a fallback trunk begins anew, with its own
+//! identity and limits. The router sees one leg, its record every attempt.
+
+use std::time::Duration;
 
 use sip::endpoint::{Command, ExtraHeader, Flow, OutgoingInvite, SessionKey, Unanswered};
 use sip::message::Response;
 
+use super::admission::{Guard, Way};
 use super::alarms::AlarmKind;
+use super::dial_plan::Targets;
 use super::ending::{End, end_leg};
 use super::keys::LegKey;
-use super::leg::{Addressee, Attempt, InviteText, Leg, Stage};
+use super::leg::{Addressee, Attempt, Heard, InviteText, Leg, Stage};
+use super::peers::{Unrouted, peer_text, target_of};
 use super::tx::Tx;
-use super::{answering, cause, playing, redirected, vouching, wire_number};
+use super::{
+    answering, cause, dial_plan, dialing, health, passing_on, playing, redirected, tallying, vouching,
+    wire_number,
+};
 use crate::config::{DiversionOut, Trunk};
-use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegRinging, OpOutcome};
+use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegDial, LegRinging, OpOutcome};
 
-/// The leg has its port: the INVITE goes to its first target.
+/// The leg has its port: the INVITE goes to its first target, if DNS has said where that is.
 pub fn port_opened(tx: &mut Tx, key: LegKey) {
-    try_next(tx, key);
+    let waits = tx
+        .world
+        .legs
+        .get(&key)
+        .and_then(Leg::outbound)
+        .is_some_and(|out| out.names_until.is_some());
+    if !waits {
+        try_next(tx, key);
+    }
 }
 
-/// Sends the INVITE to the next target; false: there is none.
-fn try_next(tx: &mut Tx, key: LegKey) -> bool {
+/// DNS has said something: a leg that waits for it looks again.
+pub fn names_came(tx: &mut Tx, key: LegKey) {
+    let Some(leg) = tx.world.legs.get(&key) else {
+        return;
+    };
+    let (index, has_port) = (leg.trunk, leg.media.local.is_some());
+    let now = tx.now.mono;
+    match tx.peers.route(tx.setup, index, now) {
+        Err(Unrouted::NotLocated) => {}
+        Err(Unrouted::NoPeer | Unrouted::Down) => not_located(tx, key),
+        Ok(flows) => {
+            let Some(out) = tx.world.legs.get_mut(&key).and_then(Leg::outbound_mut) else {
+                return;
+            };
+            (out.targets, out.names_until) = (flows, None);
+            if has_port {
+                try_next(tx, key);
+            }
+        }
+    }
+}
+
+/// DNS names no peer that can be used: as a transport failure (RFC 3263 §4.3).
+pub fn not_located(tx: &mut Tx, key: LegKey) {
+    let Some(leg) = tx.world.legs.get_mut(&key) else {
+        return;
+    };
+    let index = leg.trunk;
+    if let Some(out) = leg.outbound_mut() {
+        out.names_until = None;
+    }
+    let hosts = tx.setup.trunk(index).map_or_else(String::new, |trunk| {
+        let names = trunk.hosts.iter().map(|host| host.site.host.as_str());
+        names.collect::<Vec<_>>().join(" ")
+    });
+    if let Some(leg) = tx.world.legs.get_mut(&key) {
+        leg.attempts.push(Attempt {
+            peer: hosts,
+            status: None,
+            q850: Some(41),
+        });
+    }
+    if !next_trunk(tx, key) {
+        end_unreachable(tx, key, 41);
+    }
+}
+
+/// Goes on with the next target of this trunk, or with the first of the next trunk; false: there is none.
+fn route_on(tx: &mut Tx, key: LegKey) -> bool {
+    try_next(tx, key) || next_trunk(tx, key)
+}
+
+/// Moves the leg to the next fallback trunk whose policy and limits take it.
+fn next_trunk(tx: &mut Tx, key: LegKey) -> bool {
+    loop {
+        let Some(out) = tx.world.legs.get_mut(&key).and_then(Leg::outbound_mut) else {
+            return false;
+        };
+        if out.fallback.is_empty() {
+            return false;
+        }
+        let index = out.fallback.remove(0);
+        let dial = out.dial.clone();
+        let call = tx.world.legs.get(&key).map(|leg| leg.call);
+        let planned = dial_plan::plan(tx, index, &dial).and_then(|mut plan| {
+            passing_on::settle(tx, call, &dial, &mut plan)?;
+            dial_plan::admit(tx, &plan, false)?;
+            Ok(plan)
+        });
+        tallying::dial(tx.metrics, tx.setup, index, planned.as_ref().map(|_| ()));
+        match planned {
+            Ok(plan) => {
+                if move_to(tx, key, &dial, plan) {
+                    return true;
+                }
+            }
+            Err(failure) => {
+                let kind = failure.kind.as_str();
+                tx.out
+                    .log
+                    .push((true, format!("a fallback trunk did not take a call: {kind}")));
+            }
+        }
+    }
+}
+
+/// The leg belongs to another trunk from now on.
+fn move_to(tx: &mut Tx, key: LegKey, dial: &LegDial, plan: dial_plan::Plan) -> bool {
+    let call = tx.world.legs.get(&key).map(|leg| leg.call);
+    let hops = call.map(|call| dialing::hops_of(tx, call)).unwrap_or_default();
+    let invite = dialing::invite_text(tx, dial, &plan, hops);
+    let early_media = dialing::wants_early_media(tx, plan.trunk, dial);
+    let names_until = dialing::names_until(tx, &plan.targets);
     let Some(leg) = tx.world.legs.get_mut(&key) else {
         return false;
     };
+    let (from, has_port) = (leg.trunk, leg.media.local.is_some());
+    leg.trunk = plan.trunk;
+    if let Some(out) = leg.outbound_mut() {
+        out.invite = invite;
+        out.early_media = early_media;
+        out.names_until = names_until;
+        out.targets = match plan.targets {
+            Targets::Known(flows) => flows,
+            Targets::NotLocated => Vec::new(),
+        };
+    }
+    tx.world.guards.legs.remove((from, Way::Out, key));
+    tx.world.guards.legs.insert((plan.trunk, Way::Out, key), Guard);
+    if let Some(call) = call {
+        tx.renew_ledger(call);
+    }
+    names_until.is_some() || !has_port || try_next(tx, key)
+}
+
+/// Sends the INVITE to the next target; false: there is none. One that went down since the plan was made is
+/// passed over.
+fn try_next(tx: &mut Tx, key: LegKey) -> bool {
+    let now = tx.now.mono;
+    let Some(leg) = tx.world.legs.get_mut(&key) else {
+        return false;
+    };
+    let index = leg.trunk;
     let Some(out) = leg.outbound_mut() else {
         return false;
     };
-    if out.targets.is_empty() {
+    let usable = out
+        .targets
+        .iter()
+        .position(|flow| tx.peers.is_usable(index, target_of(*flow), now));
+    let Some(usable) = usable else {
         return false;
-    }
+    };
     let is_first = out.target.is_none();
-    let target = out.targets.remove(0);
+    let target = out.targets.drain(..=usable).next_back();
+    let Some(target) = target else {
+        return false;
+    };
     out.target = Some(target);
     out.early_tag = None;
+    out.heard = Heard::Nothing;
+    let is_seizure = out.seized.replace(index) != Some(index);
     leg.attempts.push(Attempt {
-        peer: peer_text(&target),
+        peer: peer_text(target_of(target)),
         status: None,
         q850: None,
     });
@@ -52,6 +195,9 @@ fn try_next(tx: &mut Tx, key: LegKey) -> bool {
     let Some(invite) = invite_for(tx, key, target, sdp) else {
         return false;
     };
+    if is_seizure {
+        tx.metrics.seized(tallying::place(tx.setup, index, Way::Out));
+    }
     tx.sip(Command::Invite(Box::new(invite)));
     true
 }
@@ -116,16 +262,6 @@ fn history(trunk: &Trunk, invite: &InviteText, flow: Flow, request_uri: &str) ->
     })
 }
 
-/// A peer as records and events show it.
-pub fn peer_text(flow: &Flow) -> String {
-    let transport = match flow.transport {
-        sip::endpoint::Transport::Udp => "udp",
-        sip::endpoint::Transport::Tcp => "tcp",
-        sip::endpoint::Transport::Tls => "tls",
-    };
-    format!("{};transport={transport}", flow.remote)
-}
-
 /// A provisional response above 100.
 pub fn progressed(
     tx: &mut Tx,
@@ -146,7 +282,20 @@ pub fn progressed(
     }
     let first = leg.stage == Stage::Trying;
     leg.stage = Stage::Ringing;
-    leg.times.ringing.get_or_insert(now);
+    if leg.times.ringing.is_none() {
+        leg.times.ringing = Some(now);
+        let took = now.mono.saturating_duration_since(leg.times.offered.mono);
+        tx.metrics
+            .post_dial_delay(tallying::place(tx.setup, leg.trunk, Way::Out), took);
+    }
+    if let Some(out) = leg.outbound_mut() {
+        let heard = if response.status.code() == 180 {
+            Heard::Ringing
+        } else {
+            Heard::Progress
+        };
+        out.heard = out.heard.max(heard);
+    }
     let wants_early = leg.outbound().is_some_and(|out| out.early_media);
     let mut early_media = false;
     if let Some(sdp) = sdp.filter(|_| wants_early) {
@@ -241,14 +390,15 @@ fn again_as_answered(tx: &mut Tx, key: LegKey) -> bool {
 
 /// A final refusal: the next target where the trunk routes on, else the end.
 pub fn refused(tx: &mut Tx, key: LegKey, response: &Response) {
-    let Some(leg) = tx.world.legs.get_mut(&key) else {
+    let Some(leg) = tx.world.legs.get(&key).filter(|leg| !leg.is_ended()) else {
         return;
     };
-    if leg.is_ended() {
+    let Some(out) = leg.outbound() else {
         return;
-    }
+    };
+    let (index, heard, target) = (leg.trunk, out.heard, out.target);
     let status = response.status.code();
-    let meaning = cause::of_status(status, leg.times.ringing.is_some());
+    let meaning = cause::of_status(status, heard != Heard::Nothing);
     let told = response
         .headers
         .reason()
@@ -261,21 +411,17 @@ pub fn refused(tx: &mut Tx, key: LegKey, response: &Response) {
     } else {
         reason
     };
-    if let Some(attempt) = leg.attempts.last_mut() {
-        (attempt.status, attempt.q850) = (Some(status), Some(q850));
+    note(tx, key, Some(status), q850);
+    if let (503, Some(target), Some(seconds)) = (status, target, response.headers.retry_after()) {
+        let (pause, now) = (Duration::from_secs(seconds.into()), tx.now.mono);
+        tx.peers.rest(index, target, pause, now);
     }
-    let rang = leg.stage == Stage::Ringing;
-    let trunk = leg.trunk;
     if matches!(status, 401 | 407)
-        && let Some(trunk) = tx.setup.trunk(trunk)
+        && let Some(trunk) = tx.setup.trunk(index)
     {
         tx.out.alarms.push((AlarmKind::AuthFailed, trunk.name.clone()));
     }
-    let routes_on = tx
-        .setup
-        .trunk(trunk)
-        .is_some_and(|trunk| trunk.route_on.contains(&status));
-    if meaning.may_route_on && routes_on && !rang && try_next(tx, key) {
+    if meaning.may_route_on && heard != Heard::Ringing && routes_on(tx, index, status) && route_on(tx, key) {
         return;
     }
     end_leg(
@@ -289,29 +435,53 @@ pub fn refused(tx: &mut Tx, key: LegKey, response: &Response) {
     );
 }
 
-/// No final response at all: counts as 408 or 503, and the next target is tried at once.
-pub fn unanswered(tx: &mut Tx, key: LegKey, why: Unanswered) {
+/// Keeps what became of the attempt, for the record and for the operator.
+fn note(tx: &mut Tx, key: LegKey, status: Option<u16>, q850: u8) {
+    let now = tx.now;
     let Some(leg) = tx.world.legs.get_mut(&key) else {
         return;
     };
-    if leg.is_ended() {
-        return;
+    if let Some(attempt) = leg.attempts.last_mut() {
+        (attempt.status, attempt.q850) = (status, Some(q850));
     }
+    let (index, target) = (leg.trunk, leg.outbound().and_then(|out| out.target));
+    if leg.times.ringing.is_none() {
+        let took = now.mono.saturating_duration_since(leg.times.offered.mono);
+        tx.metrics
+            .post_dial_delay(tallying::place(tx.setup, index, Way::Out), took);
+    }
+    if let Some(target) = target {
+        health::failed(tx, index, target_of(target), status, q850);
+    }
+}
+
+fn routes_on(tx: &Tx, index: usize, status: u16) -> bool {
+    tx.setup
+        .trunk(index)
+        .is_some_and(|trunk| trunk.route_on.contains(&status))
+}
+
+/// No final response at all: counts as 408 or 503, and the next target is tried at once.
+pub fn unanswered(tx: &mut Tx, key: LegKey, why: Unanswered) {
+    let Some(leg) = tx.world.legs.get(&key).filter(|leg| !leg.is_ended()) else {
+        return;
+    };
+    let (index, is_ringing) = (
+        leg.trunk,
+        leg.outbound().is_some_and(|out| out.heard == Heard::Ringing),
+    );
     let (status, q850) = match why {
         Unanswered::Timeout => (408, 102),
         Unanswered::Transport => (503, 41),
     };
-    if let Some(attempt) = leg.attempts.last_mut() {
-        attempt.q850 = Some(q850);
-    }
-    if tx
-        .setup
-        .trunk(leg.trunk)
-        .is_some_and(|trunk| trunk.route_on.contains(&status))
-        && try_next(tx, key)
-    {
+    note(tx, key, None, q850);
+    if !is_ringing && routes_on(tx, index, status) && route_on(tx, key) {
         return;
     }
+    end_unreachable(tx, key, q850);
+}
+
+fn end_unreachable(tx: &mut Tx, key: LegKey, q850: u8) {
     let end = End {
         by: EndedBy::Timer,
         sip: None,

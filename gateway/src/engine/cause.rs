@@ -24,7 +24,8 @@ pub fn of_status(status: u16, rang: bool) -> Meaning {
     use EndReason::*;
     let (q850, reason, may_route_on) = match status {
         300..=399 => (23, Failed, false),
-        401 | 402 | 403 | 407 => (21, NotAllowed, true),
+        403 => (21, NotAllowed, true),
+        401 | 402 | 407 => (21, NotAllowed, false),
         404 | 485 | 604 => (1, NotFound, false),
         408 if rang => (102, NoAnswer, false),
         408 => (102, Unreachable, true),
@@ -33,7 +34,8 @@ pub fn of_status(status: u16, rang: bool) -> Meaning {
         480 => (18, NoAnswer, true),
         486 | 600 => (17, Busy, false),
         487 => (16, Cancelled, false),
-        488 | 606 => (65, Failed, true),
+        488 => (65, Failed, true),
+        606 => (65, Failed, false),
         400 | 481 => (41, Failed, false),
         405 => (63, Failed, false),
         406 | 415 | 501 => (79, Failed, false),

@@ -12,13 +12,14 @@ use super::leg::Addressee;
 use super::number_policy::{
     Decision, Presentation, Step, Target, TrunkNumbers, classify_target, parse_inbound,
 };
+use super::peers::{Unrouted, flow_to};
 use super::redirected::Diverter;
 use super::registrations;
 use super::shown::Shown;
 use super::tls_peers::dial_transport;
 use super::tx::Tx;
 use super::wire_number;
-use crate::config::{Transport, Trunk};
+use crate::config::{Trunk, carriage_of};
 use crate::control::protocol::{self, ErrorKind, Failure, LegDial, Name, Party, PolicyDecision, Privacy};
 
 /// Everything `leg.dial` settled before it makes anything.
@@ -26,7 +27,7 @@ pub struct Plan {
     /// Index of its trunk.
     pub trunk: usize,
     /// Where the INVITE goes, in order.
-    pub targets: Vec<Flow>,
+    pub targets: Targets,
     /// Whom it names.
     pub to: Addressee,
     /// The same, as clients see it.
@@ -39,6 +40,15 @@ pub struct Plan {
     pub diverters: Vec<Diverter>,
     /// It shows the number of the one who called in.
     pub shows_caller: bool,
+}
+
+/// Where an INVITE goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// There, in order.
+    Known(Vec<Flow>),
+    /// DNS has not said yet.
+    NotLocated,
 }
 
 /// Judges a dial by number policy, caller id and route.
@@ -69,17 +79,13 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             let decision = setup.policy.check(&dialled, shown.number.as_deref(), numbers);
             judge(&decision)?;
             shown.withheld |= decision.presentation == Some(Presentation::Withhold);
-            let digits = decision
-                .dial
-                .clone()
-                .or_else(|| decision.e164.as_ref().map(|e164| e164.as_str().to_owned()));
-            let digits = digits.ok_or_else(|| Failure::number_invalid("not a telephone number"))?;
+            let digits = digits_of(&decision)?;
             let to_party = Party {
                 number: Some(digits.clone()),
                 raw: params.to.as_str().to_owned(),
                 ..Party::default()
             };
-            let targets = host_flows(tx, index, trunk)?;
+            let targets = host_targets(tx, index, trunk)?;
             Ok(planned(
                 targets,
                 Addressee::Number(wire_number::called(trunk, &digits)),
@@ -100,17 +106,25 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 ..Party::default()
             };
             let (to, targets) = if registrations::is_for_phones(tx, index, host.as_deref(), port) {
-                registrations::phones_of(tx, index, &user)?
+                let (to, flows) = registrations::phones_of(tx, index, &user)?;
+                (to, Targets::Known(flows))
             } else if let Some(host) = host {
                 let flow = name_flow(tx, trunk, &host, port, params.to.as_str())?;
-                (Addressee::Uri(uri), vec![flow])
+                (Addressee::Uri(uri), Targets::Known(vec![flow]))
             } else {
-                (Addressee::Number(user), host_flows(tx, index, trunk)?)
+                (Addressee::Number(user), host_targets(tx, index, trunk)?)
             };
             let judged = PolicyDecision::allow("route", "name");
             Ok(planned(targets, to, to_party, shown, judged))
         }
     }
+}
+
+/// What is dialled: as the policy says, else the number itself.
+fn digits_of(decision: &Decision) -> Result<String, Failure> {
+    let e164 = || decision.e164.as_ref().map(|e164| e164.as_str().to_owned());
+    let digits = decision.dial.clone().or_else(e164);
+    digits.ok_or_else(|| Failure::number_invalid("not a telephone number"))
 }
 
 /// Only listed headers cross to a peer.
@@ -178,38 +192,22 @@ fn check_caller_id(numbers: &TrunkNumbers, shown: &Shown) -> Result<(), Failure>
     }
 }
 
-/// The trunk's hosts in the order of this attempt: priority, then a weighted draw (RFC 2782).
-fn host_flows(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<Vec<Flow>, Failure> {
-    let mut hosts = trunk.hosts.clone();
-    let mut ordered = Vec::new();
-    while let Some(priority) = hosts.iter().map(|host| host.priority).min() {
-        let weights: u64 = hosts
-            .iter()
-            .filter(|host| host.priority == priority)
-            .map(|h| u64::from(h.weight))
-            .sum();
-        let mut draw = tx.world.make.below(weights + 1);
-        let position = hosts.iter().position(|host| {
-            let mine = u64::from(host.weight);
-            let hit = host.priority == priority && draw <= mine;
-            if host.priority == priority && !hit {
-                draw -= mine;
+/// Where a call to a number of this trunk goes now: first where it is registered, never to a peer whose
+/// certificate is another's.
+fn host_targets(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<Targets, Failure> {
+    let now = tx.now.mono;
+    match tx.peers.route(tx.setup, index, now) {
+        Ok(mut flows) => {
+            flows.retain(|flow| tx.world.tls_peers.is_fit_for(trunk, flow));
+            tx.registrations.put_first(index, &mut flows);
+            match flows.is_empty() {
+                true => Err(Failure::no_route(&trunk.name)),
+                false => Ok(Targets::Known(flows)),
             }
-            hit
-        });
-        let Some(position) = position else { break };
-        ordered.push(hosts.remove(position));
-    }
-    let flows = ordered
-        .iter()
-        .filter_map(|host| flow_to(tx, trunk, host.transport, host.addr));
-    let mut flows: Vec<Flow> = flows.collect();
-    tx.registrations.put_first(index, &mut flows);
-    flows.truncate(trunk.attempts_max);
-    if flows.is_empty() {
-        Err(Failure::no_route(&trunk.name))
-    } else {
-        Ok(flows)
+        }
+        Err(Unrouted::NotLocated) => Ok(Targets::NotLocated),
+        Err(Unrouted::NoPeer) => Err(Failure::no_route(&trunk.name)),
+        Err(Unrouted::Down) => Err(Failure::trunk_down(&trunk.name, "peers_down")),
     }
 }
 
@@ -235,18 +233,13 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
             &PolicyDecision::deny("host", "own_address"),
         ));
     }
-    flow_to(tx, trunk, transport, remote).ok_or_else(|| Failure::no_route(&trunk.name))
-}
-
-/// Our way to a peer: the listener that fits.
-pub fn flow_to(tx: &Tx, trunk: &Trunk, transport: Transport, remote: SocketAddr) -> Option<Flow> {
-    let listener = tx.setup.config.listener_for(trunk, transport, remote.ip())?;
-    let flow = Flow {
-        transport,
-        local: listener.addr,
-        remote,
+    let target = sip::transport::target::Target {
+        carriage: carriage_of(transport),
+        addr: remote,
     };
-    tx.world.tls_peers.is_fit_for(trunk, &flow).then_some(flow)
+    flow_to(tx.setup, trunk, target)
+        .filter(|flow| tx.world.tls_peers.is_fit_for(trunk, flow))
+        .ok_or_else(|| Failure::no_route(&trunk.name))
 }
 
 /// A limit that a dial would exceed.

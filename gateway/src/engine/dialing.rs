@@ -3,26 +3,30 @@
 //! Everything that can refuse is asked before anything is made (`dial_plan`); what the peers then say
 //! is `attempts`' business.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sip::endpoint::{ExtraHeader, HOP_HEADER, SessionKey};
 
 use super::admission::{Guard, Way};
 use super::call::Call;
-use super::dial_plan::{Plan, admit, plan};
-use super::keys::{BridgeKey, CallKey, LegKey, Named};
-use super::leg::{Hops, InviteText, Origin, Outbound};
+use super::dial_plan::{Plan, Targets, admit, plan};
+use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey};
+use super::leg::{Heard, Hops, InviteText, Origin, Outbound};
 use super::op::Work;
 use super::redirected;
 use super::tx::Tx;
 use super::{bridging, inbound, passing_on, shown, vouching};
 use crate::config::{DiversionOut, EarlyMedia};
 use crate::control::protocol::{
-    self, Direction, Event, Failure, Id, LegDial, LegDialing, Name, Party, Privacy,
+    self, Direction, ErrorKind, Event, Failure, Id, LegDial, LegDialing, Name, Party, Privacy,
 };
 
 /// Hops of a new INVITE (RFC 3261 §8.1.1.6).
 const MAX_FORWARDS: u8 = 70;
+
+/// How long a dial waits for DNS to say where its peers are, inside its ring limit. With an answer in the
+/// cache it never waits.
+pub const NAMES_WAIT: Duration = Duration::from_secs(5);
 
 /// What `leg.dial` made.
 pub struct Dialled {
@@ -51,10 +55,32 @@ pub fn dial(tx: &mut Tx, params: &LegDial) -> Result<Dialled, Failure> {
         (None, Some(bridge)) => tx.world.bridges.get(&bridge).and_then(|bridge| bridge.call),
         (None, None) => None,
     };
-    let mut plan = plan(tx, trunk_index, params)?;
+    let mut plan = first_plan(tx, trunk_index, params)?;
     passing_on::settle(tx, call, params, &mut plan)?;
     admit(tx, &plan, call.is_none())?;
     make(tx, params, plan, call, bridge)
+}
+
+/// The plan on the trunk that was named, or on the first fallback that can take the call while that one is
+/// down. What the policy refuses goes nowhere else.
+fn first_plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure> {
+    let refused = match plan(tx, index, params) {
+        Err(failure) if failure.kind == ErrorKind::TrunkDown => failure,
+        other => return other,
+    };
+    for other in fallback_of(tx, index) {
+        if let Ok(plan) = plan(tx, other, params) {
+            return Ok(plan);
+        }
+    }
+    Err(refused)
+}
+
+/// The fallback trunks of a trunk, in order.
+fn fallback_of(tx: &Tx, index: usize) -> Vec<usize> {
+    let names = tx.setup.trunk(index).map(|trunk| trunk.fallback.as_slice());
+    let names = names.unwrap_or_default().iter();
+    names.filter_map(|name| tx.setup.trunk_by_name(name)).collect()
 }
 
 fn live_call(tx: &Tx, id: &Id) -> Result<CallKey, Failure> {
@@ -94,18 +120,8 @@ fn make(
     let session = SessionKey::Out(number);
     tx.world.sessions.insert(session, key);
     let (op, op_id) = tx.start_op(call, Some(key), Work::Dial)?;
-    let ring = Duration::from_millis(params.ring_timeout_ms.get().into());
     let hops = hops_of(tx, call);
-    let invite = invite_text(tx, params, &plan, hops);
-    let outbound = Outbound {
-        op: Some(op),
-        ring_until: Some(tx.now.mono + ring),
-        early_media: wants_early_media(tx, plan.trunk, params),
-        early_tag: None,
-        targets: plan.targets,
-        target: None,
-        invite,
-    };
+    let outbound = outbound(tx, params, &plan, op, hops);
     let (from_leg, origin) = (from, Origin::Out(Box::new(outbound)));
     let app = tx.app.clone();
     let mut row = inbound::new_leg(
@@ -138,6 +154,26 @@ fn make(
     })
 }
 
+/// Until when a dial waits for DNS.
+pub fn names_until(tx: &Tx, targets: &Targets) -> Option<Instant> {
+    match targets {
+        Targets::Known(_) => None,
+        Targets::NotLocated => Some(tx.now.mono + NAMES_WAIT),
+    }
+}
+
+/// The fallback trunks after the one that is used now.
+fn remaining_fallback(tx: &Tx, params: &LegDial, used: usize) -> Vec<usize> {
+    let Some(named) = tx.setup.trunk_by_name(params.trunk.as_str()) else {
+        return Vec::new();
+    };
+    let all = fallback_of(tx, named);
+    match all.iter().position(|index| *index == used) {
+        Some(position) => all.get(position + 1..).unwrap_or_default().to_vec(),
+        None => all,
+    }
+}
+
 fn tell_dialing(tx: &mut Tx, key: LegKey) {
     let Some(leg) = tx.world.legs.get(&key) else {
         return;
@@ -149,6 +185,29 @@ fn tell_dialing(tx: &mut Tx, key: LegKey) {
         trunk: Name::from(trunk),
     };
     tx.tell_leg(key, Event::LegDialing(Box::new(dialing)));
+}
+
+/// The half of the leg that only an outbound one has.
+fn outbound(tx: &mut Tx, params: &LegDial, plan: &Plan, op: OpKey, hops: Hops) -> Outbound {
+    let ring = Duration::from_millis(params.ring_timeout_ms.get().into());
+    let invite = invite_text(tx, params, plan, hops);
+    Outbound {
+        op: Some(op),
+        ring_until: Some(tx.now.mono + ring),
+        early_media: wants_early_media(tx, plan.trunk, params),
+        early_tag: None,
+        names_until: names_until(tx, &plan.targets),
+        targets: match &plan.targets {
+            Targets::Known(flows) => flows.clone(),
+            Targets::NotLocated => Vec::new(),
+        },
+        target: None,
+        fallback: remaining_fallback(tx, params, plan.trunk),
+        heard: Heard::Nothing,
+        seized: None,
+        dial: params.clone(),
+        invite,
+    }
 }
 
 fn new_call(tx: &mut Tx, params: &LegDial, from: &Party, to: &Party) -> Result<CallKey, Failure> {
@@ -175,7 +234,7 @@ fn new_call(tx: &mut Tx, params: &LegDial, from: &Party, to: &Party) -> Result<C
 }
 
 /// What the command says, else what the trunk does.
-fn wants_early_media(tx: &Tx, trunk: usize, params: &LegDial) -> bool {
+pub fn wants_early_media(tx: &Tx, trunk: usize, params: &LegDial) -> bool {
     match params.early_media {
         Some(wanted) => wanted == protocol::EarlyMedia::Connect,
         None => tx
@@ -186,7 +245,7 @@ fn wants_early_media(tx: &Tx, trunk: usize, params: &LegDial) -> bool {
 }
 
 /// The way of the INVITE that began the call, if a peer's did.
-fn hops_of(tx: &Tx, call: CallKey) -> Hops {
+pub fn hops_of(tx: &Tx, call: CallKey) -> Hops {
     let legs = tx.world.calls.get(&call).map(|call| call.legs.as_slice());
     let mut inbound = legs
         .unwrap_or_default()
@@ -198,7 +257,7 @@ fn hops_of(tx: &Tx, call: CallKey) -> Hops {
         .unwrap_or_default()
 }
 
-fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan, hops: Hops) -> InviteText {
+pub fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan, hops: Hops) -> InviteText {
     let Some(trunk) = tx.setup.trunk(plan.trunk) else {
         return InviteText::default();
     };

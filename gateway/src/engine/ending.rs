@@ -125,7 +125,7 @@ fn mark_ended(tx: &mut Tx, key: LegKey, end: &End) -> Option<std::time::Duration
     };
     leg.times.ended = Some(now);
     if let Some(out) = leg.outbound_mut() {
-        out.ring_until = None;
+        (out.ring_until, out.names_until) = (None, None);
     }
     talked
 }

@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use media::Change;
+use std::time::Instant;
 
 use super::alarms::{self, AlarmKind, Alarms};
 use super::audience::Audience;
@@ -18,9 +16,10 @@ use super::gates::{Gates, Scope};
 use super::io::{ConnKey, Input, Now, Output};
 use super::journal::{Facts, Journal};
 use super::keys::{CallKey, LegKey};
-use super::leg::Stage;
 use super::metrics::EngineMetrics;
 use super::number_policy::Step;
+use super::peers::Peers;
+use super::questions::Question;
 use super::registrations::{self, Registrations};
 use super::replay::Replies;
 use super::setup::Setup;
@@ -28,24 +27,20 @@ use super::sounds::Sounds;
 use super::tx::{About, Draft, Outbox, Tx};
 use super::world::World;
 use super::{
-    call_record, controllers, draining, ending, reconcile, saved_limits, sessions, signalling, stats_feed,
-    streams, tallying, taping, timers,
+    call_record, controllers, draining, ending, health, reconcile, saved_limits, sessions, signalling,
+    stats_feed, streams, tallying, taping, timers,
 };
 use crate::control::protocol::{
-    Cause, CauseBy, Envelope, Event, Failure, GatewayStarted, Id, LegStatsResult, Name, Nothing, Request,
-    ResultBody, Timestamp,
+    Cause, CauseBy, Envelope, Event, Failure, GatewayStarted, Id, Name, Nothing, Request, ResultBody,
+    Timestamp,
 };
-
-/// Questions to shards that are answered later, at most.
-pub const QUESTIONS_MAX: usize = 1024;
-/// How long a shard may take to answer.
-pub const QUESTION_TIME: Duration = Duration::from_secs(1);
 
 /// The engine.
 pub struct Engine {
     pub(super) setup: Arc<Setup>,
     pub(super) world: World,
     pub(super) gates: Gates,
+    pub(super) peers: Peers,
     pub(super) sounds: Sounds,
     pub(super) registrations: Registrations,
     pub(super) metrics: EngineMetrics,
@@ -56,17 +51,9 @@ pub struct Engine {
     pub(super) replied_seq: u64,
     pub(super) outputs: VecDeque<Output>,
     pub(super) alarms: Alarms,
-    questions: BTreeMap<u64, Question>,
+    pub(super) questions: BTreeMap<u64, Question>,
     started: Instant,
-    nobody: Name,
-}
-
-/// A `leg.stats` on its way.
-struct Question {
-    conn: ConnKey,
-    id: RequestId,
-    leg: Id,
-    until: Instant,
+    pub(super) nobody: Name,
 }
 
 impl Engine {
@@ -86,6 +73,7 @@ impl Engine {
         let mut engine = Engine {
             world: World::new(&setup.epoch, seed),
             gates,
+            peers: Peers::new(&setup, seed_of_peers(seed), now.mono),
             sounds: Sounds::default(),
             registrations: Registrations::new(&setup.config),
             metrics: EngineMetrics::new(),
@@ -127,6 +115,11 @@ impl Engine {
         self.by(CauseBy::Peer, now, |tx| registrations::handle(tx, event));
     }
 
+    /// Takes the end of an OPTIONS of ours.
+    pub fn handle_probed(&mut self, number: u64, status: Option<u16>, now: Now) {
+        self.by(CauseBy::Peer, now, |tx| health::probed(tx, number, status));
+    }
+
     /// Takes any other input. Datagrams and streams are the endpoint's and never come here.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
@@ -156,6 +149,9 @@ impl Engine {
             Input::Recorder(event) => {
                 self.supervised(CauseBy::Policy, None, now, |tx| taping::handle(tx, event))
             }
+            Input::LookedUp { question, answer } => {
+                self.by(CauseBy::Peer, now, |tx| health::looked_up(tx, &question, answer));
+            }
             Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
             Input::DiskFree { mb } => self.gates.set_free_mb(mb),
@@ -183,6 +179,9 @@ impl Engine {
             };
             self.supervised(CauseBy::Timer, call, now, |tx| timers::wake(tx, due));
         }
+        if self.peers.next_deadline().is_some_and(|at| at <= now.mono) {
+            self.by(CauseBy::Timer, now, health::wake);
+        }
         self.expire_questions(now.mono);
         alarms::clear(self, now);
         stats_feed::run(self, now);
@@ -201,6 +200,7 @@ impl Engine {
             self.gates.next_deadline(),
             self.audience.next_deadline(),
             self.alarms.next_deadline(),
+            self.peers.next_deadline(),
             questions,
         ];
         all.into_iter().flatten().min()
@@ -238,6 +238,7 @@ impl Engine {
         let mut tx = Tx {
             world: &mut self.world,
             gates: &mut self.gates,
+            peers: &mut self.peers,
             setup: &setup,
             sounds: &self.sounds,
             registrations: &mut self.registrations,
@@ -301,6 +302,8 @@ impl Engine {
         self.outputs
             .extend(media.map(|(shard, command)| Output::Media { shard, command }));
         self.outputs.extend(outbox.sip.into_iter().map(Output::Sip));
+        self.outputs
+            .extend(outbox.lookups.into_iter().map(Output::Lookup));
         self.outputs
             .extend(outbox.recorder.into_iter().map(Output::Recorder));
         for call in outbox.ledger {
@@ -470,75 +473,14 @@ impl Engine {
             }
         }
     }
+}
 
-    /// `leg.stats`: asks the shard; the reply comes with its answer.
-    pub(super) fn ask_stats(
-        &mut self,
-        conn: ConnKey,
-        id: &RequestId,
-        leg: &Id,
-        now: Now,
-    ) -> Result<(), Failure> {
-        if self.questions.len() >= QUESTIONS_MAX {
-            return Err(Failure::too_many_inflight(QUESTIONS_MAX));
-        }
-        let request = self.world.make.number();
-        let (key, outbox) = self.transact(now, Cause::By(CauseBy::Policy), self.nobody.clone(), |tx| {
-            let key = super::commands::leg(tx, leg)?;
-            let row = super::holding::living(tx, key)?;
-            if row.media.local.is_none() || row.stage == Stage::Trying {
-                return Err(Failure::invalid_state("the leg has no media yet"));
-            }
-            tx.media_of(
-                key,
-                Change::Stats {
-                    stream: key.stream(),
-                    request,
-                },
-            );
-            Ok(key)
-        })?;
-        debug_assert!(key.0 != 0, "keys begin at 1");
-        self.commit(outbox, now, None);
-        let question = Question {
-            conn,
-            id: id.clone(),
-            leg: leg.clone(),
-            until: now.mono + QUESTION_TIME,
-        };
-        self.questions.insert(request, question);
-        Ok(())
+/// Draws of the peers must not move those of ids and tags.
+fn seed_of_peers(mut seed: [u8; 32]) -> [u8; 32] {
+    if let Some(first) = seed.first_mut() {
+        *first ^= 0x33;
     }
-
-    fn answer_stats(&mut self, request: u64, leg: LegKey, stats: &media::stream::Stats) {
-        let Some(question) = self.questions.remove(&request) else {
-            return;
-        };
-        debug_assert!(
-            self.world.legs.get(&leg).is_none_or(|row| row.id == question.leg),
-            "answers match questions"
-        );
-        let stats = super::quality::of(stats);
-        let body = ResultBody::of(&LegStatsResult {
-            leg: question.leg,
-            stats,
-        });
-        let seq = self.journal.last_seq();
-        control::reply(self, question.conn, &question.id, seq, &body, false);
-    }
-
-    fn expire_questions(&mut self, now: Instant) {
-        let late = self
-            .questions
-            .iter()
-            .filter(|(_, question)| question.until <= now);
-        let late: Vec<u64> = late.map(|(request, _)| *request).collect();
-        for request in late {
-            if let Some(question) = self.questions.remove(&request) {
-                control::refuse(self, question.conn, &question.id, &Failure::deadline());
-            }
-        }
-    }
+    seed
 }
 
 fn stopping(tx: &mut Tx) {

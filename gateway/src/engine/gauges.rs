@@ -4,6 +4,7 @@ use super::admission::Way;
 use super::engine::Engine;
 use super::gates::Scope;
 use super::io::Now;
+use super::peers::Health;
 use crate::control::protocol::Direction;
 use crate::observe::metrics::{Gauges, InstanceGauges, TrunkGauges};
 
@@ -20,7 +21,7 @@ impl Engine {
         Gauges {
             instances: vec![instance],
             trunks: (0..self.gates.trunks())
-                .map(|trunk| self.trunk_gauges(trunk))
+                .map(|trunk| self.trunk_gauges(trunk, now))
                 .collect(),
             control_connections: self.audience.len() as u64,
             journal_bytes: self.journal.bytes() as u64,
@@ -35,7 +36,22 @@ impl Engine {
         }
     }
 
-    fn trunk_gauges(&self, trunk: usize) -> TrunkGauges {
+    /// Peers up, down and resting, as `trunk.list` shows them.
+    fn peers_by_state(&self, trunk: usize, now: Now) -> [u64; 3] {
+        let mut counts = [0; 3];
+        for (target, peer) in self.peers.of(trunk) {
+            let [up, down, resting] = &mut counts;
+            let count = match peer.health {
+                Health::Down { .. } => down,
+                Health::Up { .. } if self.peers.is_usable(trunk, *target, now.mono) => up,
+                Health::Up { .. } => resting,
+            };
+            *count += 1;
+        }
+        counts
+    }
+
+    fn trunk_gauges(&self, trunk: usize, now: Now) -> TrunkGauges {
         let calls = |direction| {
             let up = self
                 .world
@@ -55,6 +71,8 @@ impl Engine {
             calls_out: calls(Direction::Out),
             legs_in: self.world.guards.legs_of(trunk, Some(Way::In)) as u64,
             legs_out: self.world.guards.legs_of(trunk, Some(Way::Out)) as u64,
+            is_up: self.peers.down_why(trunk).is_none(),
+            peers: self.peers_by_state(trunk, now),
             legs_limit: self.gates.calls_max(Scope::Trunk(trunk)).into(),
             registered: self.registrations.is_registered(trunk),
             registrations: self.registrations.contacts(trunk),

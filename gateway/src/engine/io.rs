@@ -10,6 +10,9 @@ use bytes::Bytes;
 use media::recorder::TrackKey;
 use media::sound::Sound;
 
+use sip::transport::name_cache::Answer;
+use sip::transport::target::Question;
+
 pub use super::sounds::Prompts;
 use super::tls_peers::TlsPeer;
 use crate::control::protocol::Request;
@@ -93,6 +96,13 @@ pub enum Input {
     Prompts(Prompts),
     /// Music was loaded: pieces in order, by class.
     Music(Vec<(String, Vec<Arc<Sound>>)>),
+    /// DNS answered, or did not.
+    LookedUp {
+        /// What was asked.
+        question: Question,
+        /// What it said.
+        answer: Answer,
+    },
     /// Free space where recordings go.
     DiskFree {
         /// Mebibytes.
@@ -131,6 +141,8 @@ pub enum Output {
         /// Which.
         flow: sip::endpoint::Flow,
     },
+    /// Ask DNS; `LookedUp` follows.
+    Lookup(Question),
     /// An order of the engine for the endpoint; the core takes it, the shell never sees it.
     Sip(sip::endpoint::Command),
     /// Give these changes to a shard, together.

@@ -19,7 +19,7 @@ use super::media_plan::MediaPlan;
 use super::redirected::Diverter;
 use super::table::Row;
 use crate::control::protocol::{
-    CodecName, EndReason, EndedBy, Id, Name, OnControllerLost, Party, Redirected,
+    CodecName, EndReason, EndedBy, Id, LegDial, Name, OnControllerLost, Party, Redirected,
 };
 use crate::stir::Statement;
 
@@ -165,10 +165,31 @@ pub struct Outbound {
     pub early_tag: Option<String>,
     /// Targets still to be tried, next first.
     pub targets: Vec<Flow>,
+    /// Until when DNS may say where the peers are; `None`: it has.
+    pub names_until: Option<Instant>,
+    /// Trunks tried once this one has no target left, next first.
+    pub fallback: Vec<usize>,
+    /// The trunk whose seizure was counted last.
+    pub seized: Option<usize>,
+    /// What this attempt has shown.
+    pub heard: Heard,
+    /// The command, for the next trunk.
+    pub dial: LegDial,
     /// The target being tried.
     pub target: Option<Flow>,
     /// What every attempt says.
     pub invite: InviteText,
+}
+
+/// What an attempt has shown of its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Heard {
+    /// Nothing above 100.
+    Nothing,
+    /// An 18x that is no 180: the call may still go elsewhere.
+    Progress,
+    /// 180: somebody is asked, and routing on is over.
+    Ringing,
 }
 
 /// The parts of an outbound INVITE that do not depend on the target.
@@ -488,8 +509,10 @@ impl Row for Leg {
             return None;
         }
         let ring = self.outbound().and_then(|out| out.ring_until);
+        let names = self.outbound().and_then(|out| out.names_until);
         let all = [
             ring,
+            names,
             self.max_duration_at(),
             self.media_timeout_at(),
             self.controller_lost_at,

@@ -42,6 +42,15 @@ pub struct Tally {
     pub refused: BTreeMap<&'static str, u64>,
     /// Admitted ones that failed, by class.
     pub failed: BTreeMap<FailedClass, u64>,
+    /// Dialled legs whose INVITE went out.
+    pub seized: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// Those that the network carried to an end that the called party decided: answered, busy, no answer,
+    /// rejected, or given up by the caller while it rang (ITU-T E.425).
+    pub effective: u64,
+    /// Answered legs, by codec.
+    pub codecs: BTreeMap<&'static str, u64>,
     /// From the INVITE to the 2xx.
     pub setup: Timing,
     /// From our INVITE to the first 18x, or the final answer without one.
@@ -101,6 +110,33 @@ impl EngineMetrics {
     /// An admitted one failed.
     pub fn failed(&mut self, place: Place<'_>, class: FailedClass) {
         *self.tally_mut(place).failed.entry(class).or_default() += 1;
+    }
+
+    /// A dialled leg's first INVITE went out.
+    pub fn seized(&mut self, place: Place<'_>) {
+        self.tally_mut(place).seized += 1;
+    }
+
+    /// A dialled leg that went out ended for the called party's reasons.
+    pub fn effective(&mut self, place: Place<'_>) {
+        self.tally_mut(place).effective += 1;
+    }
+
+    /// A leg was answered with that codec.
+    pub fn answered(&mut self, place: Place<'_>, codec: &'static str) {
+        let tally = self.tally_mut(place);
+        tally.answered += 1;
+        tally.effective += 1;
+        *tally.codecs.entry(codec).or_default() += 1;
+    }
+
+    /// What was counted of a trunk and direction.
+    pub fn tally(&self, place: Place<'_>) -> Option<&Tally> {
+        let [inbound, outbound] = self.tallies.get(place.instance)?.get(place.trunk)?;
+        Some(match place.direction {
+            Direction::In => inbound,
+            Direction::Out => outbound,
+        })
     }
 
     /// A leg was answered so long after its INVITE.

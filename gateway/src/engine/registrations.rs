@@ -13,12 +13,13 @@ use sip::endpoint::{
 use sip::message::{Host, StatusCode, Uri};
 use sip::registration::RegisteredContact;
 use sip::registration::client::Failure as RegisterFailure;
+use sip::transport::target::Target;
 
 use super::draining;
 use super::leg::Addressee;
+use super::peers::{flow_to, peer_text, target_of};
 use super::tx::{About, Tx};
-use super::{attempts, dial_plan};
-use crate::config::{Config, Trunk};
+use crate::config::{Config, Trunk, carriage_of};
 use crate::control::protocol::{
     Alarm, Event, Failure, Name, PhoneRegistration, TrunkDown, TrunkRegistered, TrunkRegistrationFailed,
     TrunkUp,
@@ -256,7 +257,7 @@ fn registered(tx: &mut Tx, index: usize, server: Flow, expires: Duration) {
     }
     let event = TrunkRegistered {
         trunk: trunk.clone(),
-        server: attempts::peer_text(&server),
+        server: peer_text(target_of(server)),
         expires_s: expires.as_secs(),
     };
     tx.tell(About::default(), Event::TrunkRegistered(event));
@@ -291,7 +292,7 @@ fn failed(tx: &mut Tx, index: usize, server: Flow, why: RegisterFailure, retry_i
     ours.has_alarm |= is_refused;
     let event = TrunkRegistrationFailed {
         trunk: trunk.clone(),
-        server: attempts::peer_text(&server),
+        server: peer_text(target_of(server)),
         why: word.to_owned(),
         sip: sip.map(StatusCode::code),
         retry_in_ms: retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
@@ -355,7 +356,10 @@ fn order(tx: &Tx, index: usize, trunk: &Trunk) -> Option<RegisterOrder> {
     let mut hosts = trunk.hosts.clone();
     hosts.sort_by_key(|host| host.priority);
     let servers = hosts.iter().filter_map(|host| {
-        let flow = dial_plan::flow_to(tx, trunk, host.transport, host.addr)?;
+        // A domain is registered at only where it is written as an address.
+        let (transport, addr) = host.literal()?;
+        let carriage = carriage_of(transport);
+        let flow = flow_to(tx.setup, trunk, Target { carriage, addr })?;
         server(register.domain.as_deref(), user, flow)
     });
     Some(RegisterOrder {

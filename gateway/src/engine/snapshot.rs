@@ -1,17 +1,23 @@
 //! Everything that is true now, in the shapes clients see: `state.get` and the lists.
 
+use sip::transport::target::Target;
+
+use super::admission::Way;
 use super::call::{Call, CallStage};
 use super::gates::Scope;
 use super::keys::{CallKey, LegKey};
 use super::leg::{Leg, Origin, Stage};
+use super::metrics::Timing;
 use super::op::{Op, PlayClock, Work};
+use super::peers::{Health, Peer, peer_text};
 use super::recording::{Recording, RecordingStage};
 use super::tx::Tx;
-use super::{media_plan, reconcile};
+use super::{media_plan, reconcile, tallying};
 use crate::control::protocol::{
     self, BridgeView, CallView, Concurrent, Direction, Failure, HoldMusic, Id, InstanceView, LegMedia,
-    LegState, LegView, Limits, Name, OpState, OpView, PerSecond, PromptView, RecordingState, RecordingView,
-    StateSnapshot, Tags, Timestamp, TrunkLimits, TrunkState, TrunkView,
+    LegState, LegView, Limits, Name, OpState, OpView, PeerState, PeerView, PerSecond, PromptView,
+    RecordingState, RecordingView, StateSnapshot, Tags, Timestamp, TrunkFailure, TrunkLimits, TrunkQuality,
+    TrunkState, TrunkView,
 };
 
 /// `state.get`.
@@ -327,23 +333,83 @@ pub fn trunks(tx: &mut Tx) -> Vec<TrunkView> {
         let Some(trunk) = tx.setup.trunk(index) else {
             continue;
         };
+        let is_down = tx.peers.down_why(index).is_some();
         let (name, agents) = (Name::from(trunk.name.as_str()), trunk.agents);
         let registered = tx.registrations.is_registered(index);
         let phones = tx.registrations.users(index);
         views.push(TrunkView {
             trunk: name,
-            state: match registered {
-                Some(false) => TrunkState::Down,
-                Some(true) | None => TrunkState::Up,
+            state: match is_down || registered == Some(false) {
+                true => TrunkState::Down,
+                false => TrunkState::Up,
             },
             agents,
             registered,
             phones: trunk.accept_register.as_ref().map(|_| phones),
             calls,
             calls_per_second,
+            peers: peers(tx, index),
+            quality: quality(tx, index),
+            last_failure: last_failure(tx, index),
         });
     }
     views
+}
+
+fn peers(tx: &Tx, index: usize) -> Vec<PeerView> {
+    let now = tx.now.mono;
+    let view = |(target, peer): (&Target, &Peer)| {
+        let rest = peer.rests_until.map(|until| until.saturating_duration_since(now));
+        let rest = rest.filter(|rest| !rest.is_zero());
+        let (state, why) = match (peer.health, rest) {
+            (Health::Down { why, .. }, _) => (PeerState::Down, Some(why)),
+            (Health::Up { .. }, Some(_)) => (PeerState::Resting, Some("retry_after")),
+            (Health::Up { .. }, None) => (PeerState::Up, None),
+        };
+        PeerView {
+            peer: peer_text(*target),
+            state,
+            why: why.map(str::to_owned),
+            rests_ms: rest.and_then(|rest| u64::try_from(rest.as_millis()).ok()),
+        }
+    };
+    tx.peers.of(index).map(view).collect()
+}
+
+/// The same numbers as on the metrics page.
+fn quality(tx: &Tx, index: usize) -> TrunkQuality {
+    let Some(tally) = tx.metrics.tally(tallying::place(tx.setup, index, Way::Out)) else {
+        return TrunkQuality::default();
+    };
+    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+    let mean_ms = |timing: &Timing| {
+        let sum = u64::try_from(timing.sum().as_millis()).unwrap_or(u64::MAX);
+        sum.checked_div(timing.count()).unwrap_or(0)
+    };
+    let codecs = tally
+        .codecs
+        .iter()
+        .filter_map(|(codec, count)| Some(((*codec).to_owned(), share(*count, tally.answered)?)));
+    TrunkQuality {
+        seizures: tally.seized,
+        answered: tally.answered,
+        effective: tally.effective,
+        asr: share(tally.answered, tally.seized),
+        ner: share(tally.effective, tally.seized),
+        post_dial_delay_ms: mean_ms(&tally.post_dial_delay),
+        setup_ms: mean_ms(&tally.setup),
+        codecs: codecs.collect(),
+    }
+}
+
+fn last_failure(tx: &Tx, index: usize) -> Option<TrunkFailure> {
+    let failure = tx.peers.trunk(index)?.last_failure.as_ref()?;
+    Some(TrunkFailure {
+        peer: failure.peer.clone(),
+        at: Timestamp(failure.wall_us),
+        sip: failure.status,
+        q850: failure.q850.into(),
+    })
 }
 
 /// `prompt.list`.

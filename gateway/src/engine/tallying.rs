@@ -45,6 +45,14 @@ pub fn dial(metrics: &mut EngineMetrics, setup: &Setup, trunk: usize, outcome: R
     metrics.throttled(place, reason);
 }
 
+/// Whether the called party, or the caller while it rang, decided that an unanswered leg ends (ITU-T E.425).
+fn is_effective(reason: EndReason) -> bool {
+    matches!(
+        reason,
+        EndReason::Busy | EndReason::NoAnswer | EndReason::Rejected | EndReason::Cancelled
+    )
+}
+
 fn refusal_word(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::DestinationNotAllowed | ErrorKind::CallerIdNotAllowed | ErrorKind::NumberInvalid => {
@@ -66,6 +74,9 @@ pub fn leg_ended(
     let place = place(setup, trunk, way);
     if let Some(talked) = talked {
         return metrics.talked(place, talked);
+    }
+    if way == Way::Out && is_effective(reason) {
+        metrics.effective(place);
     }
     let agents = setup.trunk(trunk).is_some_and(|trunk| trunk.agents);
     let class = match reason {

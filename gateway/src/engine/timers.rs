@@ -56,6 +56,9 @@ fn wake_leg(tx: &mut Tx, key: LegKey) {
     if is_due(leg.outbound().and_then(|out| out.ring_until)) {
         return attempts::rang_out(tx, key);
     }
+    if is_due(leg.outbound().and_then(|out| out.names_until)) {
+        return attempts::not_located(tx, key);
+    }
     if is_due(leg.max_duration_at()) {
         return end_leg(tx, key, End::ours(EndedBy::Timer, EndReason::MaxDuration));
     }

@@ -17,6 +17,7 @@ use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey, RecordingKey};
 use super::leg::Leg;
 use super::metrics::EngineMetrics;
 use super::op::{Op, Work};
+use super::peers::Peers;
 use super::recording::Recording;
 use super::registrations::Registrations;
 use super::setup::Setup;
@@ -47,6 +48,8 @@ pub struct Outbox {
     pub drained: bool,
     /// What somebody should look at, by trunk.
     pub alarms: Vec<(AlarmKind, String)>,
+    /// Questions to DNS.
+    pub lookups: Vec<sip::transport::target::Question>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
 }
@@ -92,6 +95,8 @@ pub struct Tx<'a> {
     pub world: &'a mut World,
     /// Limits and buckets.
     pub gates: &'a mut Gates,
+    /// Where the peers are and whether they answer.
+    pub peers: &'a mut Peers,
     /// What does not change while the process runs.
     pub setup: &'a Setup,
     /// Prompts and music.

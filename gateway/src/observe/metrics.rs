@@ -104,6 +104,10 @@ pub struct TrunkGauges {
     pub registered: Option<bool>,
     /// Phones registered on it.
     pub registrations: u64,
+    /// It can be used.
+    pub is_up: bool,
+    /// Peers by state: up, down, resting.
+    pub peers: [u64; 3],
 }
 
 /// Numbers of one media shard, gathered by whoever holds its reader.
@@ -202,6 +206,14 @@ impl Snapshot {
                 .map(move |(place, tally)| (labels(place), timing(tally)));
             tallies.filter(|(_, timing)| timing.count() > 0)
         };
+        counters(out, "seizures", total(|tally| tally.seized))?;
+        counters(out, "legs_answered", total(|tally| tally.answered))?;
+        counters(out, "legs_effective", total(|tally| tally.effective))?;
+        let codecs = self.engine.tallies().flat_map(|(place, tally)| {
+            let codecs = tally.codecs.iter();
+            codecs.map(move |(codec, count)| (with(labels(place), "codec", codec), *count))
+        });
+        counters(out, "legs_answered_by_codec", codecs)?;
         timings(out, "setup_seconds", SETUP_SECONDS, timing(|tally| &tally.setup))?;
         timings(
             out,
@@ -273,6 +285,7 @@ impl Snapshot {
         let phones = self.gauges.trunks.iter();
         let phones = phones.map(|gauges| (of_trunk(gauges), gauges.registrations));
         gauges(out, "registrations", phones)?;
+        self.encode_peers(out)?;
         gauges(out, "draining", plain(u64::from(self.gauges.draining)))?;
         gauges(out, "recordings_active", plain(self.gauges.recordings_active))?;
         let free_bytes = self
@@ -280,6 +293,26 @@ impl Snapshot {
             .disk_free_mb
             .map(|mb| (Labels::new(), mb.saturating_mul(1 << 20)));
         gauges(out, "recordings_disk_free_bytes", free_bytes)
+    }
+
+    fn encode_peers(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let of_trunk = |gauges: &TrunkGauges| {
+            vec![
+                ("instance", gauges.instance.clone()),
+                ("trunk", gauges.trunk.clone()),
+            ]
+        };
+        let up = self
+            .gauges
+            .trunks
+            .iter()
+            .map(|gauges| (of_trunk(gauges), u64::from(gauges.is_up)));
+        gauges(out, "trunk_up", up)?;
+        let peers = self.gauges.trunks.iter().flat_map(|gauges| {
+            let states = ["up", "down", "resting"].into_iter().zip(gauges.peers);
+            states.map(move |(state, count)| (with(of_trunk(gauges), "state", state), count))
+        });
+        gauges(out, "trunk_peers", peers)
     }
 
     fn encode_control(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -366,6 +366,7 @@ impl Signalling {
                 Output::Connect { .. }
                 | Output::Disconnect { .. }
                 | Output::Registration(_)
+                | Output::Probed { .. }
                 | Output::Dropped { .. } => {}
             }
         }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::engine::io::Now;
+
 /// Monotonic time, for deadlines.
 pub fn mono() -> Instant {
     Instant::now()
@@ -13,6 +15,14 @@ pub fn mono() -> Instant {
 pub fn wall_us() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Both clocks.
+pub fn now() -> Now {
+    Now {
+        mono: mono(),
+        wall_us: wall_us(),
+    }
 }
 
 /// Comes back when `at` has come.

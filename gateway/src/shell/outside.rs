@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::endpoint::Transport;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::losses::{self, Losses};
+use super::resolver::Resolver;
 use super::run::{Machine, World};
 use super::shards::Shards;
 use super::tcp::TcpStreams;
@@ -45,6 +46,10 @@ pub struct Outside {
     pub recordings: Recordings,
     /// The writer of call records.
     pub records: RecordWriter,
+    /// DNS.
+    pub resolver: Resolver,
+    /// Where its answers go.
+    pub answers: mpsc::Sender<Input>,
     /// What was dropped.
     pub losses: Arc<Losses>,
     /// What performing an output led to at once; at most a few for each output of one input.
@@ -86,6 +91,7 @@ impl World<Core> for Outside {
             },
             Output::Connect { flow, trunk } => self.tcp.connect(flow, trunk),
             Output::Disconnect { flow } => self.tcp.close(&flow),
+            Output::Lookup(question) => self.resolver.ask(question, self.answers.clone()),
             Output::Sip(_) => debug_assert!(false, "the core keeps orders for the endpoint to itself"),
             Output::Media { shard, command } => self.shards.send(shard, command),
             Output::Control { conn, line } => self.control.push(conn, line),

@@ -154,10 +154,7 @@ impl<M: Machine, W: World<M>> EngineTask<M, W> {
             self.world.collect(&mut batch, BATCH_MAX);
             fill(&mut self.queues.work, &mut batch);
             fill(&mut self.queues.signalling, &mut batch);
-            let now = Now {
-                mono: clock::mono(),
-                wall_us: clock::wall_us(),
-            };
+            let now = clock::now();
             for input in batch.drain(..) {
                 self.step(input, now);
             }

@@ -53,6 +53,10 @@ const BACKLOG: i32 = 256;
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
+/// How long what we sent may stay unacknowledged before the kernel ends the connection: as long as a peer may
+/// take to answer a keep-alive (RFC 5626 §4.4.1), so that a half-open one is seen at the next message or ping.
+const UNACKNOWLEDGED_MAX: Duration = sip::endpoint::config::PONG_WAIT;
+
 /// Silence after which the kernel asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
@@ -372,6 +376,7 @@ async fn open(flow: Flow) -> io::Result<TcpStream> {
 
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }
 

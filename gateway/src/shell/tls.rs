@@ -245,7 +245,7 @@ impl Tls {
 
 fn can_verify(trunk: &Trunk, material: &Material) -> bool {
     let roots = material.roots(trunk.tls.as_ref().and_then(|tls| tls.ca.as_ref()));
-    let has_peers = trunk.hosts.iter().any(|host| host.transport.is_secure());
+    let has_peers = trunk.hosts.iter().any(|host| host.transport().is_secure());
     !has_peers || roots.is_some_and(|roots| !roots.is_empty())
 }
 

@@ -48,12 +48,12 @@ impl Endpoint {
                 self.sessions.get_mut(session)?.retry_cseq(request)
             }
             User::Registration(registration) => Some(self.registrations.get_mut(&registration)?.next_cseq()),
-            User::Nobody => None,
+            User::Probe(_) | User::Nobody => None,
         }
     }
 
     /// Whoever waits for the answer waits for that of the new request.
-    fn follow_again(&mut self, user: User, next: TransactionKey, now: Instant) {
+    pub(super) fn follow_again(&mut self, user: User, next: TransactionKey, now: Instant) {
         match user {
             User::Invite(session) => self.with_session(session, now, |session, _, out| {
                 if let Some(calling) = session.calling_mut() {
@@ -61,7 +61,7 @@ impl Endpoint {
                 }
             }),
             User::Registration(registration) => self.follow_registration(registration, next),
-            User::InDialog(_, _) | User::Nobody => {}
+            User::InDialog(_, _) | User::Probe(_) | User::Nobody => {}
         }
     }
 

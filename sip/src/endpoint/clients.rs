@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::command::{Flow, RegistrationKey, SessionKey};
+use super::oversize::Datagram;
 use crate::dialog::Purpose;
 use crate::message::{Request, Response};
 use crate::transaction::{Action, ClientKey, InviteClient, NonInviteClient, TransactionKey};
@@ -24,6 +25,8 @@ pub(super) struct Client {
     pub answered: Vec<&'static str>,
     /// The ACK of each 2xx, by its To tag: sent again for each repeat.
     pub acks: BTreeMap<String, (Flow, Bytes)>,
+    /// How it goes once TCP is refused, where it went by TCP for its size.
+    pub datagram: Option<Datagram>,
 }
 
 /// The state machine of the transaction.
@@ -42,6 +45,8 @@ pub(super) enum User {
     InDialog(SessionKey, Purpose),
     /// A registration of ours.
     Registration(RegistrationKey),
+    /// The owner, about an OPTIONS of the owner's number.
+    Probe(u64),
     /// Nobody: CANCEL.
     Nobody,
 }

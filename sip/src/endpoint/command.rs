@@ -167,11 +167,26 @@ pub struct OutgoingInvite {
     pub timer_b: Duration,
 }
 
+/// An OPTIONS of ours outside a dialog.
+#[derive(Clone, Debug)]
+pub struct OutgoingProbe {
+    /// The number its owner gave it.
+    pub number: u64,
+    /// Where it is sent.
+    pub flow: Flow,
+    /// Request-URI, for example `sip:203.0.113.5:5060`.
+    pub request_uri: String,
+    /// From without tag: a name-addr.
+    pub from: String,
+}
+
 /// An order to the endpoint.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Sends a new INVITE.
     Invite(Box<OutgoingInvite>),
+    /// Sends OPTIONS; the answer is reported as [`Output::Probed`](super::Output::Probed).
+    Probe(Box<OutgoingProbe>),
     /// Sends a provisional response to an inbound INVITE; with `sdp` it is early media. Where they go out
     /// reliably each waits for the PRACK of the one before (RFC 3262 §3).
     Progress {

@@ -63,6 +63,11 @@ pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 pub const MESSAGE_WAIT: Duration = Duration::from_secs(5);
 /// How long a connection may be silent. Ours; NAT bindings for TCP live 2 h 4 min (RFC 5382 §5).
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(2 * 3600);
+/// How long a connection that we opened may be silent before we ping it. RFC 5626 §4.4.1 lets servers
+/// close after 120 s.
+pub const PING_IDLE: Duration = Duration::from_secs(30);
+/// How long the answer to our ping may take. RFC 5626 §4.4.1.
+pub const PONG_WAIT: Duration = Duration::from_secs(10);
 /// Retry-After of our own 503. Ours.
 pub const RETRY_AFTER_S: u32 = 5;
 /// Times one request is sent again with credentials (docs/threats.md: B15).

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::command::Flow;
 use super::config::{
     CONNECT_WAIT, CONNECTION_IDLE, CONNECTIONS_PER_ADDRESS_MAX, MESSAGE_WAIT, PENDING_PER_CONNECTION_MAX,
+    PING_IDLE, PONG_WAIT,
 };
 use crate::transport::framer::{Broken, Frame, Framer};
 
@@ -30,7 +31,34 @@ enum Connection {
         framer: Framer,
         idle_at: Instant,
         message: MessageWait,
+        ping: Ping,
     },
+}
+
+/// Keep-alives of ours (RFC 5626 §4.4.1): sent by whoever opened the connection.
+///
+/// Deviates from RFC 5626 §4.4.1: a peer that never answered a ping is not taken to be dead for its silence,
+/// as one that does not know keep-alives is silent too. Its loss is seen by the kernel, which gets no
+/// acknowledgement for the ping.
+#[derive(Clone, Copy, Debug)]
+enum Ping {
+    /// The peer opened it.
+    Theirs,
+    /// Sent then, unless something comes before.
+    At { at: Instant, is_known: bool },
+    /// Sent; the peer has until then.
+    Out { until: Instant, is_known: bool },
+}
+
+/// What a connection's time brings.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    /// A keep-alive is to be sent.
+    Ping,
+    /// It is given up.
+    Close,
 }
 
 /// Whether part of a message has come.
@@ -90,9 +118,13 @@ impl Connections {
 
     /// A connection opened, asked for or accepted: what waited for it, or `None` when there is no room.
     pub fn open(&mut self, flow: Flow, now: Instant) -> Option<Vec<Bytes>> {
-        let queue = match self.by_flow.remove(&flow) {
-            Some(Connection::Connecting { queue, .. }) => queue,
-            Some(Connection::Open { .. }) | None if self.has_room(flow.remote.ip()) => vec![],
+        let ours = Ping::At {
+            at: now + PING_IDLE,
+            is_known: false,
+        };
+        let (queue, ping) = match self.by_flow.remove(&flow) {
+            Some(Connection::Connecting { queue, .. }) => (queue, ours),
+            Some(Connection::Open { .. }) | None if self.has_room(flow.remote.ip()) => (vec![], Ping::Theirs),
             Some(Connection::Open { .. }) | None => return None,
         };
         let idle_at = now + CONNECTION_IDLE;
@@ -100,6 +132,7 @@ impl Connections {
             framer: Framer::default(),
             idle_at,
             message: MessageWait::Nothing,
+            ping,
         };
         self.by_flow.insert(flow, open);
         Some(queue)
@@ -108,10 +141,17 @@ impl Connections {
     /// Takes received bytes; false when no such connection is open.
     #[must_use]
     pub fn push(&mut self, flow: Flow, bytes: &[u8], now: Instant) -> bool {
-        let Some(Connection::Open { framer, idle_at, .. }) = self.by_flow.get_mut(&flow) else {
+        let Some(Connection::Open {
+            framer,
+            idle_at,
+            ping,
+            ..
+        }) = self.by_flow.get_mut(&flow)
+        else {
             return false;
         };
         *idle_at = now + CONNECTION_IDLE;
+        *ping = ping.postponed(now);
         framer.push(bytes);
         true
     }
@@ -130,6 +170,61 @@ impl Connections {
         frame
     }
 
+    /// A lone CRLF came: the answer to our ping, if one is out.
+    pub fn handle_pong(&mut self, flow: Flow, now: Instant) {
+        if let Some(Connection::Open { ping, .. }) = self.by_flow.get_mut(&flow) {
+            *ping = match *ping {
+                Ping::Theirs => Ping::Theirs,
+                Ping::At { .. } | Ping::Out { .. } => Ping::At {
+                    at: now + PING_IDLE,
+                    is_known: true,
+                },
+            };
+        }
+    }
+
+    /// What is due on a connection.
+    pub fn handle_timeout(&mut self, flow: Flow, now: Instant) -> Due {
+        let Some(Connection::Open {
+            idle_at,
+            message,
+            ping,
+            ..
+        }) = self.by_flow.get_mut(&flow)
+        else {
+            let is_due = self.deadline(&flow).is_some_and(|at| at <= now);
+            return if is_due { Due::Close } else { Due::Nothing };
+        };
+        let is_late = matches!(message, MessageWait::Until(at) if *at <= now);
+        if *idle_at <= now || is_late {
+            return Due::Close;
+        }
+        match *ping {
+            Ping::At { at, is_known } if at <= now => {
+                *ping = Ping::Out {
+                    until: now + PONG_WAIT,
+                    is_known,
+                };
+                Due::Ping
+            }
+            Ping::Out {
+                until,
+                is_known: true,
+            } if until <= now => Due::Close,
+            Ping::Out {
+                until,
+                is_known: false,
+            } if until <= now => {
+                *ping = Ping::At {
+                    at: now + PING_IDLE,
+                    is_known: false,
+                };
+                Due::Nothing
+            }
+            Ping::Theirs | Ping::At { .. } | Ping::Out { .. } => Due::Nothing,
+        }
+    }
+
     /// Forgets a connection; false when it was not known.
     pub fn remove(&mut self, flow: Flow) -> bool {
         self.by_flow.remove(&flow).is_some()
@@ -140,20 +235,26 @@ impl Connections {
         matches!(self.by_flow.get(flow), Some(Connection::Open { .. }))
     }
 
-    /// When the connection is given up: it does not open, a message takes too long, or it is idle.
+    /// When [`Connections::handle_timeout`] has work: it does not open, a message takes too long, it is idle,
+    /// or a keep-alive is due.
     pub fn deadline(&self, flow: &Flow) -> Option<Instant> {
         match self.by_flow.get(flow)? {
             Connection::Connecting { give_up_at, .. } => Some(*give_up_at),
             Connection::Open {
                 idle_at,
-                message: MessageWait::Nothing,
+                message,
+                ping,
                 ..
-            } => Some(*idle_at),
-            Connection::Open {
-                idle_at,
-                message: MessageWait::Until(at),
-                ..
-            } => Some((*at).min(*idle_at)),
+            } => {
+                let message = match message {
+                    MessageWait::Nothing => None,
+                    MessageWait::Until(at) => Some(*at),
+                };
+                [Some(*idle_at), message, ping.deadline()]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
         }
     }
 
@@ -169,5 +270,26 @@ impl Connections {
             .filter(|flow| flow.remote.ip() == remote)
             .count();
         self.by_flow.len() < self.max && same < CONNECTIONS_PER_ADDRESS_MAX
+    }
+}
+
+impl Ping {
+    /// Something came: the peer is there.
+    fn postponed(self, now: Instant) -> Ping {
+        match self {
+            Ping::Theirs => Ping::Theirs,
+            Ping::At { is_known, .. } | Ping::Out { is_known, .. } => Ping::At {
+                at: now + PING_IDLE,
+                is_known,
+            },
+        }
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Ping::Theirs => None,
+            Ping::At { at, .. } => Some(at),
+            Ping::Out { until, .. } => Some(until),
+        }
     }
 }

@@ -68,11 +68,7 @@ impl Endpoint {
             User::Invite(session)
             | User::InDialog(
                 session,
-                Purpose::Reinvite
-                | Purpose::Prack
-                | Purpose::Refresh
-                | Purpose::Info
-                | Purpose::Bye,
+                Purpose::Reinvite | Purpose::Prack | Purpose::Refresh | Purpose::Info | Purpose::Bye,
             ) => match session {
                 SessionKey::Out(_) => self.sessions.get_mut(session)?.account.as_mut(),
                 SessionKey::In(_) => None,
@@ -81,7 +77,7 @@ impl Endpoint {
                 let registering = self.registrations.get_mut(&registration)?;
                 Some(&mut registering.account)
             }
-            User::InDialog(_, Purpose::Farewell) | User::Nobody => None,
+            User::InDialog(_, Purpose::Farewell) | User::Probe(_) | User::Nobody => None,
         }
     }
 }

@@ -305,6 +305,13 @@ pub enum Output {
         /// Which flow.
         flow: Flow,
     },
+    /// What became of an OPTIONS of ours.
+    Probed {
+        /// The number its owner gave it.
+        number: u64,
+        /// The final status; none: no answer in timer F, or the transport failed.
+        status: Option<u16>,
+    },
     /// Tell the owner.
     Event(Event),
     /// Tell the owner of a registration.

@@ -7,6 +7,7 @@ use super::Endpoint;
 use super::clients::User;
 use super::command::{Command, OutgoingInvite, SessionKey};
 use super::event::{Event, Output, Unanswered};
+use super::oversize::Datagram;
 use crate::auth::Account;
 use crate::dialog::{Action, Calling, Confirmed, Phase, Session, invite_headers};
 use crate::message::{CallId, GuardError, MAX_FORWARDS_DEFAULT, Method, NameAddr, Request, StatusCode, Uri};
@@ -17,6 +18,7 @@ impl Endpoint {
     pub(super) fn obey(&mut self, command: Command, now: Instant) {
         match command {
             Command::Invite(invite) => self.invite(*invite, now),
+            Command::Probe(probe) => self.probe(&probe, now),
             Command::Progress {
                 session,
                 status,
@@ -55,9 +57,7 @@ impl Endpoint {
                 self.with_session(session, now, |session, _, out| session.bye(headers, now, out));
             }
             Command::AcceptReinvite { session, sdp } => {
-                self.with_session(session, now, |session, _, out| {
-                    session.accept_change(sdp, now, out);
-                });
+                self.with_session(session, now, |it, _, out| it.accept_change(sdp, now, out));
             }
             Command::RejectReinvite {
                 session,
@@ -77,9 +77,7 @@ impl Endpoint {
                 content_type,
                 body,
             } => {
-                self.with_confirmed(session, now, |confirmed, out| {
-                    confirmed.info(&content_type, body, out);
-                });
+                self.with_confirmed(session, now, |it, out| it.info(&content_type, body, out));
             }
             Command::Register(order) => self.register(*order, now),
             Command::Unregister { registration } => self.unregister(registration, now),
@@ -123,10 +121,24 @@ impl Endpoint {
         started.contact_host = invite.contact_host;
         started.account = invite.credentials.map(Account::new);
         self.sessions.insert(started);
-        let mut request = request;
-        self.introduce(&mut request, &flow, Some(session));
-        let key = self.start_client(User::Invite(session), flow, request, vec![], timer_b, now);
+        let mut by_datagram = request.clone();
+        self.introduce(&mut by_datagram, &flow, Some(session));
+        let Some(stream) = self.stream_for(&flow, &by_datagram) else {
+            let key = self.start_client(User::Invite(session), flow, by_datagram, vec![], timer_b, now);
+            return debug_assert_eq!(key, transaction);
+        };
+        let mut by_stream = request;
+        let via = self.new_via(&stream);
+        by_stream.headers.set_top_via(via);
+        self.introduce(&mut by_stream, &stream, Some(session));
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.flow = stream;
+        }
+        let key = self.start_client(User::Invite(session), stream, by_stream, vec![], timer_b, now);
         debug_assert_eq!(key, transaction);
+        if let Some(client) = self.clients.get_mut(key) {
+            client.datagram = Some(Datagram { flow, timer_b });
+        }
     }
 
     fn first_invite(&mut self, invite: &OutgoingInvite) -> Result<Request, GuardError> {

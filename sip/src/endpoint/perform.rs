@@ -139,7 +139,9 @@ impl Endpoint {
         let (bytes, mut out) = (request.to_bytes(), vec![]);
         let patience = match user {
             User::Invite(_) => Patience::Endless,
-            User::InDialog(_, _) | User::Registration(_) | User::Nobody => Patience::For(WAIT),
+            User::InDialog(_, _) | User::Registration(_) | User::Probe(_) | User::Nobody => {
+                Patience::For(WAIT)
+            }
         };
         let reliability = reliability(&flow);
         let machine = match request.method {
@@ -164,6 +166,7 @@ impl Endpoint {
                 request,
                 answered,
                 acks,
+                datagram: None,
             },
         );
         self.send_of_client(key, out, now);
@@ -254,7 +257,7 @@ impl User {
     pub(super) fn session(self) -> Option<SessionKey> {
         match self {
             User::Invite(session) | User::InDialog(session, _) => Some(session),
-            User::Registration(_) | User::Nobody => None,
+            User::Registration(_) | User::Probe(_) | User::Nobody => None,
         }
     }
 }

@@ -33,10 +33,7 @@ impl Endpoint {
             (Machine::NonInvite(other), _) => other.handle_final(now),
         };
         let user = client.user;
-        let register = match user {
-            User::Registration(_) => Some(Box::new(client.request.clone())),
-            User::Invite(_) | User::InDialog(_, _) | User::Nobody => None,
-        };
+        let register = matches!(user, User::Registration(_)).then(|| Box::new(client.request.clone()));
         self.send_of_client(key, out, now);
         if pass == Pass::Absorbed
             || self.retry_with_credentials(key, &response, flow, now)
@@ -81,7 +78,8 @@ impl Endpoint {
                     self.handle_registration_answer(registration, key, &request, &response, now);
                 }
             }
-            User::InDialog(_, _) | User::Registration(_) | User::Nobody => {}
+            User::Probe(number) if status.is_final() => self.tell_probed(number, Some(status.code())),
+            User::InDialog(_, _) | User::Registration(_) | User::Probe(_) | User::Nobody => {}
         }
     }
 
@@ -127,7 +125,11 @@ impl Endpoint {
                     self.acknowledge(key, remote_tag, ack, flow, now);
                 }
             }
-            User::Invite(_) | User::InDialog(_, _) | User::Registration(_) | User::Nobody => {}
+            User::Invite(_)
+            | User::InDialog(_, _)
+            | User::Registration(_)
+            | User::Probe(_)
+            | User::Nobody => {}
         }
     }
 
@@ -142,6 +144,9 @@ impl Endpoint {
 
     /// The transport of a client transaction failed.
     pub(super) fn fail_client(&mut self, key: TransactionKey, now: Instant) {
+        if self.retry_by_datagram(key, now) {
+            return;
+        }
         let Some(client) = self.clients.get_mut(key) else {
             return;
         };
@@ -189,6 +194,7 @@ impl Endpoint {
             User::Registration(registration) => {
                 self.handle_registration_unanswered(registration, key, why, now);
             }
+            User::Probe(number) => self.tell_probed(number, None),
             User::Nobody => {}
         }
     }

@@ -17,6 +17,8 @@ fn what_goes_by_tls_says_so_and_names_no_sips() {
     up(&mut pair, Transport::Tls);
     pair.command(Side::Left, bye(OUT));
     assert_comes_to_rest(&mut pair);
+    // What keeps the connection open is no message.
+    pair.sent.retain(|sent| !sent.text.trim().is_empty());
     let lines = pair.sent.iter().map(|sent| sent.text.lines().next().unwrap());
     let methods: Vec<_> = lines.map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(

@@ -1,5 +1,7 @@
 //! A party: a phone or a carrier's far end, with a tone of its own and an ear that keeps what it hears.
 
+mod audio;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use sip::endpoint::{
     Policy, RegisterOrder, RegisterServer, RegistrationEvent, RegistrationKey, SessionKey, Transport,
 };
 
+use self::audio::ip_bytes;
 use super::sdes::Sdes;
 use crate::tone;
 
@@ -25,6 +28,10 @@ pub enum Answer {
     Refuse(u16),
     /// Refuses with this status and this Q.850 cause in a Reason header.
     RefuseBecause(u16, u8),
+    /// Refuses with this status and asks to be left alone for so many seconds.
+    RefuseFor(u16, u32),
+    /// A provisional response, then a refusal with this status.
+    RefuseAfter(u16, u16),
     /// Says nothing but 100.
     Silent,
     /// 183 with SDP and audio at once, 200 after so long.
@@ -78,6 +85,8 @@ pub struct Party {
     pub account: Option<Credentials>,
     /// What happened to its registration, or to those it takes.
     pub registrations: Vec<(Instant, RegistrationEvent)>,
+    /// Hears and says nothing any more.
+    pub dead: bool,
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
@@ -129,6 +138,7 @@ impl Party {
             policy: Policy::default(),
             account: None,
             registrations: Vec::new(),
+            dead: false,
             endpoint,
             outbox: VecDeque::new(),
             session: None,
@@ -307,114 +317,16 @@ impl Party {
         self.endpoint.sessions() == 0 && self.endpoint.transactions() == 0
     }
 
-    /// Samples heard from `since` to `until`.
-    pub fn samples(&self, since: Instant, until: Instant) -> Vec<i16> {
-        let frames = self
-            .heard
-            .iter()
-            .filter(|frame| frame.at >= since && frame.at < until);
-        frames.flat_map(|frame| frame.samples.iter().copied()).collect()
-    }
-
-    /// The longest time between two packets from `since` to `until`.
-    pub fn gap(&self, since: Instant, until: Instant) -> Duration {
-        let times = self
-            .heard
-            .iter()
-            .map(|frame| frame.at)
-            .filter(|at| *at >= since && *at < until);
-        let mut times: Vec<Instant> = times.collect();
-        times.insert(0, since);
-        times.push(until);
-        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
-    }
-
-    pub fn listen(&mut self, now: Instant, network: &Network) {
-        let mut packet = [0; 2048];
-        while let Some((length, _)) = network.receive(self.media, &mut packet) {
-            self.hear(&packet[..length], now);
-        }
-    }
-
-    fn hear(&mut self, packet: &[u8], now: Instant) {
-        let mut opened = Vec::new();
-        if let Some(sdes) = &mut self.sdes {
-            self.wire.push(packet.to_vec());
-            let Some(plain) = sdes.open(packet) else {
-                return self.unread.push(packet.to_vec());
-            };
-            opened = plain;
-        }
-        let packet = if opened.is_empty() { packet } else { &opened };
-        if packet.len() < 12 || packet[0] >> 6 != 2 {
-            return;
-        }
-        let payload_type = packet[1] & 0x7f;
-        let payload = &packet[12..];
-        let timestamp = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
-        if payload_type == 101 {
-            if payload[1] & 0x80 != 0 && self.last_event != Some(timestamp) {
-                self.last_event = Some(timestamp);
-                self.digits.push(payload[0]);
-            }
-            return;
-        }
-        let decode = if payload_type == 8 {
-            tone::from_alaw
-        } else {
-            tone::from_mulaw
-        };
-        self.heard.push(HeardFrame {
-            at: now,
-            samples: payload.iter().map(|byte| decode(*byte)).collect(),
-            ssrc: u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]),
-            sequence: u16::from_be_bytes([packet[2], packet[3]]),
-            payload_type,
-        });
-    }
-
-    fn speak(&mut self, network: &Network) {
-        let position = self.position;
-        self.position += 160;
-        let Some(to) = self.far_media.filter(|_| !self.silent) else {
-            return;
-        };
-        let mut header = vec![0x80, self.send_payload_type];
-        header.extend(self.sequence.to_be_bytes());
-        self.sequence = self.sequence.wrapping_add(1);
-        let ssrc = 0x1000_0000 + u32::from(self.address.port());
-        if let Some((digit, duration, end, start)) = self.pressing.pop_front() {
-            header[1] = 101 | if duration == 160 && !end { 0x80 } else { 0 };
-            header.extend(start.to_be_bytes());
-            header.extend(ssrc.to_be_bytes());
-            let [high, low] = duration.to_be_bytes();
-            header.extend([digit, if end { 0x8a } else { 10 }, high, low]);
-            return self.send(network, header, to);
-        }
-        header.extend((position as u32).to_be_bytes());
-        header.extend(ssrc.to_be_bytes());
-        let mut samples = [0; 160];
-        tone::sine(self.hz, 0.25, position, &mut samples);
-        let payload: Vec<u8> = samples.iter().map(|sample| tone::mulaw(*sample)).collect();
-        header.extend(payload);
-        self.send(network, header, to);
-    }
-
-    fn send(&mut self, network: &Network, packet: Vec<u8>, to: SocketAddr) {
-        let packet = match &mut self.sdes {
-            Some(sdes) => sdes.seal(packet),
-            None => packet,
-        };
-        network.send(self.media, &packet, &[], to);
-    }
-
     fn drain(&mut self, now: Instant) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Send { flow, bytes } => self.outbox.push_back((flow, bytes)),
                 Output::Event(event) => self.handle_event(event, now),
                 Output::Registration(event) => self.registrations.push((now, event)),
-                Output::Connect { .. } | Output::Disconnect { .. } | Output::Dropped { .. } => {}
+                Output::Connect { .. }
+                | Output::Disconnect { .. }
+                | Output::Probed { .. }
+                | Output::Dropped { .. } => {}
             }
         }
     }
@@ -513,6 +425,34 @@ impl Party {
                 };
                 self.endpoint.handle_command(command, now);
             }
+            Answer::RefuseFor(status, seconds) => {
+                let headers = vec![ExtraHeader {
+                    name: "Retry-After".into(),
+                    value: seconds.to_string(),
+                }];
+                let reject = Command::Reject {
+                    session,
+                    status,
+                    reason: None,
+                    headers,
+                };
+                self.endpoint.handle_command(reject, now);
+            }
+            Answer::RefuseAfter(provisional, status) => {
+                ring(&mut self.endpoint, provisional, None);
+                while let Some(output) = self.endpoint.poll_output() {
+                    if let Output::Send { flow, bytes } = output {
+                        self.outbox.push_back((flow, bytes));
+                    }
+                }
+                let reject = Command::Reject {
+                    session,
+                    status,
+                    reason: None,
+                    headers: vec![],
+                };
+                self.endpoint.handle_command(reject, now);
+            }
             Answer::RefuseBecause(status, cause) => {
                 let reason = ExtraHeader {
                     name: "Reason".into(),
@@ -591,13 +531,6 @@ impl Party {
              a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
             self.position + 1
         )
-    }
-}
-
-fn ip_bytes(address: SocketAddr) -> [u8; 16] {
-    match address.ip() {
-        std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        std::net::IpAddr::V6(ip) => ip.octets(),
     }
 }
 

@@ -48,6 +48,7 @@ calls_per_second = 10000
 [[trunk]]
 name = "carrier"
 hosts = ["10.0.1.1:5060"]
+options_interval_s = 0
 allow = ["10.0.1.0/24"]
 media_allow = ["10.0.0.0/8"]
 caller_ids = ["+493012345678"]
@@ -56,6 +57,7 @@ calls_per_second = 10000
 [[trunk]]
 name = "agents"
 hosts = ["10.0.2.1:5060"]
+options_interval_s = 0
 allow = ["10.0.2.0/24"]
 media_allow = ["10.0.0.0/8"]
 caller_ids = ["*"]
@@ -79,6 +81,8 @@ pub struct Town {
     pub log: Vec<String>,
     /// Drains that came to their end.
     pub drains: usize,
+    /// Questions to DNS that the core asked.
+    pub lookups: Vec<sip::transport::target::Question>,
     pub post: Post,
     pub media_net: Network,
     /// Samples that came out of each track.
@@ -156,6 +160,7 @@ impl Town {
             recorder: Vec::new(),
             log: Vec::new(),
             drains: 0,
+            lookups: Vec::new(),
             post: Post::new(seed),
             media_net,
             taped: BTreeMap::new(),
@@ -492,7 +497,8 @@ impl Town {
                 bytes: letter.bytes,
             });
         }
-        let party = self.parties.iter().position(|party| party.address == letter.to);
+        let is_there = |party: &Party| party.address == letter.to && !party.dead;
+        let party = self.parties.iter().position(is_there);
         if let Some(index) = party {
             self.parties[index].handle_letter(letter.from, letter.bytes, self.now);
             self.collect(index);
@@ -543,6 +549,7 @@ impl Town {
             Output::Recorder(command) => self.record(command),
             Output::Record { record, .. } => self.records.push(serde_json::from_str(&record).unwrap()),
             Output::Log { message, .. } => self.log.push(message),
+            Output::Lookup(question) => self.lookups.push(question),
             Output::Connect { .. }
             | Output::Disconnect { .. }
             | Output::ControlClose { .. }

@@ -3,8 +3,12 @@
 //! As in the rest of the file layer, comments and bounds are the documentation and the checks. A key with
 //! a single value stands here so that a file can state it; its other values are not in this version.
 
+mod words;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::words::*;
 
 /// A carrier relation: peers and policy.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -21,9 +25,10 @@ pub struct Trunk {
     #[serde(skip)]
     #[schemars(skip)]
     pub provenance: Provenance,
-    /// Peers it is dialled at: `ADDRESS:PORT;transport=udp|tcp|tls;priority=N;weight=N`. The port is 5060, with
-    /// tls 5061, the transport udp, priority and weight 1 where left out; a lower priority is tried first,
-    /// inside one the weights share the calls.
+    /// Peers it is dialled at: `HOST:PORT;transport=udp|tcp|tls;priority=N;weight=N`. Priority and weight are 1
+    /// where left out; a lower priority is tried first, inside one the weights share the calls. Of an
+    /// address the port is 5060, with tls 5061, and the transport udp where left out; a domain is located by
+    /// RFC 3263, and of what DNS says only addresses inside `allow` are used.
     #[schemars(length(max = 32))]
     pub hosts: Vec<String>,
     /// Networks (`10.0.0.0/8`) or addresses whose signalling is this trunk's, and where a `leg.dial` to a
@@ -55,6 +60,10 @@ pub struct Trunk {
     pub retry_after_s: u32,
     /// Answers of a peer after which the next one is tried, out of 403 408 480 488 500 502 503 504.
     pub route_on: Vec<u16>,
+    /// Trunks tried in turn when no peer here takes the call, each with its own limits and caller ids. They
+    /// use the same `media_address`.
+    #[schemars(length(max = 8))]
+    pub fallback: Vec<String>,
     /// Peers tried for one leg.
     #[schemars(range(min = 1, max = 8))]
     pub attempts_max: u8,
@@ -79,8 +88,15 @@ pub struct Trunk {
     /// Phones may register here. Their other requests are asked for the same credentials, unless `challenge`
     /// says otherwise, and `leg.dial` to `sip:NAME` reaches the phones of that user.
     pub accept_register: Option<AcceptRegister>,
-    /// Health checks of the peers, seconds between OPTIONS; only 0 (off) in this version.
+    /// Health checks of the peers, seconds between OPTIONS: 10 to 600; 0: none.
+    #[schemars(range(max = 600))]
     pub options_interval_s: u32,
+    /// OPTIONS without an answer, or with 408 or 503, after which a peer is down.
+    #[schemars(range(min = 1, max = 20))]
+    pub options_down_after: u32,
+    /// Answers after which it is up again.
+    #[schemars(range(min = 1, max = 20))]
+    pub options_up_after: u32,
     /// Which of `sip.listen` its messages leave by. Default: the first whose transport and address family fit.
     pub listen: Option<String>,
     /// Host in Via and Contact; if an address, also in SDP. Default: `sip.advertise`, `media.advertise`.
@@ -218,6 +234,7 @@ impl Default for Trunk {
             limit_status: 503,
             retry_after_s: 10,
             route_on: vec![408, 500, 502, 503, 504],
+            fallback: Vec::new(),
             attempts_max: 4,
             timer_b_ms: 32_000,
             auth: None,
@@ -227,7 +244,9 @@ impl Default for Trunk {
             register_expires_s: 3600,
             gin: false,
             accept_register: None,
-            options_interval_s: 0,
+            options_interval_s: 30,
+            options_down_after: 3,
+            options_up_after: 2,
             listen: None,
             advertise: None,
             media_address: None,
@@ -278,367 +297,5 @@ impl Default for Trunk {
             stir_x5u: None,
             stir_attest: None,
         }
-    }
-}
-
-/// Where the values of a trunk come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Provenance {
-    /// Keys that the file has.
-    pub own: Vec<String>,
-    /// Keys that the preset gave, as `key = value`.
-    pub preset: Vec<String>,
-    /// What the preset would give and this version has not.
-    pub missing: Vec<String>,
-    /// What of the preset nobody has confirmed with the carrier.
-    pub unconfirmed: Vec<String>,
-}
-
-/// Answers to digest challenges.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Auth {
-    /// User.
-    #[schemars(length(min = 1, max = 128))]
-    pub username: String,
-    /// File whose first line is the password.
-    pub password_file: String,
-    /// Only challenges of this realm are answered. Default: any realm of this trunk's own addresses.
-    pub realm: Option<String>,
-}
-
-/// Credentials that are asked for.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Challenge {
-    /// File with a line `user:realm:HASH` for each user, as `htdigest` writes it: HASH is that of
-    /// `user:realm:password` in hex, MD5 (32 digits) or SHA-256 (64); a user may have a line for each. SHA-256
-    /// is asked for where all users have one. Must not be readable by everyone.
-    pub users_file: String,
-    /// The realm; lines of other realms are left alone.
-    #[schemars(length(min = 1, max = 128))]
-    pub realm: String,
-}
-
-/// Registrations that are taken.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AcceptRegister {
-    /// Who may register, as in `challenge`; each user his own name.
-    pub users_file: String,
-    /// The realm.
-    #[schemars(length(min = 1, max = 128))]
-    pub realm: String,
-    /// Phones registered at once; one user has at most 8.
-    #[serde(default = "accept_register_max")]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub max: u32,
-}
-
-fn accept_register_max() -> u32 {
-    1000
-}
-
-/// Declares an enum of the file: a word per variant, in lower case.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),+ }
-
-        impl $name {
-            /// The word the file uses.
-            pub fn word(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-        }
-    };
-}
-
-words! {
-    /// A carrier profile.
-    Preset {
-        /// SIPconnect 2.0 as it stands.
-        Generic = "generic",
-        /// Twilio Elastic SIP Trunking.
-        Twilio = "twilio",
-        /// Telnyx.
-        Telnyx = "telnyx",
-        /// Bandwidth.
-        Bandwidth = "bandwidth",
-        /// Amazon Chime SDK Voice Connector.
-        Chime = "chime",
-        /// Microsoft Teams Direct Routing: TLS and SRTP only.
-        Teams = "teams",
-        /// A Japanese user line.
-        Japan = "japan",
-    }
-}
-words! {
-    /// What the bridge hears before the answer.
-    EarlyMedia {
-        /// The peer's early media.
-        Connect = "connect",
-        /// Our ringback.
-        Ignore = "ignore",
-    }
-}
-words! {
-    /// How digits are sent.
-    DtmfMethod {
-        /// telephone-event.
-        Rfc4733 = "rfc4733",
-        /// Tones in the audio.
-        Inband = "inband",
-    }
-}
-words! {
-    /// A codec.
-    Codec {
-        /// G.711 µ-law.
-        Pcmu = "PCMU",
-        /// G.711 A-law.
-        Pcma = "PCMA",
-    }
-}
-impl Codec {
-    /// The codec as the packet path knows it.
-    pub fn resolved(self) -> media::Codec {
-        match self {
-            Codec::Pcmu => media::Codec::Pcmu,
-            Codec::Pcma => media::Codec::Pcma,
-        }
-    }
-}
-
-words! {
-    /// How many codecs an answer lists.
-    AnswerCodecs {
-        /// The best one: some carriers change codec when two are left.
-        One = "one",
-        /// Every common one.
-        All = "all",
-    }
-}
-words! {
-    /// Encryption of media.
-    Srtp {
-        /// None.
-        Off = "off",
-        /// Where the peer has it.
-        Optional = "optional",
-        /// Always, or the call is refused.
-        Required = "required",
-    }
-}
-words! {
-    /// A cipher with its authentication.
-    SrtpSuite {
-        /// RFC 4568 §6.2.1.
-        AesCm128Sha1_80 = "AES_CM_128_HMAC_SHA1_80",
-        /// RFC 4568 §6.2.2.
-        AesCm128Sha1_32 = "AES_CM_128_HMAC_SHA1_32",
-        /// RFC 6188.
-        Aes256CmSha1_80 = "AES_256_CM_HMAC_SHA1_80",
-        /// RFC 6188.
-        Aes256CmSha1_32 = "AES_256_CM_HMAC_SHA1_32",
-        /// RFC 7714.
-        AeadAes128Gcm = "AEAD_AES_128_GCM",
-        /// RFC 7714.
-        AeadAes256Gcm = "AEAD_AES_256_GCM",
-    }
-}
-impl SrtpSuite {
-    /// The suite as SDP knows it.
-    pub fn resolved(self) -> sip::sdp::CryptoSuite {
-        use sip::sdp::CryptoSuite;
-        match self {
-            SrtpSuite::AesCm128Sha1_80 => CryptoSuite::AesCm128Sha1_80,
-            SrtpSuite::AesCm128Sha1_32 => CryptoSuite::AesCm128Sha1_32,
-            SrtpSuite::Aes256CmSha1_80 => CryptoSuite::Aes256CmSha1_80,
-            SrtpSuite::Aes256CmSha1_32 => CryptoSuite::Aes256CmSha1_32,
-            SrtpSuite::AeadAes128Gcm => CryptoSuite::AeadAes128Gcm,
-            SrtpSuite::AeadAes256Gcm => CryptoSuite::AeadAes256Gcm,
-        }
-    }
-}
-
-words! {
-    /// The profile of our offers.
-    SrtpOffer {
-        /// RTP/SAVP.
-        Savp = "savp",
-        /// RTP/AVP with keys.
-        Avp = "avp",
-    }
-}
-words! {
-    /// Which source of RTP is believed.
-    MediaSource {
-        /// Only the address and port in SDP.
-        Strict = "strict",
-        /// The first steady source inside the media networks, then only that one.
-        Nat = "nat",
-    }
-}
-words! {
-    /// Direction of our hold.
-    HoldDirection {
-        /// The peer hears music.
-        Sendonly = "sendonly",
-        /// Nothing flows.
-        Inactive = "inactive",
-    }
-}
-words! {
-    /// How numbers come in.
-    NumberIn {
-        /// E.164, a missing `+` is taken for granted.
-        E164 = "e164",
-        /// As dialled in the home country.
-        National = "national",
-    }
-}
-words! {
-    /// How numbers go out.
-    NumberOut {
-        /// `+81312345678`.
-        E164Plus = "e164_plus",
-        /// `81312345678`.
-        E164 = "e164",
-        /// `0312345678`, for numbers of the home country.
-        National = "national",
-    }
-}
-words! {
-    /// Where the caller id is shown.
-    IdentityOut {
-        /// P-Asserted-Identity and From.
-        Pai = "pai",
-        /// P-Preferred-Identity and From.
-        Ppi = "ppi",
-        /// From alone.
-        From = "from",
-    }
-}
-words! {
-    /// How far an extension is wanted.
-    Support {
-        /// Not spoken; a caller that requires it is told 420.
-        Off = "off",
-        /// Spoken with peers that have it.
-        Supported = "supported",
-        /// Peers must have it.
-        Required = "required",
-    }
-}
-words! {
-    /// Who refreshes a session.
-    Refresher {
-        /// Whoever wants the timer.
-        Auto = "auto",
-        /// We do.
-        Us = "us",
-        /// The peer does.
-        Peer = "peer",
-    }
-}
-words! {
-    /// How a session is refreshed.
-    RefreshBy {
-        /// By UPDATE where the peer allows it, else by re-INVITE.
-        Auto = "auto",
-        /// By UPDATE.
-        Update = "update",
-        /// By re-INVITE with the session as it is.
-        Reinvite = "reinvite",
-    }
-}
-words! {
-    /// Something that is off.
-    Off {
-        /// Off.
-        Off = "off",
-    }
-}
-words! {
-    /// REFER from the peer.
-    ReferIn {
-        /// 405.
-        Reject = "reject",
-    }
-}
-words! {
-    /// How a transfer is done.
-    ReferOut {
-        /// Here, by re-INVITE and bridge.
-        Bridge = "bridge",
-    }
-}
-words! {
-    /// 3xx answers.
-    Redirect {
-        /// A failure.
-        Refuse = "refuse",
-    }
-}
-words! {
-    /// Fax over T.38.
-    T38 {
-        /// Port 0 or 488; the audio goes on.
-        Refuse = "refuse",
-    }
-}
-words! {
-    /// Form of numbers.
-    UriForm {
-        /// `sip:+81…@host`.
-        Sip = "sip",
-        /// `tel:+81…`.
-        Tel = "tel",
-    }
-}
-words! {
-    /// Which header says who sent a call on.
-    DiversionOut {
-        /// None.
-        Off = "off",
-        /// Diversion (RFC 5806).
-        Diversion = "diversion",
-        /// History-Info (RFC 7044).
-        HistoryInfo = "history_info",
-    }
-}
-words! {
-    /// What is made of a signed caller.
-    StirIn {
-        /// It is not looked at.
-        Off = "off",
-        /// What it claims is told, unverified.
-        Pass = "pass",
-        /// It is verified, and the verdict told.
-        Verify = "verify",
-        /// Calls without a valid one are refused.
-        Require = "require",
-    }
-}
-words! {
-    /// Whether our caller ids are signed.
-    StirOut {
-        /// They are not.
-        Off = "off",
-        /// They are.
-        Sign = "sign",
-    }
-}
-words! {
-    /// What a signer vouches for.
-    StirAttest {
-        /// Customer and number.
-        A = "A",
-        /// The customer.
-        B = "B",
-        /// That the call entered here.
-        C = "C",
     }
 }

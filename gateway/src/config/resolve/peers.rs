@@ -1,8 +1,11 @@
-//! The peers of a trunk: `ADDRESS[:PORT][;transport=…][;priority=…][;weight=…]`.
+//! The peers of a trunk: `HOST[:PORT][;transport=…][;priority=…][;weight=…]`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use super::super::trunk::{Host, Transport, transport_word};
+use sip::message::Host as SipHost;
+use sip::transport::target::{Carriage, Site};
+
+use super::super::trunk::{Host, transport_word};
 use super::super::{Listen, Sip, listener_for};
 use super::{Faults, KeyPath, Problem};
 
@@ -20,106 +23,99 @@ pub(super) fn hosts(
         let Some(peer) = peer(text, &here, faults) else {
             continue;
         };
-        if listener_for(&sip.listen, listen, peer.transport, peer.addr.ip()).is_none() {
-            let transport = transport_word(peer.transport);
-            faults.add(
-                here,
-                Problem::NoListener {
-                    transport,
-                    address: peer.addr.to_string(),
-                },
-            );
-        }
+        check_listener(&peer, sip, listen, &here, faults);
         hosts.push(peer);
     }
     hosts
 }
 
-const HOST_SHAPE: &str = "a peer; write one like `192.0.2.1:5060;transport=udp;priority=1;weight=1`";
+/// An address must be one that a listener of ours can reach; where a domain lies is not known yet.
+fn check_listener(peer: &Host, sip: &Sip, listen: Listen, path: &KeyPath, faults: &mut Faults) {
+    let Some((transport, addr)) = peer.literal() else {
+        return;
+    };
+    if listener_for(&sip.listen, listen, transport, addr.ip()).is_none() {
+        let problem = Problem::NoListener {
+            transport: transport_word(transport),
+            address: addr.to_string(),
+        };
+        faults.add(path.clone(), problem);
+    }
+}
+
+const HOST_SHAPE: &str =
+    "a peer; write one like `192.0.2.1:5060;transport=udp;priority=1;weight=1`, or a domain in its place";
 
 fn peer(text: &str, path: &KeyPath, faults: &mut Faults) -> Option<Host> {
     let mut parts = text.split(';');
-    let (ip, port) = peer_address(parts.next().unwrap_or_default(), text, path, faults)?;
-    let mut host = Host {
-        addr: SocketAddr::new(ip, 0),
-        transport: Transport::Udp,
+    let Some((host, port)) = place(parts.next().unwrap_or_default()) else {
+        faults.malformed(path.clone(), text, HOST_SHAPE);
+        return None;
+    };
+    let site = Site {
+        host,
+        port,
+        carriage: None,
+    };
+    let mut peer = Host {
+        site,
         priority: 1,
         weight: 1,
     };
     for part in parts {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        let read = match (key, value) {
-            ("transport", "udp") => Some(Host {
-                transport: Transport::Udp,
-                ..host
-            }),
-            ("transport", "tcp") => Some(Host {
-                transport: Transport::Tcp,
-                ..host
-            }),
-            ("transport", "tls") => Some(Host {
-                transport: Transport::Tls,
-                ..host
-            }),
+        let is_read = match (key, value) {
+            ("transport", "udp") => {
+                peer.site.carriage = Some(Carriage::Udp);
+                true
+            }
+            ("transport", "tcp") => {
+                peer.site.carriage = Some(Carriage::Tcp);
+                true
+            }
+            ("transport", "tls") => {
+                peer.site.carriage = Some(Carriage::Tls);
+                true
+            }
             ("transport", "ws" | "wss") => {
-                let instead = "use `transport=udp`, `transport=tcp` or `transport=tls`".to_owned();
-                faults.add(
-                    path.clone(),
-                    Problem::LaterValue {
-                        value: part.to_owned(),
-                        instead,
-                    },
-                );
+                let problem = Problem::LaterValue {
+                    value: part.to_owned(),
+                    instead: "use `transport=udp`, `transport=tcp` or `transport=tls`".to_owned(),
+                };
+                faults.add(path.clone(), problem);
                 return None;
             }
-            ("priority", number) => number.parse().ok().map(|priority| Host { priority, ..host }),
-            ("weight", number) => number.parse().ok().map(|weight| Host { weight, ..host }),
-            _ => None,
+            ("priority", number) => number.parse().map(|number| peer.priority = number).is_ok(),
+            ("weight", number) => number.parse().map(|number| peer.weight = number).is_ok(),
+            _ => false,
         };
-        let Some(read) = read else {
+        if !is_read {
             faults.malformed(path.clone(), text, HOST_SHAPE);
             return None;
-        };
-        host = read;
+        }
     }
-    host.addr.set_port(port.unwrap_or(host.transport.default_port()));
-    Some(host)
+    Some(peer)
 }
 
-/// Address, and port where there is one.
-fn peer_address(
-    place: &str,
-    whole: &str,
-    path: &KeyPath,
-    faults: &mut Faults,
-) -> Option<(IpAddr, Option<u16>)> {
-    if let Ok(addr) = place.parse::<SocketAddr>() {
-        if addr.port() != 0 && !addr.ip().is_unspecified() {
-            return Some((addr.ip(), Some(addr.port())));
+/// Address or domain, and the port where one is written.
+fn place(text: &str) -> Option<(String, Option<u16>)> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return (!ip.is_unspecified()).then(|| (ip.to_string(), None));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            (host, Some(port.parse().ok().filter(|port| *port != 0)?))
         }
-        faults.malformed(path.clone(), whole, HOST_SHAPE);
-        return None;
+        Some(_) | None => (text, None),
+    };
+    match SipHost::parse(host).ok()? {
+        SipHost::V4(v4) => (!v4.is_unspecified()).then(|| (v4.to_string(), port)),
+        SipHost::V6(v6) => (!v6.is_unspecified()).then(|| (v6.to_string(), port)),
+        SipHost::Name(_) => {
+            let name = host.trim_end_matches('.').to_ascii_lowercase();
+            name.bytes()
+                .any(|byte| byte.is_ascii_alphabetic())
+                .then_some((name, port))
+        }
     }
-    if let Ok(ip) = place.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Some((ip, None));
-    }
-    let domain = place.split(':').next().unwrap_or_default();
-    let looks_like_a_name = domain.bytes().any(|byte| byte.is_ascii_alphabetic());
-    if looks_like_a_name
-        && domain
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-    {
-        let instead = "names need DNS; write the peer's IP address".to_owned();
-        faults.add(
-            path.clone(),
-            Problem::LaterValue {
-                value: domain.to_owned(),
-                instead,
-            },
-        );
-    } else {
-        faults.malformed(path.clone(), whole, HOST_SHAPE);
-    }
-    None
 }

@@ -38,7 +38,9 @@ pub(super) fn srtp(
 /// RFC 4568 §7: the description must be protected, or its keys protect nothing.
 fn refuse_clear_keys(policy: Srtp, listen: Listen, hosts: &[Host], path: &KeyPath, faults: &mut Faults) {
     let listener = (listen.transport, listen.addr.to_string());
-    let peers = hosts.iter().map(|host| (host.transport, host.addr.to_string()));
+    let peers = hosts
+        .iter()
+        .map(|host| (host.transport(), host.site.host.clone()));
     let clear = std::iter::once(listener)
         .chain(peers)
         .find(|(transport, _)| !is_encrypted(*transport));

@@ -110,7 +110,7 @@ pub(super) fn settle(trunks: &mut [Trunk], faults: &mut Faults) {
         }
     }
     for (index, trunk) in trunks.iter().enumerate() {
-        let clear = |host: &Host| host.transport != Transport::Tls;
+        let clear = |host: &Host| host.transport() != Transport::Tls;
         if let Some(at) = trunk
             .hosts
             .iter()
@@ -161,7 +161,8 @@ fn share(trunk: &mut Trunk, other: &mut Trunk, at: usize, here: &KeyPath, faults
 /// One address and port is one connection, and that is opened with one trunk's `tls`.
 fn check_peers(trunk: &Trunk, (position, other): (usize, &Trunk), path: &KeyPath, faults: &mut Faults) {
     let is_same = |this: &Host, that: &Host| {
-        this.transport == Transport::Tls && that.transport == Transport::Tls && this.addr == that.addr
+        let are_tls = this.transport() == Transport::Tls && that.transport() == Transport::Tls;
+        are_tls && (this.site == that.site || this.literal().is_some() && this.literal() == that.literal())
     };
     for (index, host) in trunk.hosts.iter().enumerate() {
         let Some(at) = other.hosts.iter().position(|that| is_same(host, that)) else {
@@ -176,7 +177,7 @@ fn check_peers(trunk: &Trunk, (position, other): (usize, &Trunk), path: &KeyPath
             .key("hosts")
             .index(at);
         let problem = Problem::Duplicate {
-            value: format!("{};transport=tls", host.addr),
+            value: format!("{};transport=tls", host.site.host),
             other: other.to_string(),
             remedy: "one connection serves both, so give both trunks the same `tls`",
         };

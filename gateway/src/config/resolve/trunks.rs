@@ -83,7 +83,32 @@ pub(super) fn trunks(entries: &[file::trunk::Trunk], shared: &Shared<'_>, faults
         trunks.push(trunk);
     }
     tls::settle(&mut trunks, faults);
+    check_fallback(&trunks, faults);
     trunks
+}
+
+/// A fallback is another trunk, whose streams stand at the same address: the leg keeps its own.
+fn check_fallback(trunks: &[Trunk], faults: &mut Faults) {
+    for (index, trunk) in trunks.iter().enumerate() {
+        for (position, name) in trunk.fallback.iter().enumerate() {
+            let fits =
+                |other: &&Trunk| other.name != trunk.name && other.media_address == trunk.media_address;
+            if trunks.iter().filter(fits).any(|other| other.name == *name) {
+                continue;
+            }
+            let path = KeyPath::default().key("trunk").index(index);
+            let allowed = trunks
+                .iter()
+                .filter(fits)
+                .map(|other| format!("`{}`", other.name));
+            let problem = Problem::NotListed {
+                actual: name.clone(),
+                list: "the other trunks with the same `media_address`",
+                allowed: allowed.collect(),
+            };
+            faults.add(path.key("fallback").index(position), problem);
+        }
+    }
 }
 
 /// One table of keys to one value of fields; long because the list is.
@@ -112,6 +137,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         limit_status: entry.limit_status,
         retry_after_s: entry.retry_after_s,
         route_on: entry.route_on.iter().copied().collect(),
+        fallback: entry.fallback.clone(),
         attempts_max: usize::from(entry.attempts_max),
         timer_b: Duration::from_millis(u64::from(entry.timer_b_ms)),
         auth: auth(entry, shared.folder, &path.key("auth"), faults),
@@ -119,6 +145,9 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         register: registration::register(entry, path, faults),
         accept_register,
         tls: tls::trunk(entry.tls.as_ref(), shared, path, faults),
+        options_interval: seconds(entry.options_interval_s),
+        options_down_after: entry.options_down_after,
+        options_up_after: entry.options_up_after,
         listen,
         contact_host: entry
             .contact_host
@@ -211,21 +240,9 @@ fn sip_policy(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) -
 
 /// Everything about values that no field of the trunk shows.
 fn check(entry: &file::trunk::Trunk, advertise: &str, path: &KeyPath, faults: &mut Faults) {
-    refuse_later(entry, path, faults);
     check_choices(entry, path, faults);
     check_combinations(entry, path, faults);
     preset::check_names(entry, advertise, path, faults);
-}
-
-fn refuse_later(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) {
-    if entry.options_interval_s != 0 {
-        let instead = "set it to 0 (off)".to_owned();
-        let value = entry.options_interval_s.to_string();
-        faults.add(
-            path.key("options_interval_s"),
-            Problem::LaterValue { value, instead },
-        );
-    }
 }
 
 /// Values whose bounds the schema cannot tell.
@@ -250,6 +267,15 @@ fn check_choices(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults
     );
     for (index, status) in entry.route_on.iter().enumerate() {
         one_of(&path.key("route_on").index(index), *status, &ROUTE_ON_ALLOWED);
+    }
+    if (1..10).contains(&entry.options_interval_s) {
+        let actual = entry.options_interval_s.to_string();
+        let problem = Problem::OutOfRange {
+            min: 10,
+            max: 600,
+            actual,
+        };
+        faults.add(path.key("options_interval_s"), problem);
     }
     if (1..5).contains(&entry.media_timeout_s) {
         let actual = entry.media_timeout_s.to_string();

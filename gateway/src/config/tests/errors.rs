@@ -90,12 +90,12 @@ fn words_of_later_versions_are_refused_by_name() {
         "codecs[1]: `opus` is not available in this version; use `PCMU` or `PCMA`",
     );
     trunk_refused(
-        "options_interval_s = 30",
-        "options_interval_s: `30` is not available in this version; set it to 0 (off)",
+        "options_interval_s = 5",
+        "options_interval_s: must be 10 to 600, is 5",
     );
     trunk_refused(
-        "hosts = [\"sip.example.com:5060\"]",
-        "hosts[0]: `sip.example.com` is not available in this version; names need DNS; write the peer's IP address",
+        "hosts = [\"sip_example.com:5060\"]",
+        "hosts[0]: `sip_example.com:5060` is not a peer; write one like `192.0.2.1:5060;transport=udp;priority=1;weight=1`, or a domain in its place",
     );
     trunk_refused(
         "hosts = [\"192.0.2.1:5061;transport=wss\"]",
@@ -281,7 +281,7 @@ fn words_outside_a_closed_list() {
 
 #[test]
 fn texts_that_cannot_be_read() {
-    let peer = "is not a peer; write one like `192.0.2.1:5060;transport=udp;priority=1;weight=1`";
+    let peer = "is not a peer; write one like `192.0.2.1:5060;transport=udp;priority=1;weight=1`, or a domain in its place";
     trunk_refused(
         "hosts = [\"192.0.2.1:x\"]",
         &format!("hosts[0]: `192.0.2.1:x` {peer}"),

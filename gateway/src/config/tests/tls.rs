@@ -74,7 +74,11 @@ fn keys_reach_their_fields() {
         is_known_by_certificate: true,
     };
     assert_eq!(trunk.tls, Some(tls));
-    let ports: Vec<_> = trunk.hosts.iter().map(|host| host.addr.port()).collect();
+    let ports: Vec<_> = trunk
+        .hosts
+        .iter()
+        .filter_map(|host| Some(host.literal()?.1.port()))
+        .collect();
     assert_eq!(ports, [5061, 5071]);
     let line = trunk.profile().replace(&format!("{}/", dir.path().display()), "");
     let line = line
@@ -266,7 +270,7 @@ fn one_connection_has_one_tls() {
         &dir,
         &format!("{text}tls = {{ name = \"b.example\" }}\n"),
         &[
-            ":13: trunk[1].hosts[0]: `192.0.2.1:5061;transport=tls` is already at trunk[0].hosts[0]; one connection serves both, so give both trunks the same `tls`",
+            ":13: trunk[1].hosts[0]: `192.0.2.1;transport=tls` is already at trunk[0].hosts[0]; one connection serves both, so give both trunks the same `tls`",
         ],
     );
 }

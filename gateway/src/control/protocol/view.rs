@@ -11,7 +11,9 @@ use super::limits::{Concurrent, Limits, PerSecond};
 use super::party::Party;
 use super::text::Tags;
 use super::time::Timestamp;
-use super::words::{BridgeMode, CodecName, Direction, LegState, OpKind, OpState, RecordingState, TrunkState};
+use super::words::{
+    BridgeMode, CodecName, Direction, LegState, OpKind, OpState, PeerState, RecordingState, TrunkState,
+};
 
 /// A gain in decibels, −60 to 20; written with at most two decimals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
@@ -102,6 +104,65 @@ pub struct TrunkView {
     pub calls: Concurrent,
     /// New legs a second.
     pub calls_per_second: PerSecond,
+    /// Its peers, as far as they are located.
+    pub peers: Vec<PeerView>,
+    /// How dialled legs fared since the start.
+    pub quality: TrunkQuality,
+    /// The failure of a peer seen last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<TrunkFailure>,
+}
+
+/// A peer of a trunk.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct PeerView {
+    /// Its address.
+    pub peer: String,
+    /// Whether calls go there.
+    pub state: PeerState,
+    /// Why not, a stable word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// How long it rests, where it asked for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rests_ms: Option<u64>,
+}
+
+/// How dialled legs of a trunk fared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct TrunkQuality {
+    /// Legs whose INVITE went out.
+    pub seizures: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// Those that the called party, or the caller while it rang, brought to their end.
+    pub effective: u64,
+    /// Answer-seizure ratio: answered of seizures; left out while there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asr: Option<f64>,
+    /// Network effectiveness ratio: effective of seizures; left out while there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ner: Option<f64>,
+    /// From our INVITE to the first sign of the peer: the mean.
+    pub post_dial_delay_ms: u64,
+    /// From our INVITE to the answer: the mean.
+    pub setup_ms: u64,
+    /// Share of each codec among answered legs.
+    pub codecs: BTreeMap<String, f64>,
+}
+
+/// A failure of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TrunkFailure {
+    /// Its address.
+    pub peer: String,
+    /// When.
+    pub at: Timestamp,
+    /// Its status; left out where it did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<u16>,
+    /// The Q.850 cause.
+    pub q850: u16,
 }
 
 /// A call.

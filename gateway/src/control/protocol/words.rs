@@ -491,6 +491,18 @@ words! {
 }
 
 words! {
+    /// Whether calls go to a peer.
+    PeerState {
+        /// They do.
+        Up = "up",
+        /// It does not answer.
+        Down = "down",
+        /// It asked for a pause (503 with Retry-After).
+        Resting = "resting",
+    }
+}
+
+words! {
     /// What the number policy says.
     Decision {
         /// The number may be dialled.

@@ -53,6 +53,25 @@ pub(super) const METRICS: &[Metric] = &[
         "instance trunk direction class",
         "Admitted ones that failed: error bad_number busy no_answer missed (missed: an agent did not answer)",
     ),
+    m("seizures", "counter", CALL, "Dialled legs whose INVITE went out"),
+    m(
+        "legs_answered",
+        "counter",
+        CALL,
+        "Legs answered; of dialled ones, over seizures, the answer-seizure ratio",
+    ),
+    m(
+        "legs_effective",
+        "counter",
+        CALL,
+        "Legs answered, busy, unanswered, rejected or given up by the caller; over seizures, the network effectiveness ratio",
+    ),
+    m(
+        "legs_answered_by_codec",
+        "counter",
+        "instance trunk direction codec",
+        "Legs answered, by the codec agreed on",
+    ),
     m(
         "setup_seconds",
         "histogram",
@@ -108,6 +127,18 @@ pub(super) const METRICS: &[Metric] = &[
         "gauge",
         "instance trunk",
         "Phones registered on the trunk",
+    ),
+    m(
+        "trunk_up",
+        "gauge",
+        "instance trunk",
+        "0 while OPTIONS show every peer of the trunk as down",
+    ),
+    m(
+        "trunk_peers",
+        "gauge",
+        "instance trunk state",
+        "Peers located, by state: up down resting (resting: 503 with Retry-After)",
     ),
     m(
         "draining",

@@ -18,6 +18,8 @@ fn full() -> Snapshot {
     engine.throttled(IN, ThrottleReason::LimitCalls);
     engine.refused(IN, "no_number");
     engine.failed(IN, FailedClass::Busy);
+    engine.seized(IN);
+    engine.answered(IN, "PCMU");
     engine.setup(IN, Duration::from_millis(30));
     engine.setup(IN, Duration::from_secs(90));
     engine.post_dial_delay(IN, Duration::from_millis(200));

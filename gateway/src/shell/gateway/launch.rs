@@ -17,7 +17,7 @@ use crate::control::connection::Connections;
 use crate::control::unix::ControlSocket;
 use crate::core::Core;
 use crate::engine::Setup;
-use crate::engine::io::{Input, Now};
+use crate::engine::io::Input;
 use crate::observe::health::{self, OBSERVE_REQUESTS_MAX, ObserveRequest, Readiness};
 use crate::observe::metrics::ShardMetrics;
 use crate::observe::record_writer::RecordWriter;
@@ -26,6 +26,7 @@ use crate::shell::clock;
 use crate::shell::losses::Losses;
 use crate::shell::outside::Outside;
 use crate::shell::prompts::{self, Folder, Music, Watch};
+use crate::shell::resolver::Resolver;
 use crate::shell::run::{EngineTask, Lanes, queues};
 use crate::shell::shards::Shards;
 use crate::shell::tcp::TcpStreams;
@@ -70,9 +71,10 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
     )?;
     let records =
         RecordWriter::spawn(&config.state_dir).map_err(|source| StartError::state(config, source))?;
+    let blocks = blocks.into_iter().map(|reader| Box::new(reader) as _);
     let recordings = Recordings::spawn(recordings::Setup {
         dir: config.recordings.dir.clone(),
-        blocks: blocks.into_iter().map(|reader| Box::new(reader) as _).collect(),
+        blocks: blocks.collect(),
         report: lanes.work.clone(),
     })
     .map_err(|source| StartError::recordings(config, source))?;
@@ -94,6 +96,8 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         control: connections.clone(),
         recordings,
         records,
+        resolver: Resolver::new(&config.dns),
+        answers: lanes.work.clone(),
         losses: Arc::clone(&losses),
         echoes: VecDeque::from([Input::Music(music)]),
         events_left: false,
@@ -102,11 +106,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
     };
     let (questions, asked) = mpsc::channel(OBSERVE_REQUESTS_MAX);
     let clients = open_to_clients(&config, &connections, questions, setup.schema.as_str().into())?;
-    let now = Now {
-        mono: clock::mono(),
-        wall_us: clock::wall_us(),
-    };
-    let core = Core::new(Arc::new(setup), endpoint, seed, now);
+    let core = Core::new(Arc::new(setup), endpoint, seed, clock::now());
     let (stop, stopped) = oneshot::channel();
     let engine = tokio::spawn(EngineTask::new(core, outside, queues, asked, losses).run(stopped));
     // What waits already, such as the music, is taken at once.

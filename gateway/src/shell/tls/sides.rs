@@ -92,7 +92,7 @@ impl Sides {
 fn trunks_at(config: &Config, remote: SocketAddr) -> Vec<usize> {
     let has_peer = |trunk: &Trunk| {
         let mut hosts = trunk.hosts.iter();
-        hosts.any(|host| host.transport == Transport::Tls && host.addr == remote)
+        hosts.any(|host| host.literal() == Some((Transport::Tls, remote)))
     };
     let dialled: Vec<usize> = (0..config.trunks.len())
         .filter(|index| config.trunks.get(*index).is_some_and(has_peer))

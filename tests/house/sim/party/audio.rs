@@ -1,0 +1,113 @@
+//! The mouth and the ear of a party.
+
+use super::*;
+
+impl Party {
+    /// Samples heard from `since` to `until`.
+    pub fn samples(&self, since: Instant, until: Instant) -> Vec<i16> {
+        let frames = self
+            .heard
+            .iter()
+            .filter(|frame| frame.at >= since && frame.at < until);
+        frames.flat_map(|frame| frame.samples.iter().copied()).collect()
+    }
+
+    /// The longest time between two packets from `since` to `until`.
+    pub fn gap(&self, since: Instant, until: Instant) -> Duration {
+        let times = self
+            .heard
+            .iter()
+            .map(|frame| frame.at)
+            .filter(|at| *at >= since && *at < until);
+        let mut times: Vec<Instant> = times.collect();
+        times.insert(0, since);
+        times.push(until);
+        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    }
+
+    pub fn listen(&mut self, now: Instant, network: &Network) {
+        let mut packet = [0; 2048];
+        while let Some((length, _)) = network.receive(self.media, &mut packet) {
+            self.hear(&packet[..length], now);
+        }
+    }
+
+    fn hear(&mut self, packet: &[u8], now: Instant) {
+        let mut opened = Vec::new();
+        if let Some(sdes) = &mut self.sdes {
+            self.wire.push(packet.to_vec());
+            let Some(plain) = sdes.open(packet) else {
+                return self.unread.push(packet.to_vec());
+            };
+            opened = plain;
+        }
+        let packet = if opened.is_empty() { packet } else { &opened };
+        if packet.len() < 12 || packet[0] >> 6 != 2 {
+            return;
+        }
+        let payload_type = packet[1] & 0x7f;
+        let payload = &packet[12..];
+        let timestamp = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
+        if payload_type == 101 {
+            if payload[1] & 0x80 != 0 && self.last_event != Some(timestamp) {
+                self.last_event = Some(timestamp);
+                self.digits.push(payload[0]);
+            }
+            return;
+        }
+        let decode = if payload_type == 8 {
+            tone::from_alaw
+        } else {
+            tone::from_mulaw
+        };
+        self.heard.push(HeardFrame {
+            at: now,
+            samples: payload.iter().map(|byte| decode(*byte)).collect(),
+            ssrc: u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]),
+            sequence: u16::from_be_bytes([packet[2], packet[3]]),
+            payload_type,
+        });
+    }
+
+    pub(super) fn speak(&mut self, network: &Network) {
+        let position = self.position;
+        self.position += 160;
+        let Some(to) = self.far_media.filter(|_| !self.silent) else {
+            return;
+        };
+        let mut header = vec![0x80, self.send_payload_type];
+        header.extend(self.sequence.to_be_bytes());
+        self.sequence = self.sequence.wrapping_add(1);
+        let ssrc = 0x1000_0000 + u32::from(self.address.port());
+        if let Some((digit, duration, end, start)) = self.pressing.pop_front() {
+            header[1] = 101 | if duration == 160 && !end { 0x80 } else { 0 };
+            header.extend(start.to_be_bytes());
+            header.extend(ssrc.to_be_bytes());
+            let [high, low] = duration.to_be_bytes();
+            header.extend([digit, if end { 0x8a } else { 10 }, high, low]);
+            return self.send(network, header, to);
+        }
+        header.extend((position as u32).to_be_bytes());
+        header.extend(ssrc.to_be_bytes());
+        let mut samples = [0; 160];
+        tone::sine(self.hz, 0.25, position, &mut samples);
+        let payload: Vec<u8> = samples.iter().map(|sample| tone::mulaw(*sample)).collect();
+        header.extend(payload);
+        self.send(network, header, to);
+    }
+
+    fn send(&mut self, network: &Network, packet: Vec<u8>, to: SocketAddr) {
+        let packet = match &mut self.sdes {
+            Some(sdes) => sdes.seal(packet),
+            None => packet,
+        };
+        network.send(self.media, &packet, &[], to);
+    }
+}
+
+pub(super) fn ip_bytes(address: SocketAddr) -> [u8; 16] {
+    match address.ip() {
+        std::net::IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        std::net::IpAddr::V6(ip) => ip.octets(),
+    }
+}
