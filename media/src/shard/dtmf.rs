@@ -72,7 +72,10 @@ impl Shard {
         for pressed in [cut_off, earlier].into_iter().flatten() {
             self.digit_ended(slot, pressed, before);
         }
-        let withholds = self.slots.get_mut(slot).is_some_and(|stream| stream.withholds(time));
+        let withholds = self
+            .slots
+            .get_mut(slot)
+            .is_some_and(|stream| stream.withholds(time));
         if withholds {
             self.hold_back(slot, arrived);
         } else {
