@@ -37,5 +37,7 @@ mod strange;
 mod timing;
 #[path = "interop/tls.rs"]
 mod tls;
+#[path = "interop/transfers.rs"]
+mod transfers;
 #[path = "interop/vouched.rs"]
 mod vouched;

@@ -38,8 +38,8 @@ pub use schema::schema;
 pub use tls::{IdentityFiles, Known, Shown, SipTls, TlsVersion, TrunkTls};
 pub use trunk::{
     AcceptRegister, AnswerCodecs, Auth, Codec, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, Host,
-    IdentityOut, MediaSource, Network, NumberIn, NumberOut, Register, Srtp, SrtpOffer, Stir, StirIn,
-    Transport, Trunk, TrunkSrtp, UriForm, carriage_of, transport_of,
+    IdentityOut, MediaSource, Network, NumberIn, NumberOut, Redirect, ReferIn, ReferOut, Register, Srtp,
+    SrtpOffer, Stir, StirIn, Transfers, Transport, Trunk, TrunkSrtp, UriForm, carriage_of, transport_of,
 };
 
 /// Everything an operator decides, ready to use.

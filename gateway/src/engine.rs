@@ -10,6 +10,7 @@
 //! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
+//! | transfers · what a peer asks for by REFER, Replaces, 3xx | `transferring.rs` · `referred.rs`, `replacing.rs`, `moved.rs` |
 //! | who vouches for a caller | `vouching.rs` |
 //! | where peers are, whether they answer | `peers.rs`, `health.rs` |
 //! | who hears whom | `audibility.rs`, made true by `reconcile.rs` |
@@ -58,6 +59,7 @@ pub mod keys;
 mod leg;
 mod media_plan;
 pub mod metrics;
+mod moved;
 pub mod number_policy;
 mod op;
 mod passing_on;
@@ -68,7 +70,9 @@ mod questions;
 mod reconcile;
 mod recording;
 mod redirected;
+mod referred;
 mod registrations;
+mod replacing;
 mod replay;
 pub mod route_preview;
 mod saved_limits;
@@ -85,6 +89,7 @@ mod tallying;
 mod taping;
 mod timers;
 pub mod tls_peers;
+mod transferring;
 mod tx;
 mod vouching;
 mod wire_number;

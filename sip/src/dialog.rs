@@ -4,7 +4,7 @@
 //!  our INVITE ──► Calling ──first 2xx──┐                 ┌──BYE of the peer──► closed
 //!                    └─ refused, …     ├──► Confirmed ───┤
 //!  their INVITE ► Ringing ──our 2xx────┘                 └──our BYE──► Ending ──► closed
-//!                    └─ rejected, …
+//!                    └─ rejected, …        a subscription of REFER may keep the dialog: Over
 //! ```
 //! A [`Session`] is one INVITE usage in one of these phases; a [`Dialog`] is what its messages are
 //! written from. Neither knows calls, trunks, codecs, ports or sockets: they push [`Action`]s.
@@ -17,6 +17,7 @@ mod ending;
 mod glare;
 mod id;
 mod prack;
+pub mod refer;
 mod reliable;
 mod ringing;
 mod session;
@@ -147,6 +148,11 @@ impl Dialog {
         if let Some(contact) = contact {
             self.remote_target = contact.uri().clone();
         }
+    }
+
+    /// Where the peer wants its requests (RFC 3261 §12.2.1.1).
+    pub fn remote_target(&self) -> &Uri {
+        &self.remote_target
     }
 
     /// Its id.

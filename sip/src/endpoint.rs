@@ -27,6 +27,7 @@ pub mod pair;
 mod perform;
 pub mod policy;
 mod probes;
+mod refers;
 mod registrar;
 mod registrations;
 mod requests;
@@ -42,14 +43,17 @@ use std::time::Instant;
 use bytes::Bytes;
 
 pub use command::{
-    Command, Credentials, ExtraHeader, Flow, OutgoingInvite, OutgoingProbe, RegisterOrder, RegisterServer,
-    RegistrationKey, SessionKey, Transport,
+    Command, Credentials, ExtraHeader, Flow, OutgoingInvite, OutgoingProbe, ReferTarget, RegisterOrder,
+    RegisterServer, RegistrationKey, SessionKey, Transport,
 };
 pub use config::{EndpointConfig, Limits, Listener};
 pub use domains::{Domain, Registrar};
-pub use event::{Event, IncomingInvite, Output, RegistrationEvent, Unanswered};
+pub use event::{Event, IncomingInvite, Output, ReferOutcome, RegistrationEvent, Replaced, Unanswered};
 pub use gate::HOP_HEADER;
+pub(crate) use gate::allow;
 pub use policy::{Policy, RefreshMethod, RefresherWish, Support, TimerPolicy};
+
+pub use crate::dialog::refer::Referral;
 
 use crate::auth::DigestServer;
 use crate::message::{self, GuardError, Message};

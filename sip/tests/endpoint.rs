@@ -15,6 +15,7 @@ mod endpoint {
     mod pracks;
     mod races;
     mod reach;
+    mod refers;
     mod refusals;
     mod registering;
     mod registrar;
@@ -159,6 +160,9 @@ fn name(event: &Event) -> &'static str {
         Event::ByeDone { .. } => "ByeDone",
         Event::Lost { .. } => "Lost",
         Event::Info { .. } => "Info",
+        Event::Referred { .. } => "Referred",
+        Event::ReferProgress { .. } => "ReferProgress",
+        Event::ReferDone { .. } => "ReferDone",
     }
 }
 

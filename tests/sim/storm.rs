@@ -66,6 +66,7 @@ fn extensions(drawn: u64) -> Policy {
     Policy {
         rel100: rel100[drawn as usize],
         timer,
+        ..Policy::default()
     }
 }
 

@@ -16,7 +16,6 @@ pub(super) const KEYS: &[&str] = &[
     "recordings.sinks",
     "recordings.retention_days",
     "trunk.emergency",
-    "trunk.replaces_out",
 ];
 
 /// Words of keys that exist, by key.
@@ -27,9 +26,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("trunk.codecs", &["G722", "opus"]),
     ("trunk.dtmf", &["info"]),
     ("trunk.media_source", &["address"]),
-    ("trunk.refer_in", &["ask"]),
-    ("trunk.refer_out", &["send"]),
-    ("trunk.redirect", &["ask"]),
 ];
 
 /// Whether a key, or any table it lies in, comes later.

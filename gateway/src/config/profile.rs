@@ -6,8 +6,8 @@ use sip::auth::Users;
 
 use super::tls::TrunkTls;
 use super::trunk::{
-    Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_of,
-    transport_word,
+    Codec, Host, IdentityOut, Network, ReferIn, RefreshMethod, RefresherWish, StirIn, Support, Trunk,
+    transport_of, transport_word,
 };
 
 impl Trunk {
@@ -53,7 +53,7 @@ impl Trunk {
         let media = list(self.media_allow.iter().map(Block));
         let mut refusals = vec![
             format!("offers without a codec of {codecs}, or with media outside {media}: 488"),
-            "REFER: 405; 3xx answers: a failure, not followed; T.38: port 0 or 488".to_owned(),
+            "3xx answers: a failure, not followed; T.38: port 0 or 488".to_owned(),
             "a sixth redirect: 482".to_owned(),
         ];
         let mut also = |when: bool, text: &str| {
@@ -61,6 +61,10 @@ impl Trunk {
                 refusals.push(text.to_owned());
             }
         };
+        also(
+            self.transfers.refer_in == ReferIn::Reject,
+            "REFER: 405 (refer_in=reject)",
+        );
         also(
             !self.identity_trusted,
             "identities that the peer asserts or prefers: ignored, From counts (identity_trusted=false)",
@@ -242,6 +246,10 @@ impl Trunk {
         let given = |key: &str| if own(key) { "given" } else { "none" }.to_owned();
         let signer = self.stir.signer.as_ref();
         vec![
+            ("refer_in", self.transfers.refer_in.word().to_owned()),
+            ("refer_out", self.transfers.refer_out.word().to_owned()),
+            ("replaces_out", self.transfers.replaces_out.to_string()),
+            ("redirect", self.transfers.redirect.word().to_owned()),
             ("stir_in", self.stir.incoming.word().to_owned()),
             ("stir_out", signer.map_or("off", |_| "sign").to_owned()),
             ("stir_anchors", given("stir_anchors")),
@@ -260,13 +268,7 @@ impl Trunk {
 
     /// Keys that have one value in this version.
     fn fixed(&self) -> Vec<Line> {
-        const FIXED: [(&str, &str); 4] = [
-            ("refer_in", "reject"),
-            ("refer_out", "bridge"),
-            ("redirect", "refuse"),
-            ("t38", "refuse"),
-        ];
-        FIXED.map(|(key, value)| (key, value.to_owned())).to_vec()
+        vec![("t38", "refuse".to_owned())]
     }
 }
 

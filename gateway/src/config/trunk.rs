@@ -11,7 +11,7 @@ use sip::auth::Users;
 
 pub use super::file::trunk::{
     AnswerCodecs, DiversionOut, DtmfMethod, EarlyMedia, HoldDirection, IdentityOut, MediaSource, NumberIn,
-    NumberOut, Preset, Provenance, Srtp, SrtpOffer, StirIn, UriForm,
+    NumberOut, Preset, Provenance, Redirect, ReferIn, ReferOut, Srtp, SrtpOffer, StirIn, UriForm,
 };
 use super::tls::TrunkTls;
 use super::{Listen, NumberPattern};
@@ -132,6 +132,8 @@ pub struct Trunk {
     pub uri: UriForm,
     /// Which header says who sent a call on.
     pub diversion_out: DiversionOut,
+    /// Transfers and redirects.
+    pub transfers: Transfers,
     /// Signed callers, theirs and ours.
     pub stir: Stir,
     /// `Reason` with a Q.850 cause is sent.
@@ -140,6 +142,19 @@ pub struct Trunk {
     pub headers_in: BTreeSet<String>,
     /// Further headers the engine may send, lower case.
     pub headers_out: BTreeSet<String>,
+}
+
+/// Who may send a call elsewhere, and how (RFC 3515, RFC 3891, RFC 3261 §8.1.3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfers {
+    /// What is made of the peer's REFER.
+    pub refer_in: ReferIn,
+    /// How ours are done.
+    pub refer_out: ReferOut,
+    /// Replaces may be sent.
+    pub replaces_out: bool,
+    /// What is made of a 3xx.
+    pub redirect: Redirect,
 }
 
 /// Signed callers (RFC 8224, RFC 8588).

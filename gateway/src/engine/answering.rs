@@ -11,7 +11,7 @@ use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::{Leg, Owed, Stage};
 use super::tx::Tx;
-use super::{early, media_plan, tallying};
+use super::{early, media_plan, replacing, tallying};
 use crate::control::protocol::{EndReason, EndedBy, Event, Failure, LegAnswered, LegRinging};
 
 /// `leg.progress`: 180 rings, 183 opens early media.
@@ -80,6 +80,7 @@ pub fn acknowledged(tx: &mut Tx, key: LegKey, answer: Option<Bytes>) {
         return give_up(tx, key, "no usable answer in ACK".into());
     }
     mark_answered(tx, key);
+    replacing::answered(tx, key);
 }
 
 /// The leg talks from now on; tells so.

@@ -17,8 +17,8 @@ use super::leg::{Addressee, Attempt, Heard, InviteText, Leg, Stage};
 use super::peers::{Unrouted, peer_text, target_of};
 use super::tx::Tx;
 use super::{
-    answering, cause, dial_plan, dialing, health, passing_on, playing, redirected, tallying, vouching,
-    wire_number,
+    answering, cause, dial_plan, dialing, health, moved, passing_on, playing, redirected, tallying,
+    transferring, vouching, wire_number,
 };
 use crate::config::{DiversionOut, Trunk};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegDial, LegRinging, OpOutcome};
@@ -323,6 +323,7 @@ pub fn progressed(
             }),
         );
     }
+    transferring::dialled_rang(tx, key, response.status.code());
 }
 
 /// RFC 6228: this fork is given up. Where it was the one that is heard, the ring tone is heard again.
@@ -385,6 +386,7 @@ pub fn answered(tx: &mut Tx, key: LegKey, remote_tag: &str, response: &Response,
     if let Some(op) = op {
         playing::end_op(tx, op, OpOutcome::Ok);
     }
+    transferring::dialled_answered(tx, key);
 }
 
 /// The answer came in a provisional response: from now on we send too.
@@ -437,10 +439,12 @@ pub fn refused(tx: &mut Tx, key: LegKey, response: &Response) {
     if meaning.may_route_on && heard != Heard::Ringing && routes_on(tx, index, status) && route_on(tx, key) {
         return;
     }
+    let contacts = moved::contacts(tx, key, response);
     end_leg(
         tx,
         key,
         End {
+            contacts,
             sip: Some(status),
             q850: Some(q850),
             ..End::by_peer(reason)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::bridge::PastBridge;
 use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, RecordingKey};
+use super::moved::Moved;
 use super::table::Row;
 use crate::control::protocol::{Cause, Direction, Id, Name, Party};
 
@@ -49,6 +50,8 @@ pub struct Call {
     pub stage: CallStage,
     /// Ends all its legs when reached.
     pub max_duration_at: Option<Instant>,
+    /// Where it was sent by a 3xx.
+    pub moved: Moved,
     /// Clients' own words.
     pub tags: BTreeMap<String, String>,
 }
@@ -104,6 +107,7 @@ impl Call {
             answered: None,
             stage: CallStage::Live,
             max_duration_at: None,
+            moved: Moved::default(),
             tags: BTreeMap::new(),
         }
     }

@@ -13,6 +13,7 @@ use super::taping::{self, Spec};
 use super::tx::Tx;
 use super::{
     answering, bridging, cause, collecting, dial_plan, dialing, draining, holding, playing, snapshot,
+    transferring,
 };
 use crate::control::protocol::*;
 
@@ -25,14 +26,11 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         Request::LegProgress(params) => leg_progress(tx, params),
         Request::LegAnswer(params) => leg_answer(tx, params).and_then(|()| done()),
         Request::LegReject(params) => leg_reject(tx, params).and_then(|()| done()),
-        Request::LegDial(params) => {
-            let dialled = dialing::dial(tx, params)?;
-            Ok(ResultBody::of(&LegDialResult {
-                leg: dialled.leg,
-                call: dialled.call,
-                op: dialled.op,
-            }))
-        }
+        Request::LegDial(params) => leg_dial(tx, params),
+        Request::TransferBlind(_)
+        | Request::TransferAttended(_)
+        | Request::TransferAccept(_)
+        | Request::TransferReject(_) => transferring::run(tx, request),
         Request::LegHangup(params) => leg_hangup(tx, params),
         Request::LegHold(params) => {
             let op = holding::hold(tx, leg(tx, &params.leg)?, &params.music, params.signal)?;
@@ -232,6 +230,15 @@ fn hangup(tx: &Tx, key: LegKey, q850: Option<u32>, sip: Option<u32>, phrase: Opt
         phrase,
         ..End::ours(EndedBy::Control, reason)
     }
+}
+
+fn leg_dial(tx: &mut Tx, params: &LegDial) -> Result<ResultBody, Failure> {
+    let dialled = dialing::dial(tx, params)?;
+    Ok(ResultBody::of(&LegDialResult {
+        leg: dialled.leg,
+        call: dialled.call,
+        op: dialled.op,
+    }))
 }
 
 fn leg_progress(tx: &mut Tx, params: &LegProgress) -> Result<ResultBody, Failure> {

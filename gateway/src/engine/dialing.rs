@@ -15,7 +15,7 @@ use super::leg::{Heard, Hops, InviteText, Origin, Outbound};
 use super::op::Work;
 use super::redirected;
 use super::tx::Tx;
-use super::{bridging, inbound, passing_on, shown, vouching};
+use super::{bridging, inbound, moved, passing_on, shown, vouching};
 use crate::config::{DiversionOut, EarlyMedia};
 use crate::control::protocol::{
     self, Direction, ErrorKind, Event, Failure, Id, LegDial, LegDialing, Name, Party, Privacy,
@@ -57,6 +57,9 @@ pub fn dial(tx: &mut Tx, params: &LegDial) -> Result<Dialled, Failure> {
     };
     let mut plan = first_plan(tx, trunk_index, params)?;
     passing_on::settle(tx, call, params, &mut plan)?;
+    if let Some(numbers) = tx.setup.numbers_of(plan.trunk) {
+        moved::follow(tx, call, params.to.as_str(), numbers)?;
+    }
     admit(tx, &plan, call.is_none())?;
     make(tx, params, plan, call, bridge)
 }
@@ -193,6 +196,7 @@ fn outbound(tx: &mut Tx, params: &LegDial, plan: &Plan, op: OpKey, hops: Hops) -
     let invite = invite_text(tx, params, plan, hops);
     Outbound {
         op: Some(op),
+        transfer: None,
         ring_until: Some(tx.now.mono + ring),
         early_media: wants_early_media(tx, plan.trunk, params),
         early_tag: None,

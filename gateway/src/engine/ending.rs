@@ -11,7 +11,7 @@ use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey};
 use super::leg::{Leg, Origin, Stage};
 use super::op::Work;
 use super::tx::Tx;
-use super::{bridging, call_record, cause, playing, tallying, taping};
+use super::{bridging, call_record, cause, playing, tallying, taping, transferring};
 use crate::control::protocol::{
     BridgeLeftWhy, Cause, CollectEndedWhy, EndReason, EndedBy, Event, LegEnded, Nothing, OpOutcome,
     PlayEndedWhy,
@@ -34,6 +34,8 @@ pub struct End {
     pub phrase: Option<String>,
     /// Further headers for the peer.
     pub headers: Vec<ExtraHeader>,
+    /// Where a 3xx sends the caller, for the router.
+    pub contacts: Vec<String>,
 }
 
 impl End {
@@ -47,6 +49,7 @@ impl End {
             tell_peer: false,
             phrase: None,
             headers: Vec::new(),
+            contacts: Vec::new(),
         }
     }
 
@@ -84,6 +87,7 @@ pub fn end_leg(tx: &mut Tx, key: LegKey, end: End) {
     if let Some(bridge) = tx.world.legs.get(&key).and_then(|leg| leg.bridge) {
         bridging::leave(tx, bridge, key, BridgeLeftWhy::LegEnded);
     }
+    transferring::leg_ended(tx, key);
     taping::leg_ended(tx, key);
     if tx
         .world
@@ -117,6 +121,7 @@ fn mark_ended(tx: &mut Tx, key: LegKey, end: &End) -> Option<std::time::Duration
         .answered
         .map(|at| now.mono.saturating_duration_since(at.mono));
     let _ = leg.take_hold(now.mono);
+    leg.asked = None;
     leg.stage = Stage::Ended {
         by: end.by,
         reason: end.reason,
@@ -143,6 +148,7 @@ fn tell_ended(tx: &mut Tx, key: LegKey, end: &End) {
         ring_ms: spans.ring_ms,
         talk_ms: spans.talk_ms,
         hold_ms: spans.hold_ms,
+        contacts: end.contacts.clone(),
         answered_elsewhere: end.reason == EndReason::Cancelled && end.q850 == Some(cause::ANSWERED_ELSEWHERE),
     };
     tx.tell_leg(key, Event::LegEnded(ended));
@@ -223,6 +229,7 @@ fn end_ops_of(tx: &mut Tx, key: LegKey, was_answered: bool) {
             Work::Dial => {}
             Work::Collect(_) => super::collecting::end(tx, op, CollectEndedWhy::LegEnded),
             Work::Play(_) => playing::end_play(tx, op, PlayEndedWhy::LegEnded),
+            Work::Transfer(_) => transferring::party_ended(tx, op),
             Work::SendDtmf(_) | Work::Reinvite => playing::end_op(tx, op, OpOutcome::Cancelled),
         }
     }

@@ -34,6 +34,8 @@ pub struct Said {
     pub to: Party,
     /// Who sent the call on.
     pub redirected: Option<Redirected>,
+    /// The leg that it takes the place of.
+    pub replaces: Option<super::keys::LegKey>,
     /// What the caller's signature is worth.
     pub stir: Option<Stir>,
 }
@@ -178,6 +180,7 @@ pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, said: &Sai
         to,
         redirected,
         stir,
+        replaces: _,
     } = said.clone();
     let trunk = setup.trunk(trunk);
     let headers = trunk.map(|trunk| {
@@ -203,6 +206,7 @@ pub fn incoming(setup: &Setup, trunk: usize, invite: &IncomingInvite, said: &Sai
         redirected,
         stir,
         user: invite.user.clone(),
+        replaces: None,
     }
 }
 

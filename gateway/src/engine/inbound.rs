@@ -16,7 +16,7 @@ use super::keys::{CallKey, LegKey, Named};
 use super::leg::{HoldTally, Inbound, Leg, LegMedia, Origin, Owed, Stage, Times};
 use super::redirected::{self, REDIRECTS_MAX};
 use super::tx::{About, Tx};
-use super::{call_record, cause, media_plan, tallying, vouching};
+use super::{call_record, cause, media_plan, replacing, tallying, vouching};
 use crate::config::Trunk;
 use crate::control::protocol::{
     CallRefused, CallStarted, Direction, Event, Name, Party, Refusal, ThrottleReason,
@@ -65,6 +65,7 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
         to: identity::called(&invite.request, numbers),
         redirected: redirected::read(&invite.request.headers, numbers),
         stir: None,
+        replaces: None,
     };
     match admit(tx, index, trunk, &invite, &mut said) {
         Ok((app, unclaimed)) => {
@@ -83,7 +84,6 @@ fn admit(
     invite: &IncomingInvite,
     said: &mut Said,
 ) -> Result<(Name, CallStage), Turned> {
-    let config = &tx.setup.config;
     if tx.gates.is_draining() {
         return Err(limit(
             trunk,
@@ -99,9 +99,9 @@ fn admit(
         return Err(refuse("redirects", 482, Vec::new()));
     }
     counts(tx, index, trunk)?;
-    let Some(number) = config.number_for(said.to.number.as_deref()) else {
-        return Err(refuse("no_number", 404, Vec::new()));
-    };
+    said.replaces = replacing::judge(tx, index, invite.replaced)
+        .map_err(|status| refuse("replaces", status, Vec::new()))?;
+    let (app, stage) = owner(tx, said)?;
     if let Some(numbers) = tx.setup.numbers_of(index) {
         // Costs several signatures, so only calls that may come in are looked into.
         said.stir = vouching::judge(trunk, numbers, &invite.request, &said.from, tx.now.wall_us)
@@ -121,12 +121,23 @@ fn admit(
             ));
         }
     }
+    Ok((app, stage))
+}
+
+/// Whose call it is: that of the leg it replaces, else of its number.
+fn owner(tx: &Tx, said: &Said) -> Result<(Name, CallStage), Turned> {
+    if let Some(leg) = said.replaces.and_then(|leg| tx.world.legs.get(&leg)) {
+        let until = tx.now.mono + replacing::WORD_WAIT;
+        let status = replacing::UNTAKEN;
+        return Ok((leg.app.clone(), CallStage::Unclaimed { until, status }));
+    }
+    let Some(number) = tx.setup.config.number_for(said.to.number.as_deref()) else {
+        return Err(refuse("no_number", 404, Vec::new()));
+    };
     let crate::config::UnclaimedAction::Reject { status } = number.unclaimed.action;
     let until = tx.now.mono + number.unclaimed.after;
-    Ok((
-        Name::from(number.app.as_str()),
-        CallStage::Unclaimed { until, status },
-    ))
+    let app = Name::from(number.app.as_str());
+    Ok((app, CallStage::Unclaimed { until, status }))
 }
 
 fn rates(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<(), Turned> {
@@ -333,6 +344,7 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
         owed: Owed::Nothing,
         sent: None,
         redirected: said.redirected.clone(),
+        replaces: said.replaces,
     });
     let row = new_leg(
         tx,
@@ -349,7 +361,9 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
     tx.world.legs.insert(leg, row);
     open_stream(tx, leg);
     tell_started(tx, call);
-    let incoming = identity::incoming(tx.setup, index, &invite, &said);
+    let mut incoming = identity::incoming(tx.setup, index, &invite, &said);
+    let replaced = said.replaces.and_then(|leg| tx.world.legs.get(&leg));
+    incoming.replaces = replaced.map(|leg| leg.id.clone());
     tx.tell_leg(leg, Event::LegIncoming(Box::new(incoming)));
     tx.renew_ledger(call);
 }
@@ -406,6 +420,7 @@ pub fn new_leg(
         media: LegMedia::new(shard, tx.setup.sdp_id(key)),
         bridge: None,
         collect: None,
+        asked: None,
         times: Times {
             offered: tx.now,
             ringing: None,

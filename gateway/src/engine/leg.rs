@@ -17,6 +17,7 @@ use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
 use super::media_plan::MediaPlan;
 use super::redirected::Diverter;
+use super::referred::Asked;
 use super::table::Row;
 use crate::control::protocol::{
     CodecName, EndReason, EndedBy, Id, LegDial, Name, OnControllerLost, Party, Redirected,
@@ -64,6 +65,8 @@ pub struct Leg {
     pub bridge: Option<BridgeKey>,
     /// A running collect.
     pub collect: Option<OpKey>,
+    /// A REFER of the peer that waits for a word.
+    pub asked: Option<Box<Asked>>,
     /// When things happened.
     pub times: Times,
     /// Holds so far.
@@ -130,6 +133,8 @@ pub struct Inbound {
     pub sent: Option<Bytes>,
     /// Who sent the call on to us.
     pub redirected: Option<Redirected>,
+    /// The leg that it takes the place of once it is answered.
+    pub replaces: Option<LegKey>,
 }
 
 /// What an INVITE says of its way, carried over to the INVITEs it leads to (RFC 3261 §16.3, §16.6).
@@ -157,6 +162,8 @@ pub enum Owed {
 pub struct Outbound {
     /// Its op, until answered or ended.
     pub op: Option<OpKey>,
+    /// The transfer it was dialled for, until it is answered.
+    pub transfer: Option<OpKey>,
     /// When the ring limit ends it; `None` once answered or ended.
     pub ring_until: Option<Instant>,
     /// Whether early media is let through.
@@ -516,6 +523,7 @@ impl Row for Leg {
             self.max_duration_at(),
             self.media_timeout_at(),
             self.controller_lost_at,
+            self.asked.as_ref().map(|asked| asked.until),
         ];
         all.into_iter().flatten().min()
     }

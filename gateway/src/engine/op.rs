@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use media::frame::ms_of_samples;
 use media::{DtmfKey, PlayKey, Source};
+use sip::endpoint::SessionKey;
 
 use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
 use super::table::Row;
-use crate::control::protocol::{Id, OpKind};
+use crate::control::protocol::{Id, LegDial, OpKind};
 
 /// One piece of work.
 #[derive(Clone, Debug)]
@@ -38,7 +39,12 @@ impl Op {
                 audience: Audience::Bridge(bridge),
                 ..
             }) => Some(*bridge),
-            Work::Play(_) | Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => None,
+            Work::Play(_)
+            | Work::Dial
+            | Work::Reinvite
+            | Work::Collect(_)
+            | Work::SendDtmf(_)
+            | Work::Transfer(_) => None,
         }
     }
 }
@@ -56,6 +62,8 @@ pub enum Work {
     Collect(Collect),
     /// `leg.send_dtmf`.
     SendDtmf(DtmfKey),
+    /// `transfer.blind`, `transfer.attended`, `transfer.accept`: ends when the new call is up, or not.
+    Transfer(Box<Transfer>),
 }
 
 impl Work {
@@ -67,6 +75,55 @@ impl Work {
             Work::Play(_) => OpKind::Play,
             Work::Collect(_) => OpKind::Collect,
             Work::SendDtmf(_) => OpKind::Dtmf,
+            Work::Transfer(_) => OpKind::Transfer,
+        }
+    }
+}
+
+/// A party that is being transferred: the leg of the op.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// What it waits for.
+    pub stage: TransferStage,
+    /// The dial that does it here; none: the other party is up already.
+    pub dial: Option<LegDial>,
+    /// That other party.
+    pub with: Option<LegKey>,
+    /// The leg in whose place the dialled one comes.
+    pub leaving: Option<LegKey>,
+    /// The session whose REFER asked for it: told by NOTIFY.
+    pub referrer: Option<SessionKey>,
+}
+
+/// What a transfer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferStage {
+    /// For what the peer says of our REFER.
+    Referring,
+    /// For this leg of ours.
+    Dialling(LegKey),
+}
+
+impl Transfer {
+    /// To somebody who must be called.
+    pub fn new(dial: LegDial, leaving: Option<LegKey>) -> Self {
+        Transfer {
+            stage: TransferStage::Referring,
+            dial: Some(dial),
+            with: None,
+            leaving,
+            referrer: None,
+        }
+    }
+
+    /// To somebody who is up.
+    pub fn with(other: LegKey) -> Self {
+        Transfer {
+            stage: TransferStage::Referring,
+            dial: None,
+            with: Some(other),
+            leaving: None,
+            referrer: None,
         }
     }
 }
@@ -206,7 +263,7 @@ impl Row for Op {
         match &self.work {
             Work::Collect(collect) => collect.until,
             Work::Play(play) => play.ends_unheard_at(),
-            Work::Dial | Work::Reinvite | Work::SendDtmf(_) => None,
+            Work::Dial | Work::Reinvite | Work::SendDtmf(_) | Work::Transfer(_) => None,
         }
     }
 }

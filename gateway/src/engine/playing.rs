@@ -148,7 +148,7 @@ pub fn follow_members(tx: &mut Tx, bridge: BridgeKey) {
 fn plays_of(tx: &Tx, bridge: BridgeKey) -> Vec<OpKey> {
     let plays = tx.world.ops.iter().filter(|(_, op)| match &op.work {
         Work::Play(play) => play.audience == Audience::Bridge(bridge),
-        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => false,
+        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) | Work::Transfer(_) => false,
     });
     plays.map(|(op, _)| op).collect()
 }
@@ -311,7 +311,7 @@ pub fn end_play(tx: &mut Tx, op: OpKey, why: PlayEndedWhy) {
 pub fn barge_in(tx: &mut Tx, leg: LegKey) {
     let ops = tx.world.ops.iter().filter(|(_, op)| match &op.work {
         Work::Play(play) => play.manner.barge_in && play.running.values().any(|listener| *listener == leg),
-        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => false,
+        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) | Work::Transfer(_) => false,
     });
     let ops: Vec<OpKey> = ops.map(|(key, _)| key).collect();
     for op in ops {

@@ -248,6 +248,6 @@ fn apply_digits(tx: &mut Tx, key: LegKey, blocked: bool) {
 pub fn is_playing(tx: &Tx, key: LegKey) -> bool {
     tx.world.ops.iter().any(|(_, op)| match &op.work {
         Work::Play(play) => play.running.values().any(|leg| *leg == key),
-        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) => false,
+        Work::Dial | Work::Reinvite | Work::Collect(_) | Work::SendDtmf(_) | Work::Transfer(_) => false,
     })
 }

@@ -10,7 +10,7 @@ use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::Stage;
 use super::tx::Tx;
-use super::{answering, attempts, cause, early, holding, inbound, media_plan};
+use super::{answering, attempts, cause, early, holding, inbound, media_plan, referred, transferring};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegUpdated, Nothing};
 
 /// One report of the endpoint.
@@ -67,6 +67,11 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
             end_leg(tx, key, end);
         }
         SipEvent::Info { .. } => {}
+        SipEvent::Referred {
+            referral, refused, ..
+        } => referred::asked(tx, key, *referral, refused),
+        SipEvent::ReferProgress { status, .. } => transferring::refer_progressed(tx, key, status),
+        SipEvent::ReferDone { outcome, .. } => transferring::refer_done(tx, key, outcome),
     }
 }
 

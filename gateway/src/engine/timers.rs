@@ -6,7 +6,7 @@ use super::call::CallStage;
 use super::ending::{End, end_call, end_leg, finish_if_ready};
 use super::keys::{CallKey, LegKey};
 use super::tx::Tx;
-use super::{attempts, cause, collecting, controllers, draining, playing, taping};
+use super::{attempts, cause, collecting, controllers, draining, playing, referred, taping};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy};
 
 /// One row that is due.
@@ -58,6 +58,9 @@ fn wake_leg(tx: &mut Tx, key: LegKey) {
     }
     if is_due(leg.outbound().and_then(|out| out.names_until)) {
         return attempts::not_located(tx, key);
+    }
+    if is_due(leg.asked.as_ref().map(|asked| asked.until)) {
+        return referred::expired(tx, key);
     }
     if is_due(leg.max_duration_at()) {
         return end_leg(tx, key, End::ours(EndedBy::Timer, EndReason::MaxDuration));

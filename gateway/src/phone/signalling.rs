@@ -227,11 +227,14 @@ impl Signalling {
             | Event::Lost { .. } => {
                 self.end(End::Failed, out);
             }
-            // Its policy speaks no extension, so the last two never come.
+            // Its policy speaks no extension, so the last five never come.
             Event::Incoming(_)
             | Event::ReinviteRefused { .. }
             | Event::Info { .. }
             | Event::EarlyAnswer { .. }
+            | Event::Referred { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferDone { .. }
             | Event::Expired { .. } => {}
         }
     }

@@ -22,6 +22,10 @@ pub enum Purpose {
     Prack,
     /// An INFO.
     Info,
+    /// A REFER.
+    Refer,
+    /// A NOTIFY about a REFER of the peer.
+    Notify,
     /// The BYE that ends the session when it is answered.
     Bye,
     /// A BYE whose answer nobody waits for: the session has closed already, or never was one of ours.

@@ -77,6 +77,11 @@ impl Draft {
         &self.next_hop
     }
 
+    /// Its number in the dialog.
+    pub fn cseq(&self) -> u32 {
+        self.cseq
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method

@@ -3,12 +3,15 @@
 //! Gives each input to the phase it belongs to; an input that comes too early or too late for the phase is
 //! answered or ignored here. Must not know calls, trunks or sockets.
 
+mod refers;
+
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::action::{Action, Failure, Purpose, refusal_for_now, response};
 use super::confirmed::Next;
+use super::refer::Refers;
 use super::{Calling, Confirmed, Dialog, DialogId, Ending, Ringing};
 use crate::auth::Account;
 use crate::endpoint::policy::Policy;
@@ -33,6 +36,8 @@ pub struct Session {
     pub policy: Policy,
     /// Whether a 422 may still be answered by an INVITE with a longer session interval.
     may_raise: bool,
+    /// REFERs in its dialog.
+    refers: Refers,
     phase: Phase,
 }
 
@@ -47,6 +52,8 @@ pub enum Phase {
     Confirmed(Confirmed),
     /// Our BYE is on its way.
     Ending(Ending),
+    /// It has closed; a subscription made by REFER keeps its dialog.
+    Over(Dialog),
 }
 
 impl Session {
@@ -59,6 +66,7 @@ impl Session {
             account: None,
             policy,
             may_raise: true,
+            refers: Refers::default(),
             phase,
         }
     }
@@ -66,6 +74,11 @@ impl Session {
     /// Its number.
     pub fn key(&self) -> SessionKey {
         self.key
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
     }
 
     /// The owner sends a provisional response.
@@ -101,7 +114,7 @@ impl Session {
                 }
             }
             Phase::Confirmed(confirmed) => confirmed.accept_reinvite(sdp, now, out),
-            Phase::Ending(_) => {}
+            Phase::Ending(_) | Phase::Over(_) => {}
         }
     }
 
@@ -121,7 +134,7 @@ impl Session {
                 }
             }
             Phase::Confirmed(confirmed) => confirmed.reject_reinvite(status, headers, now, out),
-            Phase::Ending(_) => {}
+            Phase::Ending(_) | Phase::Over(_) => {}
         }
     }
 
@@ -144,9 +157,9 @@ impl Session {
             Phase::Calling(calling) => calling.cancel(headers, now, out),
             Phase::Confirmed(confirmed) => {
                 let next = confirmed.bye(headers, out);
-                self.follow(next);
+                self.follow(next, out);
             }
-            Phase::Ringing(_) | Phase::Ending(_) => {}
+            Phase::Ringing(_) | Phase::Ending(_) | Phase::Over(_) => {}
         }
     }
 
@@ -159,9 +172,9 @@ impl Session {
             }
             Phase::Confirmed(confirmed) => {
                 let next = confirmed.bye(headers, out);
-                self.follow(next);
+                self.follow(next, out);
             }
-            Phase::Ending(_) => {}
+            Phase::Ending(_) | Phase::Over(_) => {}
         }
     }
 
@@ -169,7 +182,7 @@ impl Session {
     pub fn confirmed_mut(&mut self) -> Option<&mut Confirmed> {
         match &mut self.phase {
             Phase::Confirmed(confirmed) => Some(confirmed),
-            Phase::Calling(_) | Phase::Ringing(_) | Phase::Ending(_) => None,
+            Phase::Calling(_) | Phase::Ringing(_) | Phase::Ending(_) | Phase::Over(_) => None,
         }
     }
 
@@ -177,7 +190,7 @@ impl Session {
     pub fn calling_mut(&mut self) -> Option<&mut Calling> {
         match &mut self.phase {
             Phase::Calling(calling) => Some(calling),
-            Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Ending(_) => None,
+            Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Ending(_) | Phase::Over(_) => None,
         }
     }
 
@@ -193,10 +206,23 @@ impl Session {
     ) {
         match (&mut self.phase, &request.method) {
             (Phase::Ending(ending), _) => ending.handle_request(&request, transaction, out),
+            (Phase::Over(_), _) => {
+                let status = StatusCode::CALL_DOES_NOT_EXIST;
+                let response = response(&request, status, id.local_tag(), &[], None);
+                out.push(Action::Respond {
+                    transaction,
+                    response,
+                });
+            }
             (Phase::Confirmed(confirmed), Method::Invite) => {
                 confirmed.handle_invite(request, transaction, rng, out);
             }
-            (Phase::Confirmed(confirmed), Method::Bye) => confirmed.handle_bye(request, transaction, out),
+            (Phase::Confirmed(_), Method::Bye) => {
+                self.settle_refer(out);
+                if let Phase::Confirmed(confirmed) = &mut self.phase {
+                    confirmed.handle_bye(request, transaction, out);
+                }
+            }
             (Phase::Ringing(ringing), Method::Bye) => ringing.handle_bye(request, transaction, out),
             (Phase::Calling(calling), Method::Update) => {
                 calling.handle_update(id, request, transaction, rng, out);
@@ -257,7 +283,7 @@ impl Session {
     pub fn handle_ack(&mut self, ack: &Request, now: Instant, out: &mut Vec<Action>) {
         if let Phase::Confirmed(confirmed) = &mut self.phase {
             let next = confirmed.handle_ack(ack, now, out);
-            self.follow(next);
+            self.follow(next, out);
         }
     }
 
@@ -272,7 +298,7 @@ impl Session {
         match &mut self.phase {
             Phase::Ringing(ringing) => ringing.handle_cancel(cancel, out),
             Phase::Confirmed(confirmed) => confirmed.handle_cancel(cancelled, now, out),
-            Phase::Calling(_) | Phase::Ending(_) => {}
+            Phase::Calling(_) | Phase::Ending(_) | Phase::Over(_) => {}
         }
     }
 
@@ -329,6 +355,9 @@ impl Session {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
+        if self.handle_refer_failure(purpose, failure, out) {
+            return;
+        }
         match (&mut self.phase, purpose) {
             (Phase::Confirmed(confirmed), Purpose::Reinvite) => {
                 confirmed.handle_reinvite_failure(failure, rng, now, out);
@@ -343,11 +372,17 @@ impl Session {
             // What was sent before our BYE does not matter any more, and a PRACK that failed leaves the
             // INVITE to its own answer.
             (
-                Phase::Calling(_) | Phase::Ringing(_) | Phase::Confirmed(_) | Phase::Ending(_),
+                Phase::Calling(_)
+                | Phase::Ringing(_)
+                | Phase::Confirmed(_)
+                | Phase::Ending(_)
+                | Phase::Over(_),
                 Purpose::Reinvite
                 | Purpose::Refresh
                 | Purpose::Prack
                 | Purpose::Info
+                | Purpose::Refer
+                | Purpose::Notify
                 | Purpose::Bye
                 | Purpose::Farewell,
             ) => {}
@@ -368,20 +403,25 @@ impl Session {
             Phase::Ringing(ringing) => ringing.handle_timeout(now, out),
             Phase::Confirmed(confirmed) => {
                 let next = confirmed.handle_timeout(now, out);
-                self.follow(next);
+                self.follow(next, out);
             }
-            Phase::Ending(_) => {}
+            Phase::Ending(_) | Phase::Over(_) => {}
         }
+        self.keep_refers(now, out);
     }
 
     /// When `handle_timeout` has work.
     pub fn next_deadline(&self) -> Option<Instant> {
-        match &self.phase {
+        let of_phase = match &self.phase {
             Phase::Calling(calling) => calling.next_deadline(),
             Phase::Ringing(ringing) => ringing.next_deadline(),
             Phase::Confirmed(confirmed) => confirmed.next_deadline(),
-            Phase::Ending(_) => None,
-        }
+            Phase::Ending(_) | Phase::Over(_) => None,
+        };
+        [of_phase, self.refers.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Names of the dialogs it has, early ones too.
@@ -391,6 +431,7 @@ impl Session {
             Phase::Ringing(ringing) => vec![ringing.dialog().id().clone()],
             Phase::Confirmed(confirmed) => vec![confirmed.dialog().id().clone()],
             Phase::Ending(ending) => vec![ending.dialog().id().clone()],
+            Phase::Over(dialog) => vec![dialog.id().clone()],
         }
     }
 
@@ -401,6 +442,7 @@ impl Session {
             Phase::Ringing(ringing) => ringing.dialog_mut(),
             Phase::Confirmed(confirmed) => confirmed.dialog_mut(),
             Phase::Ending(ending) => ending.dialog_mut(),
+            Phase::Over(dialog) => dialog,
         };
         (dialog.id() == id).then_some(dialog)
     }
@@ -413,7 +455,11 @@ impl Session {
             return calling.is_wanted().then_some(headers.cseq().number + 1);
         }
         let id = DialogId::new(headers.call_id(), headers.from().tag(), headers.to().tag());
-        self.dialog_mut(&id).map(Dialog::bump_cseq)
+        let number = self.dialog_mut(&id).map(Dialog::bump_cseq)?;
+        if request.method == Method::Refer {
+            self.refers.outgoing.renumber(number);
+        }
+        Some(number)
     }
 
     /// The peer wants a longer session interval than our INVITE offered (422). False: once is enough, or
@@ -423,10 +469,13 @@ impl Session {
         may_raise && self.policy.timer.raise(min_s)
     }
 
-    fn follow(&mut self, next: Next) {
+    fn follow(&mut self, next: Next, out: &mut Vec<Action>) {
         match next {
             Next::Stay => {}
-            Next::End(ending) => self.phase = Phase::Ending(*ending),
+            Next::End(ending) => {
+                self.phase = Phase::Ending(*ending);
+                self.settle_refer(out);
+            }
         }
     }
 }

@@ -180,6 +180,15 @@ pub struct OutgoingProbe {
     pub from: String,
 }
 
+/// Whom a REFER of ours names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferTarget {
+    /// This URI.
+    Uri(String),
+    /// The peer of this session, in whose place the call is to come (RFC 3891).
+    Session(SessionKey),
+}
+
 /// An order to the endpoint.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -268,6 +277,37 @@ pub enum Command {
         content_type: String,
         /// The body.
         body: Bytes,
+    },
+    /// Asks the peer of a session that is up to call somebody else (RFC 3515). Exactly one
+    /// [`Event::ReferDone`](super::Event::ReferDone) follows, unless the session closes first.
+    Refer {
+        /// Which session.
+        session: SessionKey,
+        /// Whom.
+        to: ReferTarget,
+        /// Referred-By (RFC 3892), a name-addr.
+        referred_by: Option<String>,
+        /// How long the last NOTIFY may take, from the 2xx.
+        wait: Duration,
+    },
+    /// Accepts the REFER of a peer ([`Event::Referred`](super::Event::Referred)): 202, and NOTIFY with 100.
+    AcceptRefer {
+        /// Which session.
+        session: SessionKey,
+    },
+    /// Refuses it.
+    RejectRefer {
+        /// Which session.
+        session: SessionKey,
+        /// 603 and the like.
+        status: u16,
+    },
+    /// Tells by NOTIFY how the call is that was asked for; a final status is the last word.
+    NotifyRefer {
+        /// Which session.
+        session: SessionKey,
+        /// The status of that call.
+        status: u16,
     },
     /// Registers, and keeps it up; again after it was left.
     Register(Box<RegisterOrder>),

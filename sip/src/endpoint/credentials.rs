@@ -68,7 +68,13 @@ impl Endpoint {
             User::Invite(session)
             | User::InDialog(
                 session,
-                Purpose::Reinvite | Purpose::Prack | Purpose::Refresh | Purpose::Info | Purpose::Bye,
+                Purpose::Reinvite
+                | Purpose::Prack
+                | Purpose::Refresh
+                | Purpose::Info
+                | Purpose::Refer
+                | Purpose::Notify
+                | Purpose::Bye,
             ) => match session {
                 SessionKey::Out(_) => self.sessions.get_mut(session)?.account.as_mut(),
                 SessionKey::In(_) => None,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::command::{Flow, RegistrationKey, SessionKey};
+use crate::dialog::refer::Referral;
 use crate::message::{Request, Response};
 use crate::registration::RegisteredContact;
 use crate::registration::client::Failure;
@@ -31,6 +32,28 @@ pub struct IncomingInvite {
     pub is_reliable: bool,
     /// The user who authenticated, where its domain asks for that.
     pub user: Option<String>,
+    /// The dialog it is to take the place of.
+    pub replaced: Option<Replaced>,
+}
+
+/// What an INVITE with Replaces names (RFC 3891 §3). Whether its sender may is the owner's to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// The session.
+    pub session: SessionKey,
+    /// The status that refuses it, where its state does not allow it.
+    pub refusal: Option<u16>,
+}
+
+/// How a REFER of ours came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferOutcome {
+    /// The REFER itself was refused; 408 stands for no answer, 503 for a failed transport.
+    Refused(u16),
+    /// It was accepted, and the last NOTIFY told this final status.
+    Notified(u16),
+    /// It was accepted, and no final status came in time.
+    Silent,
 }
 
 /// Why an outbound INVITE had no final response of the peer.
@@ -184,6 +207,30 @@ pub enum Event {
         /// The request, with content type and body.
         request: Box<Request>,
     },
+    /// The peer wants somebody called (REFER). The owner answers with AcceptRefer or RejectRefer, unless the
+    /// session ends first.
+    Referred {
+        /// Which session.
+        session: SessionKey,
+        /// Whom.
+        referral: Box<Referral>,
+        /// The status that refused it already; none: the owner decides.
+        refused: Option<u16>,
+    },
+    /// The peer tells how the call is that our REFER asked for. May follow the closing event.
+    ReferProgress {
+        /// Which session.
+        session: SessionKey,
+        /// The status of that call.
+        status: u16,
+    },
+    /// Our REFER is over. May follow the closing event.
+    ReferDone {
+        /// Which session.
+        session: SessionKey,
+        /// How it came out.
+        outcome: ReferOutcome,
+    },
 }
 
 impl Event {
@@ -209,7 +256,10 @@ impl Event {
             | Event::Bye { session, .. }
             | Event::ByeDone { session }
             | Event::Lost { session }
-            | Event::Info { session, .. } => *session,
+            | Event::Info { session, .. }
+            | Event::Referred { session, .. }
+            | Event::ReferProgress { session, .. }
+            | Event::ReferDone { session, .. } => *session,
         }
     }
 
@@ -235,7 +285,10 @@ impl Event {
             | Event::Reinvite { .. }
             | Event::ReinviteAccepted { .. }
             | Event::ReinviteRefused { .. }
-            | Event::Info { .. } => false,
+            | Event::Info { .. }
+            | Event::Referred { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferDone { .. } => false,
         }
     }
 }

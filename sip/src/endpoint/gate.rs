@@ -13,20 +13,19 @@ pub(super) struct Refusal {
     pub header: Option<(&'static str, String)>,
 }
 
-/// Methods this endpoint takes.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE";
+/// Methods that are always taken.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, NOTIFY";
 /// The header of our hop mark.
 pub const HOP_HEADER: &str = "X-Hop";
 
 /// How often our own mark may stand in an INVITE before it is a loop.
 const HOP_MARKS_MAX: usize = 2;
 
-/// Methods taken from a source, REGISTER where its domain has a registrar.
-pub(super) fn allow(takes_register: bool) -> String {
-    match takes_register {
-        true => format!("{ALLOW}, REGISTER"),
-        false => ALLOW.to_owned(),
-    }
+/// Methods taken from a source: REFER by its policy, REGISTER where its domain has a registrar.
+pub(crate) fn allow(policy: &Policy, takes_register: bool) -> String {
+    let refer = if policy.takes_refer { ", REFER" } else { "" };
+    let register = if takes_register { ", REGISTER" } else { "" };
+    format!("{ALLOW}{refer}{register}")
 }
 
 /// Checks a request outside a dialog, in the order of RFC 3261 §8.2.
@@ -36,9 +35,11 @@ pub(super) fn outside_dialog(
     hop_mark: &str,
     takes_register: bool,
 ) -> Result<(), Refusal> {
-    check_method(request, takes_register)?;
+    check_method(request, policy, takes_register)?;
     match request.method {
         Method::Invite | Method::Options | Method::Register => {}
+        // A subscription of its own is not made here (RFC 7647 §5: REFER belongs into the dialog).
+        Method::Refer => return Err(plain(StatusCode::DECLINE)),
         // They name a dialog or nothing.
         _ => return Err(plain(StatusCode::CALL_DOES_NOT_EXIST)),
     }
@@ -47,6 +48,7 @@ pub(super) fn outside_dialog(
         Scheme::Urn | Scheme::Extension(_) => return Err(plain(StatusCode::UNSUPPORTED_URI_SCHEME)),
     }
     check_extensions(request, policy)?;
+    check_replaces(request, request.method == Method::Invite)?;
     if request.method == Method::Invite {
         check_missing(request, policy)?;
         check_interval(request, policy)?;
@@ -59,8 +61,12 @@ pub(super) fn outside_dialog(
 
 /// Checks a request inside a dialog.
 pub(super) fn inside_dialog(request: &Request, policy: &Policy) -> Result<(), Refusal> {
-    check_method(request, false)?;
+    // A REFER that is not taken is refused in its session, so that the owner hears of it.
+    if request.method != Method::Refer {
+        check_method(request, policy, false)?;
+    }
     check_extensions(request, policy)?;
+    check_replaces(request, false)?;
     match request.method {
         Method::Invite | Method::Update => {
             check_interval(request, policy)?;
@@ -76,9 +82,10 @@ fn plain(status: StatusCode) -> Refusal {
 }
 
 /// RFC 3261 §8.2.1: a method not supported is told 405 with Allow, known by name or not.
-fn check_method(request: &Request, takes_register: bool) -> Result<(), Refusal> {
+fn check_method(request: &Request, policy: &Policy, takes_register: bool) -> Result<(), Refusal> {
     match request.method {
         Method::Register if takes_register => Ok(()),
+        Method::Refer | Method::Subscribe if policy.takes_refer => Ok(()),
         Method::Invite
         | Method::Ack
         | Method::Bye
@@ -87,7 +94,7 @@ fn check_method(request: &Request, takes_register: bool) -> Result<(), Refusal> 
         | Method::Info
         | Method::Prack
         | Method::Update
-        // Belongs to a subscription, and there is none (RFC 6665 §4.1.3): 481 follows.
+        // Belongs to a subscription; where there is none, 481 follows (RFC 6665 §4.1.3).
         | Method::Notify => Ok(()),
         Method::Register
         | Method::Refer
@@ -96,7 +103,7 @@ fn check_method(request: &Request, takes_register: bool) -> Result<(), Refusal> 
         | Method::Publish
         | Method::Extension(_) => Err(Refusal {
             status: StatusCode::METHOD_NOT_ALLOWED,
-            header: Some(("Allow", allow(takes_register))),
+            header: Some(("Allow", allow(policy, takes_register))),
         }),
     }
 }
@@ -112,6 +119,14 @@ fn check_extensions(request: &Request, policy: &Policy) -> Result<(), Refusal> {
         status: StatusCode::BAD_EXTENSION,
         header: Some(("Unsupported", required.join(", "))),
     })
+}
+
+/// RFC 3891 §3: Replaces stands in an INVITE that begins a dialog, and nowhere else.
+fn check_replaces(request: &Request, may_have: bool) -> Result<(), Refusal> {
+    if may_have || !request.headers.has("Replaces") {
+        return Ok(());
+    }
+    Err(plain(StatusCode::BAD_REQUEST))
 }
 
 /// RFC 3261 §21.4.16: an INVITE must offer what its network's policy requires.

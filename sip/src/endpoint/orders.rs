@@ -79,6 +79,23 @@ impl Endpoint {
             } => {
                 self.with_confirmed(session, now, |it, out| it.info(&content_type, body, out));
             }
+            Command::Refer {
+                session,
+                to,
+                referred_by,
+                wait,
+            } => self.refer(session, &to, referred_by, wait, now),
+            Command::AcceptRefer { session } => {
+                self.with_session(session, now, |session, _, out| session.accept_refer(now, out));
+            }
+            Command::RejectRefer { session, status } => {
+                let status = between(status, 400, 699, StatusCode::DECLINE);
+                self.with_session(session, now, |session, _, out| session.reject_refer(status, out));
+            }
+            Command::NotifyRefer { session, status } => {
+                let status = between(status, 100, 699, StatusCode::SERVER_INTERNAL_ERROR);
+                self.with_session(session, now, |it, _, out| it.notify_refer(status, now, out));
+            }
             Command::Register(order) => self.register(*order, now),
             Command::Unregister { registration } => self.unregister(registration, now),
             Command::SetAccepting { accepting } => self.is_accepting = accepting,

@@ -8,7 +8,8 @@ use super::clients::{Client, Machine, User};
 use super::command::{ExtraHeader, Flow, SessionKey, Transport};
 use super::config::reliability;
 use super::event::Output;
-use super::gate::{ALLOW, HOP_HEADER};
+use super::gate::{HOP_HEADER, allow};
+use super::policy::Policy;
 use super::timers::TimerKey;
 use super::{Endpoint, TransactionKey};
 use crate::dialog::{Action, Draft, Purpose, Session};
@@ -34,8 +35,26 @@ impl Endpoint {
         for action in out {
             self.perform(key, action, now);
         }
+        if self.sessions.get(key).is_some_and(Session::is_over) {
+            self.sessions.remove(key);
+        }
         let deadline = self.sessions.get(key).and_then(Session::next_deadline);
         self.timers.arm(TimerKey::Session(key), deadline);
+    }
+
+    /// Forgets a session that closes, unless a subscription still needs its dialog.
+    fn close_session(&mut self, key: SessionKey, now: Instant) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let mut out = vec![];
+        session.settle_refer(&mut out);
+        if !session.outlives_its_end() {
+            self.sessions.remove(key);
+        }
+        for action in out {
+            self.perform(key, action, now);
+        }
     }
 
     fn perform(&mut self, key: SessionKey, action: Action, now: Instant) {
@@ -46,9 +65,13 @@ impl Endpoint {
                 };
                 let user = match purpose {
                     Purpose::Farewell => User::Nobody,
-                    Purpose::Reinvite | Purpose::Refresh | Purpose::Prack | Purpose::Info | Purpose::Bye => {
-                        User::InDialog(key, purpose)
-                    }
+                    Purpose::Reinvite
+                    | Purpose::Refresh
+                    | Purpose::Prack
+                    | Purpose::Info
+                    | Purpose::Refer
+                    | Purpose::Notify
+                    | Purpose::Bye => User::InDialog(key, purpose),
                 };
                 self.request(user, *draft, flow, now);
             }
@@ -78,7 +101,7 @@ impl Endpoint {
             Action::RepeatSuccess { transaction } => self.repeat_success(transaction, now),
             Action::Event(event) => {
                 if event.closes() {
-                    self.sessions.remove(key);
+                    self.close_session(key, now);
                 }
                 self.outputs.push_back(Output::Event(event));
             }
@@ -179,24 +202,34 @@ impl Endpoint {
         self.config.via(flow, &branch)
     }
 
-    /// Adds what this endpoint says of itself: Contact, Allow and Supported on INVITE and UPDATE, the hop
-    /// mark and what is required on a first INVITE, User-Agent.
+    /// Adds what this endpoint says of itself: Contact where the dialog has a target, Allow and Supported on
+    /// INVITE and UPDATE, the hop mark and what is required on a first INVITE, User-Agent.
     pub(super) fn introduce(&mut self, request: &mut Request, flow: &Flow, session: Option<SessionKey>) {
-        if matches!(request.method, Method::Invite | Method::Update) {
+        let names_target = matches!(
+            request.method,
+            Method::Invite | Method::Update | Method::Refer | Method::Notify
+        );
+        if names_target {
             let session = session.and_then(|key| self.sessions.get(key));
             let host = session.and_then(|session| session.contact_host.clone());
             let policy = session.map(|session| session.policy).unwrap_or_default();
             let user = request.headers.from().uri().user_unescaped();
             let contact = self.config.contact(flow, host.as_deref(), user.as_deref());
             request.headers.push_contact(&NameAddr::new(contact));
-            let _ = request.headers.push("Allow", ALLOW);
-            let is_first = request.headers.to().tag().is_none();
-            if is_first {
-                let _ = request.headers.push(HOP_HEADER, &self.hop_mark);
+            if matches!(request.method, Method::Invite | Method::Update) {
+                self.introduce_offerer(request, &policy);
             }
-            policy.introduce(&mut request.headers, is_first);
         }
         let _ = request.headers.push("User-Agent", &self.config.user_agent);
+    }
+
+    fn introduce_offerer(&self, request: &mut Request, policy: &Policy) {
+        let _ = request.headers.push("Allow", &allow(policy, false));
+        let is_first = request.headers.to().tag().is_none();
+        if is_first {
+            let _ = request.headers.push(HOP_HEADER, &self.hop_mark);
+        }
+        policy.introduce(&mut request.headers, is_first);
     }
 
     /// Where a request inside a dialog goes: over the connection the peer is on, to a phone that registers

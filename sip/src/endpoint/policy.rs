@@ -1,4 +1,4 @@
-//! Which extensions of SIP are spoken with a peer: reliable provisional responses and session timers.
+//! Which extensions of SIP are spoken with a peer: reliable provisional responses, session timers, REFER, Replaces.
 //!
 //! A value that the owner gives by network for the peer's INVITEs and by INVITE for ours. Must not know
 //! whose policy it is.
@@ -10,6 +10,8 @@ use crate::network::Network;
 pub const REL100: &str = "100rel";
 /// Option tag of RFC 4028.
 pub const TIMER: &str = "timer";
+/// Option tag of RFC 3891.
+pub const REPLACES: &str = "replaces";
 
 /// How far an extension is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,10 @@ pub struct Policy {
     pub rel100: Support,
     /// Session timers.
     pub timer: TimerPolicy,
+    /// REFER inside a dialog is taken, for the owner to decide; else it is told 405.
+    pub takes_refer: bool,
+    /// Replaces stands in Supported. An INVITE with it is taken whatever this says.
+    pub tells_replaces: bool,
 }
 
 /// Session interval asked for. RFC 4028 §4 recommends it.
@@ -105,8 +111,16 @@ impl TimerPolicy {
 
 impl Policy {
     /// The extensions of this stack by their tags, each with how far it is wanted.
-    fn extensions(&self) -> [(&'static str, Support); 2] {
-        [(REL100, self.rel100), (TIMER, self.timer.support)]
+    fn extensions(&self) -> [(&'static str, Support); 3] {
+        let replaces = match self.tells_replaces {
+            true => Support::Supported,
+            false => Support::Off,
+        };
+        [
+            (REL100, self.rel100),
+            (TIMER, self.timer.support),
+            (REPLACES, replaces),
+        ]
     }
 
     /// Says on a request of ours what is spoken, and on a first INVITE what is required. Inside a dialog
@@ -137,7 +151,10 @@ impl Policy {
     /// Whether an option tag that a peer requires is spoken with it.
     pub fn speaks(&self, tag: &str) -> bool {
         let mut spoken = self.extensions().into_iter();
-        spoken.any(|(own, support)| support != Support::Off && own.eq_ignore_ascii_case(tag))
+        spoken.any(|(own, support)| {
+            let is_spoken = support != Support::Off || own == REPLACES;
+            is_spoken && own.eq_ignore_ascii_case(tag)
+        })
     }
 
     /// The tags that we require and an INVITE does not offer.

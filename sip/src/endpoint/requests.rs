@@ -6,7 +6,7 @@ use super::access::Sender;
 use super::command::Flow;
 use super::config::{RETRY_AFTER_S, reliability};
 use super::event::{Event, IncomingInvite, Output};
-use super::gate::{self, ALLOW, Refusal};
+use super::gate::{self, Refusal};
 use super::policy::Policy;
 use super::servers::{Machine, Server};
 use super::timers::TimerKey;
@@ -105,6 +105,10 @@ impl Endpoint {
             let header = Some(("Retry-After", RETRY_AFTER_S.to_string()));
             return self.refuse(transaction, &request, Refusal { status, header }, now);
         }
+        let replaced = match self.replaced_by(&request) {
+            Ok(replaced) => replaced,
+            Err(status) => return self.respond_simply(transaction, &request, status, None, now),
+        };
         let session = self.sessions.next_key();
         let local_tag = self.rng.token(TOKEN_LETTERS);
         let request = Box::new(request);
@@ -131,6 +135,7 @@ impl Endpoint {
                 Sender::User(user) => Some(user),
                 Sender::Anyone => None,
             },
+            replaced,
         };
         self.outputs.push_back(Output::Event(Event::Incoming(invite)));
     }
@@ -144,7 +149,9 @@ impl Endpoint {
         if let Err(refusal) = gate::inside_dialog(&request, &policy) {
             return self.refuse(key, &request, refusal, now);
         }
-        let found = found.filter(|_| request.method != Method::Notify);
+        if request.method == Method::Subscribe {
+            return self.handle_subscribe(key, &request, now);
+        }
         let Some(session_key) = found else {
             return self.respond_simply(key, &request, StatusCode::CALL_DOES_NOT_EXIST, None, now);
         };
@@ -164,6 +171,10 @@ impl Endpoint {
         }
         match request.method {
             Method::Options => self.answer_options(key, &request, &policy, now),
+            Method::Refer => self.handle_refer(session_key, key, request, now),
+            Method::Notify => self.with_session(session_key, now, |session, _, out| {
+                session.handle_notify(&request, key, now, out);
+            }),
             _ => {
                 if let Some(server) = self
                     .servers
@@ -233,7 +244,7 @@ impl Endpoint {
         let tag = self.rng.token(TOKEN_LETTERS);
         let mut response = Response::to(request, StatusCode::OK, Some(&tag));
         let source = self.servers.get_mut(key).map(|server| server.flow);
-        let allow = gate::allow(source.is_some_and(|flow| self.takes_register(flow)));
+        let allow = gate::allow(policy, source.is_some_and(|flow| self.takes_register(flow)));
         for (name, value) in [
             ("Allow", allow.as_str()),
             ("Accept", SDP),
@@ -282,23 +293,22 @@ impl Endpoint {
         let status = response.status;
         let names_target = match response.headers.cseq().method {
             Method::Invite => (101..300).contains(&status.code()),
-            Method::Update => status.is_success(),
+            Method::Update | Method::Refer | Method::Notify => status.is_success(),
             _ => false,
         };
         if names_target {
             let user = response.headers.to().uri().user_unescaped();
             let session = server.session.and_then(|session| self.sessions.get(session));
             let host = session.and_then(|session| session.contact_host.clone());
-            let supported = session
-                .map(|session| session.policy.supported())
-                .unwrap_or_default();
+            let policy = session.map(|session| session.policy).unwrap_or_default();
+            let supported = policy.supported();
             let contact = self
                 .config
                 .contact(&server.flow, host.as_deref(), user.as_deref());
             response
                 .headers
                 .push_contact(&crate::message::NameAddr::new(contact));
-            let _ = response.headers.push("Allow", ALLOW);
+            let _ = response.headers.push("Allow", &gate::allow(&policy, false));
             if !supported.is_empty() {
                 let _ = response.headers.push("Supported", &supported);
             }

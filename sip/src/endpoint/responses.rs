@@ -66,6 +66,9 @@ impl Endpoint {
                             confirmed.handle_refreshed(&response, now);
                         }
                     }
+                    true if matches!(purpose, Purpose::Refer | Purpose::Notify) => {
+                        session.handle_refer_answer(purpose, now, out);
+                    }
                     true => {}
                     false => {
                         let failure = Failure::of_response(&response);

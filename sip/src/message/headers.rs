@@ -37,7 +37,7 @@ struct Field {
 const FIXED: [&str; 6] = ["Via", "From", "To", "Call-ID", "CSeq", "Content-Length"];
 
 /// Headers that may occur once: smuggled doubles are read differently by different elements.
-const SINGLE: [&str; 15] = [
+const SINGLE: [&str; 17] = [
     "From",
     "To",
     "Call-ID",
@@ -50,9 +50,11 @@ const SINGLE: [&str; 15] = [
     "Min-SE",
     "RAck",
     "Refer-To",
+    "Referred-By",
     "Replaces",
     "RSeq",
     "Session-Expires",
+    "Subscription-State",
 ];
 
 impl Headers {

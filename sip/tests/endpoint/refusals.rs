@@ -145,7 +145,7 @@ fn options_tells_what_we_take_until_we_drain() {
     assert_eq!(lines(&sent), ["SIP/2.0 200 OK"]);
     assert_eq!(
         header(&sent[0], "Allow"),
-        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE")
+        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, NOTIFY")
     );
     assert_eq!(header(&sent[0], "Accept"), Some("application/sdp"));
     assert!(header(&sent[0], "Supported").is_some());

@@ -376,7 +376,7 @@ fn every_request_outside_dialogs_is_asked_and_an_invite_names_who_sent_it() {
     let options = phone.send(&mut pair, "OPTIONS", "gw", "");
     assert_eq!(
         header(&options[0], "Allow"),
-        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REGISTER")
+        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, NOTIFY, REGISTER")
     );
 }
 
@@ -388,7 +388,7 @@ fn without_a_registrar_register_is_told_405_and_nobody_is_asked() {
     assert_eq!(lines(&sent), ["SIP/2.0 405 Method Not Allowed"]);
     assert_eq!(
         header(&sent[0], "Allow"),
-        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE")
+        Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, NOTIFY")
     );
     let invite = Phone::new("peer").send(&mut pair, "INVITE", "gw", INVITE_HEADERS);
     assert_eq!(lines(&invite), ["SIP/2.0 100 Trying"]);

@@ -56,6 +56,7 @@ fn policy(rel100: Support, interval_s: u32) -> Policy {
             min_s: interval_s,
             ..TimerPolicy::default()
         },
+        ..Policy::default()
     }
 }
 

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use media::shard::sim_io::Network;
 use sip::endpoint::{
     Command, Credentials, Domain, Endpoint, EndpointConfig, Event, ExtraHeader, Flow, OutgoingInvite, Output,
-    Policy, RegisterOrder, RegisterServer, RegistrationEvent, RegistrationKey, SessionKey, Transport,
+    Policy, ReferOutcome, RegisterOrder, RegisterServer, RegistrationEvent, RegistrationKey, SessionKey,
+    Transport,
 };
 
 use self::audio::ip_bytes;
@@ -46,6 +47,10 @@ pub enum PartyEvent {
     Answered,
     Refused(u16),
     ReinviteRefused(u16),
+    /// Asked to call this one, or told that it was refused.
+    Referred(String, Option<u16>),
+    ReferProgress(u16),
+    ReferDone(ReferOutcome),
     Expired,
     Ended,
     Cancelled,
@@ -254,6 +259,17 @@ impl Party {
         self.drain(now);
     }
 
+    /// Gives an order to its endpoint, as it is.
+    pub fn order(&mut self, command: Command, now: Instant) {
+        self.endpoint.handle_command(command, now);
+        self.drain(now);
+    }
+
+    /// The session it is in.
+    pub fn session(&self) -> SessionKey {
+        self.session.expect("a session")
+    }
+
     /// Changes the session by re-INVITE: `sendonly`, `inactive`, `sendrecv`.
     pub fn reinvite(&mut self, direction: &str, now: Instant) {
         let Some(session) = self.session else { return };
@@ -394,6 +410,13 @@ impl Party {
             Event::ReinviteRefused { status, .. } => {
                 note(PartyEvent::ReinviteRefused(status));
             }
+            Event::Referred {
+                referral, refused, ..
+            } => {
+                note(PartyEvent::Referred(referral.to.clone(), refused));
+            }
+            Event::ReferProgress { status, .. } => note(PartyEvent::ReferProgress(status)),
+            Event::ReferDone { outcome, .. } => note(PartyEvent::ReferDone(outcome)),
             Event::Refreshed { .. } | Event::EarlyAnswer { .. } | Event::Info { .. } => {}
         }
     }

@@ -290,6 +290,11 @@ impl Running {
         .await
     }
 
+    /// Every message so far, as it was sent or received.
+    pub fn messages(&self) -> Vec<(i64, String)> {
+        messages_of(&self.file("messages.log"))
+    }
+
     /// How it ended, once it has.
     pub fn exit_code(&mut self) -> Option<Option<i32>> {
         let status = self.child.try_wait().unwrap()?;
@@ -350,18 +355,7 @@ impl Finished {
 
     /// Every message, as it was sent or received.
     pub fn messages(&self) -> Vec<(i64, String)> {
-        let text = read(&self.folder.join("messages.log"));
-        // ----------------------------------------------- 2026-11-21\t04:37:20.123456\t1763699840.123456\n
-        let blocks = text
-            .split("-----------------------------------------------")
-            .skip(1);
-        blocks
-            .filter_map(|block| {
-                let (head, rest) = block.split_once('\n')?;
-                let (_, message) = rest.split_once("\n\n")?;
-                Some((stamp_us(head)?, message.to_owned()))
-            })
-            .collect()
+        messages_of(&read(&self.folder.join("messages.log")))
     }
 
     /// From INVITE to 200, milliseconds, one a call, sorted. Taken from SIPp's log of messages: its own
@@ -385,6 +379,20 @@ impl Finished {
         times.sort_by(f64::total_cmp);
         times
     }
+}
+
+fn messages_of(log: &str) -> Vec<(i64, String)> {
+    // ----------------------------------------------- 2026-11-21\t04:37:20.123456\t1763699840.123456\n
+    let blocks = log
+        .split("-----------------------------------------------")
+        .skip(1);
+    blocks
+        .filter_map(|block| {
+            let (head, rest) = block.split_once('\n')?;
+            let (_, message) = rest.split_once("\n\n")?;
+            Some((stamp_us(head)?, message.to_owned()))
+        })
+        .collect()
 }
 
 /// `YYYY-MM-DD HH:MM:SS.uuuuuu`, UTC.

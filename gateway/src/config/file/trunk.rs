@@ -186,11 +186,16 @@ pub struct Trunk {
     pub refresher: Refresher,
     /// How a session is refreshed; `auto`: by UPDATE where the peer allows it.
     pub refresh_by: RefreshBy,
-    /// REFER from the peer.
+    /// REFER from the peer, which is never followed by itself. The event `leg.transfer_requested` comes either way;
+    /// with `ask` `transfer.accept` takes it, and after 10 s without a word it is told 603.
     pub refer_in: ReferIn,
-    /// How a transfer is done: by the gateway itself.
+    /// How `transfer.blind` and `transfer.attended` are done: by a leg of ours, or by REFER.
     pub refer_out: ReferOut,
-    /// 3xx answers: a failure, never followed.
+    /// Replaces (RFC 3891) stands in Supported and is sent: by REFER in an attended transfer, and in the INVITE
+    /// of one that a peer asks for. An INVITE with it is taken in whatever this says.
+    pub replaces_out: bool,
+    /// 3xx answers, which are never followed: a failure. With `ask` `leg.ended` has the contacts, and the
+    /// engine may dial one of them.
     pub redirect: Redirect,
     /// Fax over T.38.
     pub t38: T38,
@@ -285,6 +290,7 @@ impl Default for Trunk {
             refresh_by: RefreshBy::Auto,
             refer_in: ReferIn::Reject,
             refer_out: ReferOut::Bridge,
+            replaces_out: false,
             redirect: Redirect::Refuse,
             t38: T38::Refuse,
             uri: UriForm::Sip,

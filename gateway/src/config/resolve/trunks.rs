@@ -8,8 +8,8 @@ use std::time::Duration;
 use sip::endpoint::policy::INTERVAL_S_MAX;
 
 use super::super::trunk::{
-    Auth, Network, NumberIn, NumberOut, Policy, RefreshMethod, RefresherWish, Support, TimerPolicy,
-    Transport, Trunk, UriForm,
+    Auth, Network, NumberIn, NumberOut, Policy, ReferIn, RefreshMethod, RefresherWish, Support, TimerPolicy,
+    Transfers, Transport, Trunk, UriForm,
 };
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text, preset};
 use super::listeners::{address, host, listener};
@@ -169,10 +169,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         media_source: entry.media_source,
         media_timeout: seconds(entry.media_timeout_s),
         hold: entry.hold,
-        home_country: entry
-            .home_country
-            .as_ref()
-            .map(|text| region(text, &path.key("home_country"), faults)),
+        home_country: home_country(entry, path, faults),
         number_in: entry.number_in,
         number_out: entry.number_out,
         prefix_out: entry.prefix_out.clone(),
@@ -184,10 +181,25 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         caller_ids: caller_ids(entry, shared.numbers, path, faults),
         uri: entry.uri,
         diversion_out: entry.diversion_out,
+        transfers: transfers(entry),
         stir: stir(entry, shared.folder, path, faults),
         reason_out: entry.reason_out,
         headers_in: headers(&entry.headers_in, &path.key("headers_in"), faults),
         headers_out: headers(&entry.headers_out, &path.key("headers_out"), faults),
+    }
+}
+
+fn home_country(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) -> Option<String> {
+    let text = entry.home_country.as_ref()?;
+    Some(region(text, &path.key("home_country"), faults))
+}
+
+fn transfers(entry: &file::trunk::Trunk) -> Transfers {
+    Transfers {
+        refer_in: entry.refer_in,
+        refer_out: entry.refer_out,
+        replaces_out: entry.replaces_out,
+        redirect: entry.redirect,
     }
 }
 
@@ -219,6 +231,8 @@ fn sip_policy(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) -
         faults.add(path.key("session_expires_s"), problem);
     }
     Policy {
+        takes_refer: entry.refer_in == ReferIn::Ask,
+        tells_replaces: entry.replaces_out,
         rel100: support(entry.rel100),
         timer: TimerPolicy {
             support: support(entry.session_timer),

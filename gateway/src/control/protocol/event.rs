@@ -114,6 +114,8 @@ events! {
     "leg.media_lost" => LegMediaLost(Nothing),
     /// RTP arrives again.
     "leg.media_restored" => LegMediaRestored(Nothing),
+    /// The peer wants its party transferred.
+    "leg.transfer_requested" => LegTransferRequested(Box<LegTransferRequested>),
     /// A leg is over.
     "leg.ended" => LegEnded(LegEnded),
     /// A call began.
@@ -156,6 +158,8 @@ events! {
     "record.stored" => RecordStored(RecordStored),
     /// A recording could not be kept.
     "record.failed" => RecordFailed(RecordFailed),
+    /// How far a transfer is.
+    "transfer.progress" => TransferProgress(TransferProgress),
     /// Long work came to its end; once for every op.
     "op.ended" => OpEnded(OpEnded),
     /// The final record of a call; once for every call, also for refused ones.
@@ -242,6 +246,7 @@ mod tests {
             ring_ms: 20_000,
             talk_ms: 0,
             hold_ms: 0,
+            contacts: Vec::new(),
             answered_elsewhere: false,
         });
         let subject = Subject {

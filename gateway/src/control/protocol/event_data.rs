@@ -142,6 +142,9 @@ data! {
         /// Who authenticated, where the trunk asks for that.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub user: Option<String>,
+        /// The leg that it takes the place of once it is answered: the peer sent Replaces.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub replaces: Option<Id>,
     }
 
     /// An INVITE went out.
@@ -252,6 +255,30 @@ data! {
         /// True where it was cancelled because the call was answered elsewhere: no missed call.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         pub answered_elsewhere: bool,
+        /// Where a 3xx sends the caller, best first, on a trunk with `redirect = "ask"`; at most 8, and only the
+        /// first time in a call. One of them may be dialled, by `leg.dial` with this call.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub contacts: Vec<String>,
+    }
+
+    /// The peer wants its party transferred (REFER). Nothing is dialled before `transfer.accept`.
+    LegTransferRequested {
+        /// Whom it wants called.
+        pub to: String,
+        /// The leg in whose place the party is to come: an attended transfer between two legs of the peer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub with: Option<Id>,
+        /// Who asks, as the peer says (RFC 3892).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub referred_by: Option<String>,
+        /// The status it was refused with already, where the trunk does not ask; null: it waits for an answer.
+        pub sip: Option<u16>,
+    }
+
+    /// How far a transfer is.
+    TransferProgress {
+        /// The status of the new call, or of the REFER that was refused.
+        pub sip: u16,
     }
 
     /// A call began.

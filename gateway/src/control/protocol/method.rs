@@ -174,6 +174,19 @@ methods! {
     "record.resume" => RecordResume(RecordResume) -> Done, Change, [NotFound, AlreadyEnded, InvalidState];
     /// Ends a recording.
     "record.stop" => RecordStop(RecordStop) -> EndResult, Change, [NotFound];
+    /// Transfers a party to whom `to` names; while that fails, all stays as it was.
+    "transfer.blind" => TransferBlind(TransferBlind) -> OpResult, Change,
+        [NotFound, AlreadyEnded, InvalidState, LimitCalls, LimitCps, LimitPorts, LimitLegs,
+         DestinationNotAllowed, CallerIdNotAllowed, NumberInvalid, NoRoute, TrunkDown, CodecMismatch];
+    /// Transfers a party to another that is up.
+    "transfer.attended" => TransferAttended(TransferAttended) -> OpResult, Change,
+        [NotFound, AlreadyEnded, InvalidState, LimitLegs];
+    /// Does what a peer asked for by REFER; it is told how that comes out.
+    "transfer.accept" => TransferAccept(TransferAccept) -> OpResult, Change,
+        [NotFound, AlreadyEnded, InvalidState, LimitCalls, LimitCps, LimitPorts, LimitLegs,
+         DestinationNotAllowed, CallerIdNotAllowed, NumberInvalid, NoRoute, TrunkDown, CodecMismatch];
+    /// Refuses what a peer asked for by REFER.
+    "transfer.reject" => TransferReject(TransferReject) -> Done, Change, [NotFound, AlreadyEnded, InvalidState];
     /// What `leg.dial` would decide about a number; takes no token and dials nothing.
     "policy.check" => PolicyCheck(PolicyCheck) -> PolicyDecision, None, [NotFound];
     /// Limits and how full they are.
@@ -209,10 +222,6 @@ pub const NOT_AVAILABLE: &[&str] = &[
     "stream.clear",
     "stream.mark",
     "stream.stop",
-    "transfer.blind",
-    "transfer.attended",
-    "transfer.accept",
-    "transfer.reject",
     "record.discard",
     "number.map",
     "trunk.enable",

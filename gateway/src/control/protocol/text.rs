@@ -14,6 +14,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Text<const MAX: usize>(Arc<str>);
 
 impl<const MAX: usize> Text<MAX> {
+    /// The text, if it is one.
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = (1..=MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+        fits.then(|| Self(text.into()))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -29,12 +35,11 @@ impl<const MAX: usize> Serialize for Text<MAX> {
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        if !(1..=MAX).contains(&text.len()) || text.chars().any(char::is_control) {
-            return Err(de::Error::custom(format_args!(
+        Self::new(&text).ok_or_else(|| {
+            de::Error::custom(format_args!(
                 "must be 1 to {MAX} bytes without control characters"
-            )));
-        }
-        Ok(Self(text.as_ref().into()))
+            ))
+        })
     }
 }
 

@@ -367,6 +367,8 @@ words! {
         Dtmf = "dtmf",
         /// `leg.hold` or `leg.resume` with `signal`.
         Signal = "signal",
+        /// `transfer.blind`, `transfer.attended` or `transfer.accept`.
+        Transfer = "transfer",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Headers;
 use crate::message::grammar::{digits, trim};
-use crate::message::{MediaType, Method, NameAddr, RAck, Reason, SessionExpires};
+use crate::message::{MediaType, Method, NameAddr, RAck, Reason, ReferTo, SessionExpires};
 
 impl Headers {
     /// The first Contact; none for `*`.
@@ -119,5 +119,25 @@ impl Headers {
     /// The Reasons given (RFC 3326); what cannot be read is skipped.
     pub fn reason(&self) -> Vec<Reason> {
         self.values("Reason").filter_map(Reason::parse).collect()
+    }
+
+    /// Whom a REFER wants called; none where that is missing or broken.
+    pub fn refer_to(&self) -> Option<ReferTo> {
+        self.get("Refer-To").and_then(|value| ReferTo::parse(value).ok())
+    }
+
+    /// The event package of a SUBSCRIBE or NOTIFY and its `id` (RFC 6665 §8.2.1); packages compare by case.
+    pub fn event(&self) -> Option<(&str, Option<&str>)> {
+        let mut parts = self.get("Event")?.split(';').map(trim);
+        let package = parts.next()?;
+        let id = parts.find_map(|part| part.split_once('=').filter(|(name, _)| trim(name) == "id"));
+        Some((package, id.map(|(_, id)| trim(id))))
+    }
+
+    /// True where a NOTIFY is the last one of its subscription (RFC 6665 §4.1.3).
+    pub fn is_last_notify(&self) -> bool {
+        let state = self.get("Subscription-State").unwrap_or_default();
+        let word = trim(state.split(';').next().unwrap_or_default());
+        word.eq_ignore_ascii_case("terminated")
     }
 }

@@ -286,15 +286,19 @@ words! {
 words! {
     /// REFER from the peer.
     ReferIn {
-        /// 405.
+        /// 405; the engine is told.
         Reject = "reject",
+        /// The engine decides.
+        Ask = "ask",
     }
 }
 words! {
     /// How a transfer is done.
     ReferOut {
-        /// Here, by re-INVITE and bridge.
+        /// Here: a leg of ours takes the place.
         Bridge = "bridge",
+        /// The peer is asked by REFER, and where it refuses it is done here.
+        Send = "send",
     }
 }
 words! {
@@ -302,6 +306,8 @@ words! {
     Redirect {
         /// A failure.
         Refuse = "refuse",
+        /// A failure, whose contacts the engine is told.
+        Ask = "ask",
     }
 }
 words! {
