@@ -163,7 +163,7 @@ fn policies(setup: &Setup) -> Vec<(Network, Policy)> {
         .collect()
 }
 
-/// What a trunk's sources must prove; its place is the trunk's index.
+/// What a trunk's sources must prove and by which name they know us; its place is the trunk's index.
 fn domain(trunk: &Trunk) -> Domain {
     Domain {
         networks: networks(trunk),
@@ -172,6 +172,8 @@ fn domain(trunk: &Trunk) -> Domain {
             users: phones.users.clone(),
             bindings_max: phones.max,
         }),
+        our_host: trunk.own_host.clone(),
+        contact_host: trunk.contact_host.clone(),
     }
 }
 

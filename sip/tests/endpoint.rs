@@ -10,6 +10,7 @@ mod endpoint {
     mod calls;
     mod credentials;
     mod disorder;
+    mod domains;
     mod forks;
     mod own_digest;
     mod pracks;

@@ -248,6 +248,8 @@ fn registrar(password: &str) -> Domain {
             users,
             bindings_max: 10,
         }),
+        our_host: None,
+        contact_host: None,
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Trunk {
     pub listen: Listen,
     /// Host in Via and Contact: the trunk's `advertise`, else the instance's, else the listener's address.
     pub advertise: String,
+    /// The trunk's `advertise` alone.
+    pub own_host: Option<String>,
     /// Host in Contact where it differs from `advertise`.
     pub contact_host: Option<String>,
     /// Host in From: `advertise` unless set.

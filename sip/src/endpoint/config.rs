@@ -102,21 +102,27 @@ impl EndpointConfig {
         }
     }
 
-    /// The Via of a request on `flow`.
-    pub(super) fn via(&self, flow: &Flow, branch: &str) -> Via {
+    /// The Via of a request on `flow`, under the listener's name or another of ours.
+    pub(super) fn via(&self, flow: &Flow, name: Option<&str>, branch: &str) -> Via {
         let transport = match flow.transport {
             Transport::Udp => ViaTransport::Udp,
             Transport::Tcp => ViaTransport::Tcp,
             Transport::Tls => ViaTransport::Tls,
         };
-        let (host, port) = self.advertised(flow);
+        let (host, port) = self.advertised(flow, name);
         Via::new(transport, host, Some(port), branch)
     }
 
     /// The URI of Contact on `flow`. Under TLS it is a `sip:` URI too: `sips:` would forbid the peer every
     /// other leg of its way (RFC 5630 §3.1.3).
-    pub(super) fn contact(&self, flow: &Flow, host: Option<&str>, user: Option<&str>) -> Uri {
-        let (advertised, port) = self.advertised(flow);
+    pub(super) fn contact(
+        &self,
+        flow: &Flow,
+        name: Option<&str>,
+        host: Option<&str>,
+        user: Option<&str>,
+    ) -> Uri {
+        let (advertised, port) = self.advertised(flow, name);
         let chosen = host.and_then(|host| Uri::parse(&format!("sip:{host}")).ok());
         let mut uri = chosen.unwrap_or_else(|| Uri::sip(advertised, Some(port)));
         if let Some(user) = user {
@@ -145,10 +151,11 @@ impl EndpointConfig {
             .any(|one| one.transport == flow.transport && one.local == flow.remote)
     }
 
-    fn advertised(&self, flow: &Flow) -> (Host, u16) {
+    fn advertised(&self, flow: &Flow, name: Option<&str>) -> (Host, u16) {
         let same = |one: &&Listener| one.transport == flow.transport && one.local == flow.local;
         let own = self.listeners.iter().find(same);
-        let host = own.and_then(|listener| Host::parse(&listener.host).ok());
+        let name = name.or(own.map(|listener| listener.host.as_str()));
+        let host = name.and_then(|name| Host::parse(name).ok());
         (
             host.unwrap_or_else(|| Host::from(flow.local.ip())),
             own.map_or(flow.local.port(), |listener| listener.port),

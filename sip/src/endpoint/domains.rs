@@ -18,6 +18,10 @@ pub struct Domain {
     pub challenge: Option<Arc<Users>>,
     /// Takes registrations of its users; none: REGISTER is told 405.
     pub registrar: Option<Registrar>,
+    /// Our host in Via and Contact towards it; none: the listener's.
+    pub our_host: Option<String>,
+    /// Our host in Contact alone.
+    pub contact_host: Option<String>,
 }
 
 /// A registrar.
@@ -87,6 +91,8 @@ mod tests {
             networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
             challenge: None,
             registrar: None,
+            our_host: None,
+            contact_host: None,
         };
         let domains = Domains::new(vec![
             domain(&["0.0.0.0/0"]),

@@ -68,7 +68,7 @@ impl Endpoint {
             .get(session_key)
             .and_then(|session| session.contact_host.clone());
         let user_part = request.headers.from().uri().user_unescaped();
-        let contact = self.config.contact(&flow, host.as_deref(), user_part.as_deref());
+        let contact = self.contact(&flow, host.as_deref(), user_part.as_deref());
         // Contact was written by us and is replaced by one of the same shape.
         let _ = request
             .headers

@@ -199,7 +199,17 @@ impl Endpoint {
     /// A Via of ours with a branch nobody can guess.
     pub(super) fn new_via(&mut self, flow: &Flow) -> Via {
         let branch = format!("{MAGIC_COOKIE}{}", self.rng.token(TOKEN_LETTERS));
-        self.config.via(flow, &branch)
+        let domain = self.domains.of(flow.remote.ip());
+        let name = domain.and_then(|domain| domain.our_host.as_deref());
+        self.config.via(flow, name, &branch)
+    }
+
+    /// Our Contact on `flow`, under the host its owner chose, else the one its domain knows us by.
+    pub(super) fn contact(&self, flow: &Flow, chosen: Option<&str>, user: Option<&str>) -> Uri {
+        let domain = self.domains.of(flow.remote.ip());
+        let name = domain.and_then(|domain| domain.our_host.as_deref());
+        let host = chosen.or(domain.and_then(|domain| domain.contact_host.as_deref()));
+        self.config.contact(flow, name, host, user)
     }
 
     /// Adds what this endpoint says of itself: Contact where the dialog has a target, Allow and Supported on
@@ -214,7 +224,7 @@ impl Endpoint {
             let host = session.and_then(|session| session.contact_host.clone());
             let policy = session.map(|session| session.policy).unwrap_or_default();
             let user = request.headers.from().uri().user_unescaped();
-            let contact = self.config.contact(flow, host.as_deref(), user.as_deref());
+            let contact = self.contact(flow, host.as_deref(), user.as_deref());
             request.headers.push_contact(&NameAddr::new(contact));
             if matches!(request.method, Method::Invite | Method::Update) {
                 self.introduce_offerer(request, &policy);

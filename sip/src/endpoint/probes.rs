@@ -38,7 +38,7 @@ impl Endpoint {
         let via = self.new_via(&probe.flow);
         let mut request = Request::new(Method::Options, uri, via, from, to, call_id, 1);
         request.headers.set_max_forwards(MAX_FORWARDS_DEFAULT);
-        let contact = self.config.contact(&probe.flow, None, None);
+        let contact = self.contact(&probe.flow, None, None);
         request.headers.push_contact(&NameAddr::new(contact));
         request.headers.push("Accept", crate::dialog::action::SDP).ok()?;
         self.introduce(&mut request, &probe.flow, None);

@@ -229,13 +229,18 @@ impl Endpoint {
             .without_tag();
         let from = to.clone().with_tag(&registering.from_tag);
         let user = Some(order.contact_user.as_str()).filter(|_| !order.is_bulk);
-        let contact = self.config.contact(&flow, order.contact_host.as_deref(), user);
-        let contact = match order.is_bulk {
+        let user = user.map(str::to_owned);
+        let (host, call_id, is_bulk) = (
+            order.contact_host.clone(),
+            registering.call_id.clone(),
+            order.is_bulk,
+        );
+        let contact = self.contact(&flow, host.as_deref(), user.as_deref());
+        let contact = match is_bulk {
             // RFC 6140 §5.2: stands for every number of ours.
             true => contact.with_param("bnc", None).map_err(GuardError::RequestUri)?,
             false => contact,
         };
-        let (call_id, is_bulk) = (registering.call_id.clone(), order.is_bulk);
         let via = self.new_via(&flow);
         let mut request = Request::new(Method::Register, uri, via, from, to, call_id, cseq);
         request.headers.set_max_forwards(MAX_FORWARDS_DEFAULT);

@@ -10,7 +10,7 @@ use super::gate::{self, Refusal};
 use super::policy::Policy;
 use super::servers::{Machine, Server};
 use super::timers::TimerKey;
-use super::{Endpoint, Transport};
+use super::{Endpoint, SessionKey, Transport};
 use crate::dialog::action::{SDP, sdp_of_request};
 use crate::dialog::{DialogId, Phase, Ringing, Session};
 use crate::message::{Method, Request, Response, StatusCode};
@@ -40,7 +40,7 @@ impl Endpoint {
             .is_some_and(|merge| self.servers.find_merged(merge).is_some());
         let key = self.open_server(flow, &request, wire, merged, now);
         match (&request.method, is_inside) {
-            (Method::Cancel, _) => self.handle_cancel(key, Box::new(request), now),
+            (Method::Cancel, _) => self.handle_cancel(flow, key, Box::new(request), now),
             (_, true) => self.handle_inside(flow, key, Box::new(request), now),
             (_, false) if is_copy => self.respond_simply(key, &request, StatusCode::LOOP_DETECTED, None, now),
             (_, false) => self.handle_outside(flow, key, request, now),
@@ -85,6 +85,19 @@ impl Endpoint {
             Method::Register => self.handle_register(flow, key, &request, sender, now),
             _ => self.answer_options(key, &request, &policy, now),
         }
+    }
+
+    /// The session of a dialog, for requests of its own domain alone: whoever else has learned its tags is told that
+    /// there is none (docs/threats.md: B18).
+    fn find_dialog(&self, id: &DialogId, source: Flow) -> Option<SessionKey> {
+        let found = self.sessions.find(id)?;
+        let home = self.sessions.get(found)?.flow;
+        self.are_of_one_domain(home, source).then_some(found)
+    }
+
+    fn are_of_one_domain(&self, home: Flow, source: Flow) -> bool {
+        let domain_of = |flow: Flow| self.domains.find(flow.remote.ip());
+        home == source || domain_of(home) == domain_of(source)
     }
 
     fn takes_register(&self, flow: Flow) -> bool {
@@ -142,7 +155,7 @@ impl Endpoint {
 
     fn handle_inside(&mut self, flow: Flow, key: TransactionKey, request: Box<Request>, now: Instant) {
         let id = DialogId::of_request(&request);
-        let found = self.sessions.find(&id);
+        let found = self.find_dialog(&id, flow);
         let policy = found
             .and_then(|session| self.sessions.get(session))
             .map_or_else(|| self.policies.of(flow.remote.ip()), |session| session.policy);
@@ -202,7 +215,7 @@ impl Endpoint {
                 return;
             }
         }
-        match self.sessions.find(&DialogId::of_request(ack)) {
+        match self.find_dialog(&DialogId::of_request(ack), flow) {
             Some(session) => {
                 self.with_session(session, now, |session, _, out| session.handle_ack(ack, now, out))
             }
@@ -211,9 +224,11 @@ impl Endpoint {
     }
 
     /// RFC 3261 §9.2: 200 to the CANCEL, 487 to its INVITE, nothing once that has its final response.
-    fn handle_cancel(&mut self, key: TransactionKey, cancel: Box<Request>, now: Instant) {
+    fn handle_cancel(&mut self, flow: Flow, key: TransactionKey, cancel: Box<Request>, now: Instant) {
         let cancelled = self.servers.find(&ServerKey::of_cancelled(&cancel));
         let Some((cancelled, session)) = cancelled.and_then(|cancelled| {
+            let home = self.servers.get_mut(cancelled)?.flow;
+            let cancelled = self.are_of_one_domain(home, flow).then_some(cancelled)?;
             let server = self.servers.get_mut(cancelled)?;
             let is_open = matches!(&server.machine, Machine::Invite(invite) if invite.is_proceeding());
             Some((cancelled, server.session.filter(|_| is_open)))
@@ -298,13 +313,12 @@ impl Endpoint {
         };
         if names_target {
             let user = response.headers.to().uri().user_unescaped();
+            let flow = server.flow;
             let session = server.session.and_then(|session| self.sessions.get(session));
             let host = session.and_then(|session| session.contact_host.clone());
             let policy = session.map(|session| session.policy).unwrap_or_default();
             let supported = policy.supported();
-            let contact = self
-                .config
-                .contact(&server.flow, host.as_deref(), user.as_deref());
+            let contact = self.contact(&flow, host.as_deref(), user.as_deref());
             response
                 .headers
                 .push_contact(&crate::message::NameAddr::new(contact));

@@ -29,6 +29,8 @@ pub fn domain(networks: &str) -> Domain {
             users: users(),
             bindings_max: 3,
         }),
+        our_host: None,
+        contact_host: None,
     }
 }
 

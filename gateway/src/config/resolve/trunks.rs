@@ -159,6 +159,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         },
         media_advertise: advertised_media(entry, shared, media_address),
         media_address,
+        own_host: entry.advertise.as_ref().map(|_| advertise.clone()),
         advertise,
         sip_policy: sip_policy(entry, path, faults),
         early_media: entry.early_media,
