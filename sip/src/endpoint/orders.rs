@@ -79,23 +79,10 @@ impl Endpoint {
             } => {
                 self.with_confirmed(session, now, |it, out| it.info(&content_type, body, out));
             }
-            Command::Refer {
-                session,
-                to,
-                referred_by,
-                wait,
-            } => self.refer(session, &to, referred_by, wait, now),
-            Command::AcceptRefer { session } => {
-                self.with_session(session, now, |session, _, out| session.accept_refer(now, out));
-            }
-            Command::RejectRefer { session, status } => {
-                let status = between(status, 400, 699, StatusCode::DECLINE);
-                self.with_session(session, now, |session, _, out| session.reject_refer(status, out));
-            }
-            Command::NotifyRefer { session, status } => {
-                let status = between(status, 100, 699, StatusCode::SERVER_INTERNAL_ERROR);
-                self.with_session(session, now, |it, _, out| it.notify_refer(status, now, out));
-            }
+            Command::Refer { .. }
+            | Command::AcceptRefer { .. }
+            | Command::RejectRefer { .. }
+            | Command::NotifyRefer { .. } => self.obey_refer(command, now),
             Command::Register(order) => self.register(*order, now),
             Command::Unregister { registration } => self.unregister(registration, now),
             Command::SetAccepting { accepting } => self.is_accepting = accepting,
@@ -190,7 +177,7 @@ impl Endpoint {
     }
 }
 
-fn between(status: u16, low: u16, high: u16, otherwise: StatusCode) -> StatusCode {
+pub(super) fn between(status: u16, low: u16, high: u16, otherwise: StatusCode) -> StatusCode {
     debug_assert!((low..=high).contains(&status));
     StatusCode::new(status)
         .filter(|status| (low..=high).contains(&status.code()))
