@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::clients::User;
-use super::command::{Command, OutgoingInvite, SessionKey};
+use super::command::{Command, ExtraHeader, OutgoingInvite, SessionKey};
 use super::event::{Event, Output, Unanswered};
 use super::oversize::Datagram;
 use crate::auth::Account;
@@ -63,12 +63,7 @@ impl Endpoint {
                 session,
                 status,
                 headers,
-            } => {
-                let status = between(status, 300, 699, StatusCode::NOT_ACCEPTABLE_HERE);
-                self.with_session(session, now, |session, _, out| {
-                    session.reject_change(status, &headers, now, out);
-                });
-            }
+            } => self.reject_change(session, status, &headers, now),
             Command::Reinvite { session, sdp } => {
                 self.with_confirmed(session, now, |confirmed, out| confirmed.reinvite(sdp, now, out));
             }
@@ -87,6 +82,13 @@ impl Endpoint {
             Command::Unregister { registration } => self.unregister(registration, now),
             Command::SetAccepting { accepting } => self.is_accepting = accepting,
         }
+    }
+
+    fn reject_change(&mut self, session: SessionKey, status: u16, headers: &[ExtraHeader], now: Instant) {
+        let status = between(status, 300, 699, StatusCode::NOT_ACCEPTABLE_HERE);
+        self.with_session(session, now, |session, _, out| {
+            session.reject_change(status, headers, now, out);
+        });
     }
 
     /// Gives an order to a session that is up.
