@@ -18,7 +18,7 @@
 //! | what is played to a bridge whose members come, go and are held | `playing.rs` |
 //! | what a client asks and is told, to the letter | `protocol.rs` |
 //! | how calls and forks pass from leg to leg | `passing.rs` |
-//! | transfers, REFER, Replaces and 3xx (flows T19, T41, T42; threat B22) | `transfers.rs` |
+//! | transfers, REFER, Replaces and 3xx (flows T19, T41, T42; threat B22) | `transfers.rs`, `referred.rs` |
 //! | every button as its commands | `buttons.rs` |
 //! | the same under bad weather and at every moment of a tick | `weather.rs` |
 
@@ -53,6 +53,8 @@ mod passing;
 mod playing;
 #[path = "mission/protocol.rs"]
 mod protocol;
+#[path = "mission/referred.rs"]
+mod referred;
 #[path = "mission/transfers.rs"]
 mod transfers;
 #[path = "mission/vouched.rs"]

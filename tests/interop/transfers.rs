@@ -62,14 +62,15 @@ impl Scene {
         assert_hears(&self.agent, &[CALLER_HZ], &[OTHER_HZ]);
     }
 
-    /// Ends the call, and asks both SIPps whether all went as they expect; what the phone saw.
-    async fn close(self) -> Finished {
+    /// Ends the call, and asks both SIPps whether all went as they expect; what the phone saw, and the site whose
+    /// folder has it.
+    async fn close(self) -> (Site, Finished) {
         self.site
             .router
             .call("call.end", json!({ "call": self.talk.call }))
             .await;
         self.caller.finish().await;
-        self.phone.finish().await
+        (self.site, self.phone.finish().await)
     }
 
     /// How the op of a transfer ended.
@@ -139,7 +140,7 @@ async fn t41_a_blind_refer_is_done_when_the_router_says_so_and_told_to_the_final
     router.wait_leg(0, "leg.ended", &scene.talk.agent).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_hears(&scene.customer, &[OTHER_HZ], &[]);
-    let phone = scene.close().await;
+    let (_site, phone) = scene.close().await;
     callee.finish().await;
     let messages = phone.messages();
     let notifies = messages
@@ -185,7 +186,7 @@ async fn t41_by_default_405_and_where_nobody_says_a_word_603() {
         tokio::time::sleep(Duration::from_millis(waits + 300)).await;
         scene.talking().await;
         assert_eq!(scene.dials(), 1);
-        let phone = scene.close().await;
+        let (_site, phone) = scene.close().await;
         let messages = phone.messages();
         let at = |start: &str| {
             messages
@@ -243,7 +244,7 @@ async fn t42_without_any_notify_the_call_is_as_it_was_after_32_s() {
     let (scene, _, callee, op) = referred("callee_referred_silent", "").await;
     assert_eq!(scene.ended(&op).await, "failed");
     scene.talking().await;
-    let phone = scene.close().await;
+    let (_site, phone) = scene.close().await;
     drop(callee);
     let ended_us = phone.message_at_us("BYE ") - phone.message_at_us("SIP/2.0 202");
     assert!(ended_us > 32_000_000, "{ended_us} µs");

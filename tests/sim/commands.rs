@@ -35,7 +35,7 @@ fn what_is_not_there_is_not_found_and_later_methods_are_named() {
     ] {
         assert_eq!(town.refused(router, method, params), "not_found", "{method}");
     }
-    let reply = town.request(router, "transfer.blind", json!({"leg": "x"}));
+    let reply = town.request(router, "leg.redirect", json!({"leg": "x"}));
     assert_eq!(reply["error"]["code"], -32601);
     assert_eq!(reply["error"]["data"]["kind"], "not_found");
 }

@@ -126,6 +126,22 @@ advertise = \"203.0.113.5\"
 }
 
 #[test]
+fn transfers_reach_their_fields_the_stack_and_the_profile() {
+    let keys = "refer_in = \"ask\"\nrefer_out = \"send\"\nreplaces_out = true\nredirect = \"ask\"\n";
+    for (keys, is_set) in [("", false), (keys, true)] {
+        let config = parse(&format!("{CARRIER}{keys}")).expect("good");
+        let trunk = &config.trunks[0];
+        let policy = trunk.sip_policy;
+        assert_eq!((policy.takes_refer, policy.tells_replaces), (is_set, is_set));
+        assert_eq!(trunk.transfers.refer_out == ReferOut::Send, is_set);
+        assert_eq!(trunk.transfers.redirect == Redirect::Ask, is_set);
+        let profile = trunk.profile();
+        assert_eq!(profile.contains("  refer_in = ask\n  refer_out = send\n"), is_set);
+        assert_eq!(profile.contains("refuses: REFER: 405"), !is_set, "{profile}");
+    }
+}
+
+#[test]
 fn srtp_reaches_its_fields_and_the_profile() {
     use sip::sdp::CryptoSuite;
     let clear = parse(CARRIER).expect("good");

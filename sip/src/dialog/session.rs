@@ -206,23 +206,10 @@ impl Session {
     ) {
         match (&mut self.phase, &request.method) {
             (Phase::Ending(ending), _) => ending.handle_request(&request, transaction, out),
-            (Phase::Over(_), _) => {
-                let status = StatusCode::CALL_DOES_NOT_EXIST;
-                let response = response(&request, status, id.local_tag(), &[], None);
-                out.push(Action::Respond {
-                    transaction,
-                    response,
-                });
-            }
             (Phase::Confirmed(confirmed), Method::Invite) => {
                 confirmed.handle_invite(request, transaction, rng, out);
             }
-            (Phase::Confirmed(_), Method::Bye) => {
-                self.settle_refer(out);
-                if let Phase::Confirmed(confirmed) = &mut self.phase {
-                    confirmed.handle_bye(request, transaction, out);
-                }
-            }
+            (Phase::Confirmed(confirmed), Method::Bye) => confirmed.handle_bye(request, transaction, out),
             (Phase::Ringing(ringing), Method::Bye) => ringing.handle_bye(request, transaction, out),
             (Phase::Calling(calling), Method::Update) => {
                 calling.handle_update(id, request, transaction, rng, out);
@@ -241,7 +228,7 @@ impl Session {
             (Phase::Confirmed(confirmed), Method::Prack) => {
                 confirmed.handle_prack(&request, transaction, out);
             }
-            (Phase::Calling(_), Method::Prack) => {
+            (Phase::Over(_), _) | (Phase::Calling(_), Method::Prack) => {
                 let status = StatusCode::CALL_DOES_NOT_EXIST;
                 let response = response(&request, status, id.local_tag(), &[], None);
                 out.push(Action::Respond {
@@ -389,10 +376,27 @@ impl Session {
         }
     }
 
-    /// Our BYE was answered.
-    pub fn handle_bye_answered(&mut self, out: &mut Vec<Action>) {
-        if let Phase::Ending(ending) = &self.phase {
-            ending.finish(out);
+    /// A request of ours inside the dialog, no INVITE, was answered with 2xx.
+    pub fn handle_answer(
+        &mut self,
+        purpose: Purpose,
+        response: &Response,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        match (purpose, &mut self.phase) {
+            (Purpose::Bye, Phase::Ending(ending)) => ending.finish(out),
+            (Purpose::Refresh, Phase::Confirmed(confirmed)) => confirmed.handle_refreshed(response, now),
+            (Purpose::Refer | Purpose::Notify, _) => self.handle_refer_answer(purpose, now, out),
+            (
+                Purpose::Reinvite
+                | Purpose::Refresh
+                | Purpose::Prack
+                | Purpose::Info
+                | Purpose::Bye
+                | Purpose::Farewell,
+                _,
+            ) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use super::clients::User;
-use super::command::{Command, OutgoingInvite, SessionKey};
+use super::command::{Command, ExtraHeader, OutgoingInvite, SessionKey};
 use super::event::{Event, Output, Unanswered};
 use super::oversize::Datagram;
 use crate::auth::Account;
@@ -63,12 +63,7 @@ impl Endpoint {
                 session,
                 status,
                 headers,
-            } => {
-                let status = between(status, 300, 699, StatusCode::NOT_ACCEPTABLE_HERE);
-                self.with_session(session, now, |session, _, out| {
-                    session.reject_change(status, &headers, now, out);
-                });
-            }
+            } => self.reject_change(session, status, &headers, now),
             Command::Reinvite { session, sdp } => {
                 self.with_confirmed(session, now, |confirmed, out| confirmed.reinvite(sdp, now, out));
             }
@@ -79,27 +74,21 @@ impl Endpoint {
             } => {
                 self.with_confirmed(session, now, |it, out| it.info(&content_type, body, out));
             }
-            Command::Refer {
-                session,
-                to,
-                referred_by,
-                wait,
-            } => self.refer(session, &to, referred_by, wait, now),
-            Command::AcceptRefer { session } => {
-                self.with_session(session, now, |session, _, out| session.accept_refer(now, out));
-            }
-            Command::RejectRefer { session, status } => {
-                let status = between(status, 400, 699, StatusCode::DECLINE);
-                self.with_session(session, now, |session, _, out| session.reject_refer(status, out));
-            }
-            Command::NotifyRefer { session, status } => {
-                let status = between(status, 100, 699, StatusCode::SERVER_INTERNAL_ERROR);
-                self.with_session(session, now, |it, _, out| it.notify_refer(status, now, out));
-            }
+            Command::Refer { .. }
+            | Command::AcceptRefer { .. }
+            | Command::RejectRefer { .. }
+            | Command::NotifyRefer { .. } => self.obey_refer(command, now),
             Command::Register(order) => self.register(*order, now),
             Command::Unregister { registration } => self.unregister(registration, now),
             Command::SetAccepting { accepting } => self.is_accepting = accepting,
         }
+    }
+
+    fn reject_change(&mut self, session: SessionKey, status: u16, headers: &[ExtraHeader], now: Instant) {
+        let status = between(status, 300, 699, StatusCode::NOT_ACCEPTABLE_HERE);
+        self.with_session(session, now, |session, _, out| {
+            session.reject_change(status, headers, now, out);
+        });
     }
 
     /// Gives an order to a session that is up.
@@ -190,7 +179,7 @@ impl Endpoint {
     }
 }
 
-fn between(status: u16, low: u16, high: u16, otherwise: StatusCode) -> StatusCode {
+pub(super) fn between(status: u16, low: u16, high: u16, otherwise: StatusCode) -> StatusCode {
     debug_assert!((low..=high).contains(&status));
     StatusCode::new(status)
         .filter(|status| (low..=high).contains(&status.code()))

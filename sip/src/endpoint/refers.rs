@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use super::Endpoint;
-use super::command::{ExtraHeader, ReferTarget, SessionKey};
+use super::command::{Command, ExtraHeader, ReferTarget, SessionKey};
 use super::event::Replaced;
+use super::orders::between;
 use crate::dialog::refer::{PACKAGE, Referral};
 use crate::dialog::{DialogId, Phase, Session};
 use crate::message::{NameAddr, Replaces, Request, StatusCode, Uri};
@@ -16,8 +17,32 @@ use crate::transaction::TransactionKey;
 const NO_TAG: &str = "0";
 
 impl Endpoint {
+    /// Carries out a command about REFER; others have their own room.
+    pub(super) fn obey_refer(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Refer {
+                session,
+                to,
+                referred_by,
+                wait,
+            } => self.refer(session, &to, referred_by, wait, now),
+            Command::AcceptRefer { session } => {
+                self.with_session(session, now, |session, _, out| session.accept_refer(now, out));
+            }
+            Command::RejectRefer { session, status } => {
+                let status = between(status, 400, 699, StatusCode::DECLINE);
+                self.with_session(session, now, |session, _, out| session.reject_refer(status, out));
+            }
+            Command::NotifyRefer { session, status } => {
+                let status = between(status, 100, 699, StatusCode::SERVER_INTERNAL_ERROR);
+                self.with_session(session, now, |it, _, out| it.notify_refer(status, now, out));
+            }
+            _ => debug_assert!(false, "no command about REFER"),
+        }
+    }
+
     /// The owner wants a peer to call somebody else.
-    pub(super) fn refer(
+    fn refer(
         &mut self,
         session: SessionKey,
         to: &ReferTarget,

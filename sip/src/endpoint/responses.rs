@@ -60,16 +60,7 @@ impl Endpoint {
             }
             User::InDialog(session, purpose) if status.is_final() => {
                 self.with_session(session, now, |session, rng, out| match status.is_success() {
-                    true if purpose == Purpose::Bye => session.handle_bye_answered(out),
-                    true if purpose == Purpose::Refresh => {
-                        if let Some(confirmed) = session.confirmed_mut() {
-                            confirmed.handle_refreshed(&response, now);
-                        }
-                    }
-                    true if matches!(purpose, Purpose::Refer | Purpose::Notify) => {
-                        session.handle_refer_answer(purpose, now, out);
-                    }
-                    true => {}
+                    true => session.handle_answer(purpose, &response, now, out),
                     false => {
                         let failure = Failure::of_response(&response);
                         session.handle_request_failure(purpose, failure, rng, now, out);

@@ -23,7 +23,7 @@ const PASSWORD_FILE_BYTES_MAX: usize = 4096;
 /// Answers after which a next peer may be tried: any other would be the same everywhere.
 const ROUTE_ON_ALLOWED: [u16; 8] = [403, 408, 480, 488, 500, 502, 503, 504];
 /// Headers the stack writes and reads itself; the engine may not.
-const RESERVED_HEADERS: [&str; 28] = [
+const RESERVED_HEADERS: [&str; 31] = [
     "accept",
     "allow",
     "authorization",
@@ -44,6 +44,9 @@ const RESERVED_HEADERS: [&str; 28] = [
     "proxy-authorization",
     "rack",
     "record-route",
+    "refer-to",
+    "referred-by",
+    "replaces",
     "require",
     "route",
     "rseq",
