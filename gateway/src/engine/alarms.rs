@@ -41,7 +41,9 @@ impl AlarmKind {
             AlarmKind::EmergencyRefused => format!("an emergency call through trunk `{trunk}` was refused"),
             AlarmKind::AuthFailed => format!("the peer of trunk `{trunk}` takes none of our credentials"),
             AlarmKind::Flood => {
-                format!("an address of trunk `{trunk}` sends more than `messages_per_second`; the rest is dropped")
+                format!(
+                    "an address of trunk `{trunk}` sends more than `messages_per_second`; the rest is dropped"
+                )
             }
         }
     }

@@ -163,7 +163,10 @@ mod tests {
             assert!(sources.admits(number(one), start));
         }
         assert_eq!(sources.len(), SOURCES_MAX);
-        assert!(!sources.admits(greedy, start), "who has used most is forgotten last");
+        assert!(
+            !sources.admits(greedy, start),
+            "who has used most is forgotten last"
+        );
         let later = start + Duration::from_secs(3);
         for _ in 0..SOURCES_MAX {
             let _ = sources.admits(greedy, later);
