@@ -23,3 +23,7 @@ mod rig;
 mod sdp;
 #[path = "advisories/strangers.rs"]
 mod strangers;
+#[path = "advisories/torture.rs"]
+mod torture;
+#[path = "advisories/wire.rs"]
+mod wire;

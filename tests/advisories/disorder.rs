@@ -48,27 +48,14 @@ fn disorder(rig: &mut Rig, dice: &mut Dice, run: usize) {
             ok = text.clone();
         }
     }
+    // What is up by now would stay so: its router ends it.
+    let started = rig.of("call.started").into_iter();
+    for call in started.map(|event| event["call"].clone()).collect::<Vec<_>>() {
+        rig.request("call.end", &json!({ "call": call }));
+    }
     rig.run_for(Duration::from_secs(200));
     let calls = rig.of("leg.incoming").len() - incoming;
-    let endpoint = rig.core.endpoint();
-    let left = (
-        endpoint.sessions(),
-        endpoint.transactions(),
-        endpoint.connections(),
-    );
-    let shown: Vec<_> = rig
-        .sent
-        .iter()
-        .map(|(_, text)| text.lines().next().unwrap_or_default())
-        .collect();
-    assert!(
-        rig.is_at_rest(),
-        "run {run} left {left:?}: {shown:?} {:?}",
-        rig.events
-            .iter()
-            .map(|event| event["type"].to_string())
-            .collect::<Vec<_>>()
-    );
+    assert!(rig.is_at_rest(), "run {run} left something: {:?}", rig.sent);
     assert_eq!(
         rig.records.len() - records,
         calls,
