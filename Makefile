@@ -1,10 +1,18 @@
 # Each target is a line or two over cargo. CARGO_FLAGS and DEMO_ARGS add to them.
 CARGO ?= cargo
 # Peers and tools of tests/interop.
-TEST_PACKAGES = sip-tester baresip-core secsipidx sox
-# How long `make soak` goes on, and how many cases `make fuzz` draws for each property.
+TEST_PACKAGES = sip-tester baresip-core secsipidx sipvicious sox
+# How long `make soak` goes on, and how many cases `make fuzz` draws for each property and runs for each target.
 SOAK_S ?= 3600
 FUZZ_CASES ?= 100000
+FUZZ_RUNS ?= 10000000
+FUZZ_TARGETS ?= message stream uri sdp multipart digest
+# Coverage as libFuzzer wants it; these flags are stable, so no other toolchain is needed.
+FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+# Found inputs are kept here, so that the next run begins where this one ended.
+FUZZ_OUT = target/fuzz
 
 .PHONY: demo test check bench soak fuzz test-packages
 
@@ -30,17 +38,29 @@ check:
 bench:
 	$(CARGO) bench --locked $(CARGO_FLAGS)
 
-# The suite again and again, with new random cases each time, until the time is over or something fails.
+# The suite again and again, with new random cases each time and the long form of hostile ones, until the time is
+# over or something fails.
 soak: test-packages
 	@end=$$(($$(date +%s) + $(SOAK_S))); round=0; \
 	while [ $$(date +%s) -lt $$end ]; do \
 		round=$$((round + 1)); echo "soak: round $$round"; \
-		$(CARGO) test --workspace --release --locked --quiet $(CARGO_FLAGS) || exit 1; \
+		HOSTILE_FACTOR=$${HOSTILE_FACTOR:-10} $(CARGO) test --workspace --release --locked --quiet $(CARGO_FLAGS) || exit 1; \
 	done
 
-# Every property with many more cases; a failing one is printed, shrunk, and kept beside its source.
+# Every property with many more cases; a failing one is printed, shrunk, and kept beside its source. Then each fuzz
+# target; an input that fails is kept as target/fuzz/TARGET-crash-….
 fuzz:
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test -p sip -p media -p gateway --lib --release --locked $(CARGO_FLAGS)
+	host=$$(rustc -vV | sed -n 's/^host: //p'); \
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --manifest-path fuzz/Cargo.toml --locked --release \
+		--target $$host --target-dir $(FUZZ_OUT) && \
+	for target in $(FUZZ_TARGETS); do \
+		case $$target in message|stream) seeds="tests/corpus/rfc4475 tests/corpus/rfc5118";; *) seeds=fuzz/seeds/$$target;; esac; \
+		mkdir -p $(FUZZ_OUT)/corpus/$$target; \
+		echo "fuzz: $$target"; \
+		$(FUZZ_OUT)/$$host/release/$$target -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -dict=fuzz/sip.dict -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$$target- $(FUZZ_OUT)/corpus/$$target $$seeds || exit 1; \
+	done
 
 # Installs what is missing where we may; otherwise says what to install.
 test-packages:

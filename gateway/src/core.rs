@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip::endpoint::{Domain, Endpoint, EndpointConfig, Flow, Policy, Registrar};
+use sip::endpoint::{Domain, Endpoint, EndpointConfig, Flow, Policy, Rate, Registrar, SOURCE_RATE};
 use sip::network::Network;
 
 use crate::config::Trunk;
@@ -32,6 +32,7 @@ impl Core {
         }
         let mut endpoint = Endpoint::new(endpoint, seed);
         endpoint.set_allowed(sources(&setup));
+        endpoint.set_rates(rates(&setup));
         endpoint.set_policies(policies(&setup));
         endpoint.set_domains(setup.config.trunks.iter().map(domain).collect());
         let mut core = Core {
@@ -134,7 +135,12 @@ impl Core {
             Sip::Probed { number, status } => self.engine.handle_probed(number, status, now),
             Sip::Event(event) => self.engine.handle_sip(event, now),
             Sip::Registration(event) => self.engine.handle_registration(event, now),
-            Sip::Dropped { why, .. } => self.engine.metrics_mut().sip_dropped(why),
+            Sip::Dropped { why, remote } => {
+                self.engine.metrics_mut().sip_dropped(why);
+                if why == SOURCE_RATE {
+                    self.engine.handle_flood(remote.ip(), now);
+                }
+            }
         }
     }
 }
@@ -142,6 +148,22 @@ impl Core {
 /// Everywhere that any trunk takes signalling from.
 fn sources(setup: &Setup) -> Vec<Network> {
     setup.config.trunks.iter().flat_map(networks).collect()
+}
+
+/// Seconds of its rate that a source may send at once: a carrier that comes back sends what has waited.
+const BURST_S: u32 = 2;
+
+/// How many messages each source may send.
+fn rates(setup: &Setup) -> Vec<(Network, Rate)> {
+    let trunks = setup.config.trunks.iter();
+    let rates = trunks.flat_map(|trunk| {
+        let rate = Rate {
+            per_second: trunk.messages_per_second,
+            burst: trunk.messages_per_second.saturating_mul(BURST_S),
+        };
+        networks(trunk).into_iter().map(move |network| (network, rate))
+    });
+    rates.collect()
 }
 
 fn networks(trunk: &Trunk) -> Vec<Network> {

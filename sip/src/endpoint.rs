@@ -34,6 +34,7 @@ mod requests;
 mod responses;
 mod servers;
 mod sessions;
+pub mod sources;
 mod timers;
 
 use std::collections::VecDeque;
@@ -52,6 +53,7 @@ pub use event::{Event, IncomingInvite, Output, ReferOutcome, RegistrationEvent, 
 pub use gate::HOP_HEADER;
 pub(crate) use gate::allow;
 pub use policy::{Policy, RefreshMethod, RefresherWish, Support, TimerPolicy};
+pub use sources::{Rate, SOURCE_RATE};
 
 pub use crate::dialog::refer::Referral;
 
@@ -68,6 +70,7 @@ use policy::Policies;
 use registrations::Registrations;
 use servers::Servers;
 use sessions::Sessions;
+use sources::Sources;
 use timers::{TimerKey, Timers};
 
 /// A keep-alive of ours on a connection (RFC 5626 §3.5.1).
@@ -84,6 +87,8 @@ pub struct Endpoint {
     is_accepting: bool,
     /// Whoever is not in one of these is not heard at all.
     allowed: Vec<Network>,
+    /// How much of the others is heard.
+    sources: Sources,
     /// What is spoken with those who call.
     policies: Policies,
     /// What those must prove, and where their phones are.
@@ -115,6 +120,7 @@ impl Endpoint {
             rng,
             is_accepting: true,
             allowed: vec![],
+            sources: Sources::default(),
             policies: Policies::default(),
             domains: Domains::default(),
             digest: DigestServer::new(nonce_key),
@@ -136,6 +142,12 @@ impl Endpoint {
         self.allowed = networks;
     }
 
+    /// Says how many messages each source of a network may send; of several networks the longest prefix counts,
+    /// and outside of all there is no limit (docs/threats.md: B14).
+    pub fn set_rates(&mut self, rates: Vec<(Network, Rate)>) {
+        self.sources.set_rates(rates);
+    }
+
     /// Says which extensions are spoken with the peers of a network when they call; of several networks
     /// the longest prefix counts, and outside of all none is spoken. Sessions that are there keep theirs.
     pub fn set_policies(&mut self, policies: Vec<(Network, Policy)>) {
@@ -153,6 +165,9 @@ impl Endpoint {
         debug_assert_eq!(flow.transport, Transport::Udp);
         if !self.is_allowed(flow.remote) {
             return self.drop_message(flow.remote, "unlisted_source");
+        }
+        if !self.sources.admits(flow.remote.ip(), now) {
+            return self.drop_message(flow.remote, SOURCE_RATE);
         }
         // Keep-alives of NAT bindings: line ends, or a few zero bytes.
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
@@ -175,6 +190,9 @@ impl Endpoint {
         }
         while let Some(frame) = self.connections.poll(flow, now) {
             match frame {
+                Ok(Frame::Message(_) | Frame::Ping) if !self.sources.admits(flow.remote.ip(), now) => {
+                    self.drop_message(flow.remote, SOURCE_RATE);
+                }
                 Ok(Frame::Message(bytes)) => self.handle_message(flow, &bytes, now),
                 // RFC 5626 §4.4.1: the double CRLF of the peer is answered with one.
                 Ok(Frame::Ping) => self.transmit(flow, Bytes::from_static(b"\r\n"), now),
@@ -286,6 +304,11 @@ impl Endpoint {
     /// Connections there are, also those that are being opened.
     pub fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Sources whose messages are counted now.
+    pub fn sources(&self) -> usize {
+        self.sources.len()
     }
 
     fn handle_message(&mut self, flow: Flow, bytes: &Bytes, now: Instant) {

@@ -86,6 +86,15 @@ impl std::fmt::Display for Network {
     }
 }
 
+/// Whom an address stands for where sources are counted: a host of IPv4, a network of 64 bits of IPv6, whose
+/// hosts choose the rest of their addresses themselves.
+pub(crate) fn neighbourhood(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        v6 @ IpAddr::V6(_) => masked(v6, 64),
+    }
+}
+
 fn family_bits(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,

@@ -12,9 +12,9 @@ use serde_json::json;
 const STRANGER: &str = "127.0.0.99";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_goes_as_ever_after_every_message_of_rfc_4475_by_every_way_in() {
+async fn a_call_goes_as_ever_after_every_message_of_rfc_4475_and_rfc_5118_by_every_way_in() {
     let site = Site::open("strange", &Settings::default()).await;
-    let messages = torture();
+    let messages = [torture("rfc4475", 49), torture("rfc5118", 12)].concat();
     for ip in [CARRIER, STRANGER] {
         let socket = UdpSocket::bind((ip, 0)).unwrap();
         for message in &messages {
@@ -64,16 +64,18 @@ async fn a_call_goes_as_ever_after_every_message_of_rfc_4475_by_every_way_in() {
     .await;
 }
 
-/// The 49 messages as they are sent.
-fn torture() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/rfc4475");
+/// The messages of an RFC as they are sent.
+fn torture(rfc: &str, count: usize) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/corpus")
+        .join(rfc);
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
     paths.sort();
-    assert_eq!(paths.len(), 49);
+    assert_eq!(paths.len(), count);
     paths
         .into_iter()
         .map(|path| std::fs::read(path).unwrap())

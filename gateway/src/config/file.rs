@@ -189,6 +189,11 @@ pub struct Limits {
     /// New INVITEs a second, with bursts of 5.
     #[schemars(range(min = 1, max = 10_000))]
     pub calls_per_second: u32,
+    /// SIP messages a second that one listed address (of IPv6 one /64) may send, twice as many at once; what is
+    /// over is dropped unread and raises the alarm `flood`. A call takes about 8, so the default is that of a carrier
+    /// with 600 new calls a second.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub messages_per_second: u32,
     /// Longest call, seconds; 0: no limit.
     #[schemars(range(max = 604_800))]
     pub max_duration_s: u32,
@@ -199,6 +204,7 @@ impl Default for Limits {
         Limits {
             calls: 100,
             calls_per_second: 20,
+            messages_per_second: 5_000,
             max_duration_s: 14_400,
         }
     }

@@ -151,6 +151,7 @@ impl Trunk {
             ("calls_in", self.calls_in.to_string()),
             ("calls_out", self.calls_out.to_string()),
             ("calls_per_second", self.calls_per_second.to_string()),
+            ("messages_per_second", self.messages_per_second.to_string()),
             ("burst", self.burst.to_string()),
             ("limit_status", self.limit_status.to_string()),
             ("retry_after_s", self.retry_after_s.to_string()),

@@ -46,6 +46,8 @@ pub struct Trunk {
     pub calls_out: u32,
     /// New INVITEs a second.
     pub calls_per_second: u32,
+    /// SIP messages a second from one of its addresses.
+    pub messages_per_second: u32,
     /// Depth of the calls-per-second bucket.
     pub burst: u32,
     /// The answer over a limit: 503 or 486.

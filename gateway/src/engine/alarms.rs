@@ -4,6 +4,7 @@
 //! for a while. Bounded by its kinds and the trunks. Knows no rule that raises one.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
@@ -21,6 +22,8 @@ pub enum AlarmKind {
     EmergencyRefused,
     /// A peer takes none of our credentials.
     AuthFailed,
+    /// A source of a trunk sends more than is read.
+    Flood,
 }
 
 impl AlarmKind {
@@ -29,6 +32,7 @@ impl AlarmKind {
         match self {
             AlarmKind::EmergencyRefused => "emergency_refused",
             AlarmKind::AuthFailed => "auth_failed",
+            AlarmKind::Flood => "flood",
         }
     }
 
@@ -36,6 +40,11 @@ impl AlarmKind {
         match self {
             AlarmKind::EmergencyRefused => format!("an emergency call through trunk `{trunk}` was refused"),
             AlarmKind::AuthFailed => format!("the peer of trunk `{trunk}` takes none of our credentials"),
+            AlarmKind::Flood => {
+                format!(
+                    "an address of trunk `{trunk}` sends more than `messages_per_second`; the rest is dropped"
+                )
+            }
         }
     }
 }
@@ -79,6 +88,17 @@ impl Alarms {
     /// When the next one is cleared.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.up.values().min().copied()
+    }
+}
+
+impl Engine {
+    /// A message of a listed source was over its rate, and dropped unread.
+    pub fn handle_flood(&mut self, source: IpAddr, now: Now) {
+        let Some(trunk) = self.setup.config.trunk_by_source(source) else {
+            return;
+        };
+        self.alarms.note(AlarmKind::Flood, &trunk.name);
+        tell(self, now);
     }
 }
 

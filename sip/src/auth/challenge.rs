@@ -55,8 +55,12 @@ impl Challenge {
             .collect()
     }
 
-    /// `None` when a mandatory part is missing, or a part asks for what is not supported.
+    /// `None` when a mandatory part is missing, or a part asks for what is not supported or is not a value.
     fn from_params(params: &[(&str, &str)]) -> Option<Challenge> {
+        // Realm, nonce and opaque go back as they came: a stray quote would let them say more than themselves.
+        if !params.iter().all(|(_, text)| is_value(text)) {
+            return None;
+        }
         let find = |wanted: &str| {
             let (_, text) = params
                 .iter()
@@ -83,6 +87,25 @@ impl Challenge {
             stale: find("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
         })
     }
+}
+
+/// A token, or a whole quoted string (RFC 3261 §25.1, `auth-param`), without control characters.
+fn is_value(text: &str) -> bool {
+    let inside = match text.strip_prefix('"') {
+        Some(rest) => match rest.strip_suffix('"') {
+            Some(inside) => inside,
+            None => return false,
+        },
+        None => text,
+    };
+    let mut is_escaped = false;
+    for character in inside.chars() {
+        if character.is_control() && character != '\t' || character == '"' && !is_escaped {
+            return false;
+        }
+        is_escaped = character == '\\' && !is_escaped;
+    }
+    !is_escaped
 }
 
 #[cfg(test)]
@@ -118,6 +141,22 @@ mod tests {
         assert_eq!(nonce([md5, cut, sha]), "c");
         assert_eq!(nonce([odd, md5, odd]), "m");
         assert_eq!(Challenge::choose([odd], None), None);
+    }
+
+    /// Found by fuzzing: such values went back inside quotes of ours and closed them.
+    #[test]
+    fn values_that_are_neither_token_nor_quoted_string_are_not_answered() {
+        for value in [
+            r#"Digest realm="r", nonce="c , x="d",(nonce="e""#,
+            r#"Digest realm="r", nonce=a"b"#,
+            r#"Digest realm="r", nonce="a\""#,
+            r#"Digest realm="r", nonce="n", opaque=""""#,
+            "Digest realm=\"r\", nonce=\"a\u{0}b\"",
+        ] {
+            assert_eq!(Challenge::parse_list(value), [], "{value}");
+        }
+        let escaped = r#"Digest realm="a \"b\" \\", nonce="n""#;
+        assert_eq!(Challenge::parse_list(escaped)[0].realm, r#"a \"b\" \\"#);
     }
 
     #[test]

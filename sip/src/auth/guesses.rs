@@ -4,8 +4,10 @@
 //! guesses of another by forging his packets. Must not know users.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::network::neighbourhood;
 
 /// Wrong answers of the last while, by address; an IPv6 network of 64 bits counts as one.
 #[derive(Debug, Default)]
@@ -61,13 +63,6 @@ impl Guesses {
         if let Some(source) = first.map(|(source, _)| *source) {
             self.by_source.remove(&source);
         }
-    }
-}
-
-fn neighbourhood(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     }
 }
 

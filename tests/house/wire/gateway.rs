@@ -151,6 +151,11 @@ impl Gateway {
         self.folder.join("state")
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: nothing is closed, flushed or said. Returns the moment before it.
     pub fn kill(&mut self) -> i64 {
         let at_us = clock::now_us();

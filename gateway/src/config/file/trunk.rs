@@ -50,6 +50,9 @@ pub struct Trunk {
     /// New INVITEs a second. Default: `limits.calls_per_second`.
     #[schemars(range(min = 1, max = 10_000))]
     pub calls_per_second: Option<u32>,
+    /// SIP messages a second from one address of `allow`. Default: `limits.messages_per_second`.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub messages_per_second: Option<u32>,
     /// INVITEs that may come at once: the depth of the calls-per-second bucket.
     #[schemars(range(min = 1, max = 10_000))]
     pub burst: u32,
@@ -235,6 +238,7 @@ impl Default for Trunk {
             calls_in: None,
             calls_out: None,
             calls_per_second: None,
+            messages_per_second: None,
             burst: 5,
             limit_status: 503,
             retry_after_s: 10,

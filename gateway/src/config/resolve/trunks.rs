@@ -136,6 +136,9 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         calls_in: entry.calls_in.unwrap_or(calls),
         calls_out: entry.calls_out.unwrap_or(calls),
         calls_per_second: entry.calls_per_second.unwrap_or(shared.limits.calls_per_second),
+        messages_per_second: entry
+            .messages_per_second
+            .unwrap_or(shared.limits.messages_per_second),
         burst: entry.burst,
         limit_status: entry.limit_status,
         retry_after_s: entry.retry_after_s,

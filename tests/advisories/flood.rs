@@ -1,0 +1,133 @@
+//! Floods, and what it costs to refuse: B14, and the promise that a refusal costs at most a tenth of a call.
+
+use std::time::{Duration, Instant};
+
+use crate::rig::*;
+
+/// A gateway that reads 100 messages a second of each address of the carrier.
+fn narrow() -> Rig {
+    let mut rig = Rig::with("messages_per_second = 100", "");
+    rig.pause = Duration::ZERO;
+    rig
+}
+
+#[test]
+fn b14_a_flood_of_invites_is_cut_before_any_state_and_the_alarm_is_told_once() {
+    let mut rig = narrow();
+    for method in ["INVITE", "REGISTER", "OPTIONS"] {
+        for number in 0..5_000 {
+            rig.udp(
+                CARRIER,
+                request(method, CARRIER, &format!("{method}{number}"), "", ""),
+            );
+            if number % 50 == 0 {
+                rig.run_for(Duration::from_millis(1));
+            }
+        }
+    }
+    // Two seconds' worth at once, then 100 a second for 0.3 s.
+    let read = 15_000 - rig.dropped("source_rate");
+    assert!((200..=240).contains(&read), "{read} were read");
+    assert!(rig.core.endpoint().transactions() <= 240);
+    let alarms = rig.of("alarm.raised");
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    assert_eq!(alarms[0]["data"]["kind"], "flood");
+    // Another address of the same trunk is not concerned, nor is another trunk.
+    assert_eq!(
+        status(&rig.udp(
+            "10.0.1.2:5060",
+            request("OPTIONS", "10.0.1.2:5060", "quiet", "", "")
+        )),
+        Some(200)
+    );
+    assert_eq!(
+        status(&rig.udp(OTHER, request("OPTIONS", OTHER, "other", "", ""))),
+        Some(200)
+    );
+    rig.run_for(Duration::from_secs(400));
+    assert!(rig.is_at_rest());
+    assert_eq!(rig.of("alarm.cleared").len(), 1);
+    rig.assert_alive();
+}
+
+#[test]
+fn b14_over_a_connection_the_same_count_holds_and_pings_are_counted_too() {
+    let mut rig = narrow();
+    let pings = "\r\n\r\n".repeat(5_000);
+    let (came, is_closed) = rig.tcp(CARRIER, pings);
+    assert!(came.len() <= 201 && !is_closed, "{} answers", came.len());
+    let many: String = (0..1_000)
+        .map(|number| request("OPTIONS", CARRIER, &format!("s{number}"), "", ""))
+        .collect();
+    let (came, _) = rig.tcp(CARRIER, many);
+    assert!(came.len() <= 1, "{} answers", came.len());
+    assert!(rig.dropped("source_rate") > 5_000);
+    rig.run_for(Duration::from_secs(400));
+    assert!(rig.is_at_rest());
+}
+
+/// A carrier at its best hour: 300 calls a second, eight messages each, all with the defaults.
+#[test]
+fn b14_the_default_is_no_limit_for_a_carrier_with_300_calls_a_second() {
+    let mut rig = Rig::edited(|text| text.replace("messages_per_second = 1000000\n", ""));
+    for second in 0..5 {
+        for number in 0..2_400 {
+            rig.udp(
+                CARRIER,
+                request("OPTIONS", CARRIER, &format!("{second}x{number}"), "", ""),
+            );
+        }
+        rig.run_for(Duration::from_secs(1));
+    }
+    assert_eq!(rig.dropped("source_rate"), 0);
+}
+
+/// Time of the processor for `count` messages, the best of a few runs.
+fn cost(count: usize, mut each: impl FnMut(usize)) -> Duration {
+    let runs = (0..5).map(|run| {
+        let begun = Instant::now();
+        for number in 0..count {
+            each(run * count + number);
+        }
+        begun.elapsed()
+    });
+    runs.min().unwrap() / count as u32
+}
+
+#[test]
+fn b14_a_refusal_costs_at_most_a_tenth_of_a_call() {
+    let count = 300;
+    // A call from its INVITE to its end, as a router drives it.
+    let mut rig = Rig::new();
+    let call = cost(count, |_| {
+        rig.assert_alive();
+        rig.events.clear();
+        rig.replies.clear();
+        rig.sent.clear();
+        rig.records.clear();
+    });
+    let mut rig = narrow();
+    for number in 0..1_000 {
+        rig.udp(
+            CARRIER,
+            request("OPTIONS", CARRIER, &format!("fill{number}"), "", ""),
+        );
+    }
+    let text = invite(CARRIER, "same", "", SDP);
+    let gated = cost(count, |_| drop(rig.udp(CARRIER, &text)));
+    let unlisted = cost(count, |_| drop(rig.udp(STRANGER, &text)));
+    // One that its trunk's limit refuses: told 503, with an event and a record of its own.
+    let mut rig = Rig::with("calls = 1", "");
+    rig.udp(CARRIER, invite(CARRIER, "first", "", SDP));
+    let limited = cost(count, |number| {
+        let came = rig.udp(CARRIER, invite(CARRIER, &format!("over{number}"), "", SDP));
+        assert_eq!(status(&came), Some(503));
+        rig.events.clear();
+        rig.sent.clear();
+        rig.records.clear();
+    });
+    println!("a call {call:?}; over the rate {gated:?}, unlisted {unlisted:?}, over a limit {limited:?}");
+    assert!(gated * 10 <= call, "over the rate: {gated:?} of {call:?}");
+    assert!(unlisted * 10 <= call, "unlisted: {unlisted:?} of {call:?}");
+    assert!(limited <= call, "over a limit: {limited:?} of {call:?}");
+}
