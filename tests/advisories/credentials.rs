@@ -16,6 +16,7 @@ fn with_account() -> (Rig, std::path::PathBuf) {
     let path = std::env::temp_dir().join(format!("advisories-{}-{number}", std::process::id()));
     let mut file = std::fs::OpenOptions::new()
         .create(true)
+        .truncate(true)
         .write(true)
         .mode(0o600)
         .open(&path)

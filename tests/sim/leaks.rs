@@ -59,7 +59,7 @@ fn round(town: &mut Town, router: usize, customers: &[usize], agent: usize, numb
     }
     town.run_for(10 * MS);
     for customer in customers {
-        if (number + customer) % 4 > 0 {
+        if !(number + customer).is_multiple_of(4) {
             town.hang_up(*customer);
         }
     }
