@@ -9,6 +9,7 @@
 //! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
 //! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
+//! | emergency calls, before and beyond every limit | `emergency.rs` |
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
 //! | who vouches for a caller | `vouching.rs` |
 //! | where peers are, whether they answer | `peers.rs`, `health.rs` |
@@ -39,6 +40,7 @@ mod dial_plan;
 mod dialing;
 mod draining;
 mod early;
+mod emergency;
 mod ending;
 #[expect(
     clippy::module_inception,

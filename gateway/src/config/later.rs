@@ -15,7 +15,6 @@ pub(super) const KEYS: &[&str] = &[
     "recordings.sink",
     "recordings.sinks",
     "recordings.retention_days",
-    "trunk.emergency",
     "trunk.replaces_out",
 ];
 

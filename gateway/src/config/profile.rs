@@ -226,6 +226,7 @@ impl Trunk {
             ("uri", self.uri.word().to_owned()),
             ("user_phone", self.user_phone.to_string()),
             ("agents", self.agents.to_string()),
+            ("emergency", self.emergency.to_string()),
             ("extensions", self.extensions.to_string()),
             ("identity_trusted", self.identity_trusted.to_string()),
             ("identity_out", self.identity_out.word().to_owned()),

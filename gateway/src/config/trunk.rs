@@ -120,6 +120,8 @@ pub struct Trunk {
     pub user_phone: bool,
     /// Agent phones: their legs count as missed, not failed.
     pub agents: bool,
+    /// Emergency calls of its home country go here.
+    pub emergency: bool,
     /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
     pub extensions: u8,
     /// P-Asserted-Identity is taken from the peer and given to it.

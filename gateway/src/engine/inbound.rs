@@ -84,7 +84,8 @@ fn admit(
     said: &mut Said,
 ) -> Result<(Name, CallStage), Turned> {
     let config = &tx.setup.config;
-    if tx.gates.is_draining() {
+    let is_emergency = is_emergency(tx, index, trunk, invite);
+    if tx.gates.is_draining() && !is_emergency {
         return Err(limit(
             trunk,
             ThrottleReason::Draining,
@@ -93,12 +94,18 @@ fn admit(
             None,
         ));
     }
-    rates(tx, index, trunk)?;
+    let rated = rates(tx, index, trunk);
+    if !is_emergency {
+        rated?;
+    }
     let count = said.redirected.as_ref().map_or(0, |redirected| redirected.count);
     if count > REDIRECTS_MAX {
         return Err(refuse("redirects", 482, Vec::new()));
     }
-    counts(tx, index, trunk)?;
+    match is_emergency {
+        true => ports(tx, trunk, tx.setup.port_pairs)?,
+        false => counts(tx, index, trunk)?,
+    }
     let Some(number) = config.number_for(said.to.number.as_deref()) else {
         return Err(refuse("no_number", 404, Vec::new()));
     };
@@ -127,6 +134,15 @@ fn admit(
         Name::from(number.app.as_str()),
         CallStage::Unclaimed { until, status },
     ))
+}
+
+/// A phone of ours calls an emergency service that a trunk takes: no limit stands in its way.
+fn is_emergency(tx: &Tx, index: usize, trunk: &Trunk, invite: &IncomingInvite) -> bool {
+    let numbers = tx.setup.numbers_of(index).filter(|_| trunk.agents);
+    numbers.is_some_and(|numbers| {
+        let to = invite.request.uri.to_string();
+        tx.setup.policy.is_emergency(&to, numbers)
+    })
 }
 
 fn rates(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<(), Turned> {
@@ -190,9 +206,13 @@ fn counts(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<(), Turned> {
             Some(legs_in as u64),
         ));
     }
-    let ports = tx.ports_in_use();
-    if ports >= tx.setup.port_pairs {
-        let (allowed, used) = (tx.setup.port_pairs as u64, ports as u64);
+    ports(tx, trunk, tx.setup.port_pairs_open())
+}
+
+fn ports(tx: &mut Tx, trunk: &Trunk, allowed: usize) -> Result<(), Turned> {
+    let used = tx.ports_in_use();
+    if used >= allowed {
+        let (allowed, used) = (allowed as u64, used as u64);
         return Err(limit(
             trunk,
             ThrottleReason::LimitPorts,

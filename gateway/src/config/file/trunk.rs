@@ -151,6 +151,9 @@ pub struct Trunk {
     pub user_phone: bool,
     /// Agent phones: their unanswered legs count as missed, not failed.
     pub agents: bool,
+    /// Emergency calls of its `home_country` go here, whatever trunk a dial names, before and beyond every limit.
+    /// Without any such trunk they are refused, with an alarm.
+    pub emergency: bool,
     /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
     #[schemars(range(max = 8))]
     pub extensions: u8,
@@ -270,6 +273,7 @@ impl Default for Trunk {
             prefix_out: String::new(),
             user_phone: false,
             agents: false,
+            emergency: false,
             extensions: 0,
             identity_trusted: false,
             identity_out: IdentityOut::From,

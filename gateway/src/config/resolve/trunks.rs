@@ -178,6 +178,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         prefix_out: entry.prefix_out.clone(),
         user_phone: entry.user_phone,
         agents: entry.agents,
+        emergency: entry.emergency,
         extensions: entry.extensions,
         identity_trusted: entry.identity_trusted,
         identity_out: entry.identity_out,
@@ -325,6 +326,18 @@ fn check_combinations(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut F
         if let Some(key) = key {
             let value = "tel".to_owned();
             faults.add(path.key("uri"), Problem::Needs { value, key });
+        }
+    }
+    if entry.emergency {
+        let has_place = !entry.hosts.is_empty();
+        for (key, is_there) in [
+            ("home_country", entry.home_country.is_some()),
+            ("hosts", has_place),
+        ] {
+            if !is_there {
+                let value = "true".to_owned();
+                faults.add(path.key("emergency"), Problem::Needs { value, key });
+            }
         }
     }
     let is_national = [
