@@ -10,6 +10,7 @@
 //! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | emergency calls, before and beyond every limit | `emergency.rs` |
+//! | limits against toll fraud · what they have counted | `fraud.rs` · `spending.rs` |
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
 //! | who vouches for a caller | `vouching.rs` |
 //! | where peers are, whether they answer | `peers.rs`, `health.rs` |
@@ -47,6 +48,7 @@ mod ending;
     reason = "the conductor is named like the room it conducts"
 )]
 mod engine;
+mod fraud;
 mod gates;
 mod gathering;
 mod gauges;
@@ -80,6 +82,7 @@ mod shown;
 mod signalling;
 mod snapshot;
 mod sounds;
+mod spending;
 mod stats_feed;
 mod streams;
 mod table;

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 
 use sip::auth::Users;
 
+use super::fraud::{Fraud, FraudLimit};
 use super::tls::TrunkTls;
 use super::trunk::{
     Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_of,
@@ -227,6 +228,7 @@ impl Trunk {
             ("user_phone", self.user_phone.to_string()),
             ("agents", self.agents.to_string()),
             ("emergency", self.emergency.to_string()),
+            ("fraud", fraud_line(&self.fraud)),
             ("extensions", self.extensions.to_string()),
             ("identity_trusted", self.identity_trusted.to_string()),
             ("identity_out", self.identity_out.word().to_owned()),
@@ -272,6 +274,25 @@ impl Trunk {
 }
 
 type Line = (&'static str, String);
+
+fn fraud_line(fraud: &Fraud) -> String {
+    let mut words: Vec<String> = fraud.limits.iter().flat_map(limit_words).collect();
+    words.push(format!("redirects {}", fraud.redirects));
+    words.join(", ")
+}
+
+fn limit_words(limit: &FraudLimit) -> Vec<String> {
+    let limits = [
+        ("calls", limit.calls),
+        ("calls_per_hour", limit.calls_per_hour),
+        ("minutes_per_day", limit.minutes_per_day),
+    ];
+    let set = limits
+        .into_iter()
+        .filter_map(|(word, limit)| Some((word, limit?)));
+    set.map(|(word, allowed)| format!("{}{word} {allowed}", limit.rule_prefix()))
+        .collect()
+}
 
 fn tls_line(tls: &TrunkTls) -> String {
     let TrunkTls {

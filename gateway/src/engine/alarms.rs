@@ -19,6 +19,8 @@ pub const ALARM_QUIET: Duration = Duration::from_secs(300);
 pub enum AlarmKind {
     /// An emergency number was dialled, and no trunk takes it.
     EmergencyRefused,
+    /// A limit against toll fraud refused a dial.
+    FraudLimit,
     /// A peer takes none of our credentials.
     AuthFailed,
 }
@@ -28,6 +30,7 @@ impl AlarmKind {
     pub fn name(self) -> &'static str {
         match self {
             AlarmKind::EmergencyRefused => "emergency_refused",
+            AlarmKind::FraudLimit => "fraud_limit",
             AlarmKind::AuthFailed => "auth_failed",
         }
     }
@@ -35,6 +38,9 @@ impl AlarmKind {
     fn message(self, trunk: &str) -> String {
         match self {
             AlarmKind::EmergencyRefused => format!("an emergency call through trunk `{trunk}` was refused"),
+            AlarmKind::FraudLimit => {
+                format!("trunk `{trunk}` met a limit against toll fraud; `policy.check` names it")
+            }
             AlarmKind::AuthFailed => format!("the peer of trunk `{trunk}` takes none of our credentials"),
         }
     }

@@ -8,6 +8,7 @@ use sip::endpoint::Flow;
 
 use super::admission::Way;
 use super::emergency;
+use super::fraud;
 use super::gates::Scope;
 use super::leg::Addressee;
 use super::number_policy::{
@@ -256,12 +257,21 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
 }
 
 /// A limit that a dial would exceed.
-struct Full {
-    kind: ErrorKind,
-    rule: String,
-    limit: u64,
-    value: u64,
+pub struct Full {
+    /// The step of the policy: `fraud` or `route`.
+    pub step: &'static str,
+    /// The error it is.
+    pub kind: ErrorKind,
+    /// Its rule.
+    pub rule: String,
+    /// What it allows.
+    pub limit: u64,
+    /// How much of that is taken.
+    pub value: u64,
 }
+
+/// The step of limits and peers.
+const ROUTE: &str = "route";
 
 impl Full {
     /// What the policy says of the number, turned into a refusal.
@@ -273,7 +283,7 @@ impl Full {
             region: judged.region.clone(),
             kind: judged.kind.clone(),
             list_version: judged.list_version.clone(),
-            ..PolicyDecision::deny("route", &self.rule)
+            ..PolicyDecision::deny(self.step, &self.rule)
         };
         (self.kind, decision)
     }
@@ -285,10 +295,13 @@ pub fn admit(tx: &mut Tx, plan: &Plan, is_new_call: bool) -> Result<(), Failure>
         return emergency::admit(tx, plan);
     }
     registrations::check_up(tx, plan.trunk)?;
-    if let Some(full) = full(tx, plan.trunk, is_new_call) {
+    let number = plan.judged.e164.clone();
+    let full = fraud::full(tx, plan.trunk, number.as_deref()).or_else(|| full(tx, plan.trunk, is_new_call));
+    if let Some(full) = full {
         let (kind, decision) = full.of(&plan.judged);
         return Err(Failure::policy(kind, &decision));
     }
+    fraud::dialled(tx, plan.trunk, number.as_deref());
     tx.take_token(Scope::Instance);
     tx.take_token(Scope::Trunk(plan.trunk));
     Ok(())
@@ -297,6 +310,7 @@ pub fn admit(tx: &mut Tx, plan: &Plan, is_new_call: bool) -> Result<(), Failure>
 /// The refusal where no port is left at all.
 pub fn ports_full(tx: &Tx, plan: &Plan, ports: usize) -> Failure {
     let full = Full {
+        step: ROUTE,
         kind: ErrorKind::LimitPorts,
         rule: "media.ports".into(),
         limit: tx.setup.port_pairs as u64,
@@ -313,6 +327,7 @@ fn full(tx: &mut Tx, index: usize, is_new_call: bool) -> Option<Full> {
     let full = |kind, rule: String, limit: u64, value: usize| {
         let value = value as u64;
         Some(Full {
+            step: ROUTE,
             kind,
             rule,
             limit,
@@ -394,7 +409,8 @@ pub fn policy_check(
     {
         return Ok(judged);
     }
-    Ok(full(tx, index, true).map_or(judged.clone(), |full| full.of(&judged).1))
+    let full = fraud::full(tx, index, judged.e164.as_deref()).or_else(|| full(tx, index, true));
+    Ok(full.map_or(judged.clone(), |full| full.of(&judged).1))
 }
 
 fn check_name(

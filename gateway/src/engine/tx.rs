@@ -11,6 +11,7 @@ use media::Change;
 use super::alarms::AlarmKind;
 use super::bridge::Bridge;
 use super::call::Call;
+use super::fraud::{Books, Counted};
 use super::gates::{Gates, Scope};
 use super::io::{Now, RecorderCommand};
 use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey, RecordingKey};
@@ -50,6 +51,8 @@ pub struct Outbox {
     pub alarms: Vec<(AlarmKind, String)>,
     /// Questions to DNS.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Dials counted by limits against fraud, taken back should the transaction be.
+    pub counted: Vec<Counted>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
 }
@@ -95,6 +98,8 @@ pub struct Tx<'a> {
     pub world: &'a mut World,
     /// Limits and buckets.
     pub gates: &'a mut Gates,
+    /// What limits against fraud have counted.
+    pub books: &'a mut Books,
     /// Where the peers are and whether they answer.
     pub peers: &'a mut Peers,
     /// What does not change while the process runs.

@@ -83,6 +83,8 @@ pub struct Town {
     pub drains: usize,
     /// Questions to DNS that the core asked.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Limits as the core last kept them.
+    pub saved_limits: Option<String>,
     pub post: Post,
     pub media_net: Network,
     /// Samples that came out of each track.
@@ -114,11 +116,17 @@ impl Town {
 
     /// A town whose configuration text was changed by `edit`.
     pub fn with(seed: u64, edit: impl FnOnce(String) -> String) -> Self {
+        Self::after(None, seed, edit)
+    }
+
+    /// The same after an earlier run that kept these limits.
+    pub fn after(saved: Option<String>, seed: u64, edit: impl FnOnce(String) -> String) -> Self {
         let text = edit(CONFIG.to_owned());
         let config =
             Config::parse(&text, Path::new("/town/gateway.toml"), None).expect("the town's configuration");
         let start = Instant::now();
-        let setup = Setup::new(config, format!("e{seed:x}")).expect("dial rules");
+        let mut setup = Setup::new(config, format!("e{seed:x}")).expect("dial rules");
+        setup.saved_limits = saved;
         let mut bytes = [3; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let media_net = Network::new(seed, start);
@@ -161,6 +169,7 @@ impl Town {
             log: Vec::new(),
             drains: 0,
             lookups: Vec::new(),
+            saved_limits: None,
             post: Post::new(seed),
             media_net,
             taped: BTreeMap::new(),
@@ -507,15 +516,13 @@ impl Town {
 
     fn collect(&mut self, party: usize) {
         while let Some((flow, bytes)) = self.parties[party].take_letter() {
-            self.post.send(
-                Letter {
-                    from: flow.local,
-                    to: flow.remote,
-                    bytes,
-                },
-                self.now,
-            );
+            self.send(flow, bytes);
         }
+    }
+
+    fn send(&mut self, flow: Flow, bytes: bytes::Bytes) {
+        let (from, to) = (flow.local, flow.remote);
+        self.post.send(Letter { from, to, bytes }, self.now);
     }
 
     fn settle(&mut self) {
@@ -526,16 +533,7 @@ impl Town {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Send { flow, bytes } => {
-                self.post.send(
-                    Letter {
-                        from: flow.local,
-                        to: flow.remote,
-                        bytes,
-                    },
-                    self.now,
-                );
-            }
+            Output::Send { flow, bytes } => self.send(flow, bytes),
             Output::Media { shard, command } => {
                 let plane = &mut self.shards[shard];
                 plane.shard.handle_command(command, &mut plane.io, self.now);
@@ -554,8 +552,8 @@ impl Town {
             | Output::Disconnect { .. }
             | Output::ControlClose { .. }
             | Output::Ledger { .. }
-            | Output::SaveLimits { .. }
             | Output::Dropped { .. } => {}
+            Output::SaveLimits { limits } => self.saved_limits = Some(limits.to_string()),
             Output::Drained => self.drains += 1,
             Output::Sip(_) => panic!("the core keeps orders for the endpoint"),
         }

@@ -154,6 +154,8 @@ pub struct Trunk {
     /// Emergency calls of its `home_country` go here, whatever trunk a dial names, before and beyond every limit.
     /// Without any such trunk they are refused, with an alarm.
     pub emergency: bool,
+    /// Limits against toll fraud: `{ calls_per_hour, minutes_per_day, redirects, prefix }`.
+    pub fraud: super::fraud::Fraud,
     /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
     #[schemars(range(max = 8))]
     pub extensions: u8,
@@ -274,6 +276,7 @@ impl Default for Trunk {
             user_phone: false,
             agents: false,
             emergency: false,
+            fraud: super::fraud::Fraud::default(),
             extensions: 0,
             identity_trusted: false,
             identity_out: IdentityOut::From,

@@ -12,6 +12,7 @@ use super::super::trunk::{
     Transport, Trunk, UriForm,
 };
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text, preset};
+use super::fraud::fraud;
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
 use super::srtp::srtp;
@@ -179,6 +180,7 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         user_phone: entry.user_phone,
         agents: entry.agents,
         emergency: entry.emergency,
+        fraud: fraud(&entry.fraud, &path.key("fraud"), faults),
         extensions: entry.extensions,
         identity_trusted: entry.identity_trusted,
         identity_out: entry.identity_out,

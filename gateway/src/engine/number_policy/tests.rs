@@ -485,7 +485,7 @@ fn lies_inside_the_lists(e164: &str) -> bool {
 fn spelt() -> impl Strategy<Value = String> {
     let codes = [
         "+1", "+44", "+447", "+81", "+86", "+852", "+61", "+7", "+33", "+1876", "+883", "00", "0", "011",
-        "184", "",
+        "184", "186", "010", "+81990", "0990", "0570", "+1900", "+44870", "",
     ];
     let heads = ["", "tel:", "sip:", "SIP:", " "];
     let tails = [
@@ -502,7 +502,7 @@ fn spelt() -> impl Strategy<Value = String> {
         proptest::collection::vec(
             (
                 0_u8..10,
-                proptest::sample::select(vec!["", "", "", "-", " ", ".", "(", ")", "%"]),
+                proptest::sample::select(vec!["", "", "", "-", " ", ".", "(", ")", "%", "wide"]),
             ),
             0..14,
         ),
@@ -520,6 +520,8 @@ fn spelt() -> impl Strategy<Value = String> {
             );
             for (digit, separator) in digits {
                 match separator {
+                    // A full-width digit, which some keyboards write.
+                    "wide" => text.extend(char::from_u32(0xFF10 + u32::from(digit))),
                     "%" => text.push_str(&format!("%3{digit}")),
                     separator => text.push_str(&format!("{digit}{separator}")),
                 }
