@@ -11,6 +11,7 @@
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
 //! | emergency calls, before and beyond every limit | `emergency.rs` |
 //! | limits against toll fraud · what they have counted | `fraud.rs` · `spending.rs` |
+//! | SIP messages written down for an engineer | `traces.rs` |
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
 //! | who vouches for a caller | `vouching.rs` |
 //! | where peers are, whether they answer | `peers.rs`, `health.rs` |
@@ -90,6 +91,7 @@ mod tallying;
 mod taping;
 mod timers;
 pub mod tls_peers;
+mod traces;
 mod tx;
 mod vouching;
 mod wire_number;
@@ -98,4 +100,5 @@ mod world;
 pub use bridging::STRAY_BRIDGES_MAX;
 pub use engine::Engine;
 pub use setup::Setup;
+pub use traces::TRACES_MAX;
 pub use world::World;

@@ -25,7 +25,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("trunk.t38", &["pass"]),
     ("trunk.codecs", &["G722", "opus"]),
     ("trunk.dtmf", &["info"]),
-    ("trunk.media_source", &["address"]),
     ("trunk.refer_in", &["ask"]),
     ("trunk.refer_out", &["send"]),
     ("trunk.redirect", &["ask"]),

@@ -25,6 +25,7 @@ use super::registrations::{self, Registrations};
 use super::replay::Replies;
 use super::setup::Setup;
 use super::sounds::Sounds;
+use super::traces::Traces;
 use super::tx::{About, Draft, Outbox, Tx};
 use super::world::World;
 use super::{
@@ -43,6 +44,7 @@ pub struct Engine {
     pub(super) gates: Gates,
     pub(super) books: Books,
     pub(super) peers: Peers,
+    pub(super) traces: Traces,
     pub(super) sounds: Sounds,
     pub(super) registrations: Registrations,
     pub(super) metrics: EngineMetrics,
@@ -78,6 +80,7 @@ impl Engine {
             gates,
             books,
             peers: Peers::new(&setup, seed_of_peers(seed), now.mono),
+            traces: Traces::default(),
             sounds: Sounds::default(),
             registrations: Registrations::new(&setup.config),
             metrics: EngineMetrics::new(),
@@ -153,6 +156,7 @@ impl Engine {
             Input::Recorder(event) => {
                 self.supervised(CauseBy::Policy, None, now, |tx| taping::handle(tx, event))
             }
+            Input::Trace(end) => self.trace_written(end, now),
             Input::LookedUp { question, answer } => {
                 self.by(CauseBy::Peer, now, |tx| health::looked_up(tx, &question, answer));
             }
@@ -191,6 +195,7 @@ impl Engine {
         if self.peers.next_deadline().is_some_and(|at| at <= now.mono) {
             self.by(CauseBy::Timer, now, health::wake);
         }
+        self.traces.wake(now.mono, &mut self.outputs);
         if self.books.take_due(now.mono) {
             self.save_limits();
         }
@@ -213,6 +218,7 @@ impl Engine {
             self.audience.next_deadline(),
             self.alarms.next_deadline(),
             self.books.next_deadline(),
+            self.traces.next_deadline(),
             self.peers.next_deadline(),
             questions,
         ];
@@ -254,6 +260,7 @@ impl Engine {
             books: &mut self.books,
             peers: &mut self.peers,
             setup: &setup,
+            traces: &self.traces,
             sounds: &self.sounds,
             registrations: &mut self.registrations,
             metrics: &mut self.metrics,
@@ -337,6 +344,9 @@ impl Engine {
                 .into_iter()
                 .map(|(warn, message)| Output::Log { warn, message }),
         );
+        for change in outbox.traces {
+            self.traces.apply(change, now, &mut self.outputs);
+        }
         if outbox.save_limits {
             self.save_limits();
         }

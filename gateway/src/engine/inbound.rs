@@ -344,6 +344,7 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
     };
     tx.world.calls.insert(call, row);
     let origin = Origin::In(Inbound {
+        call_id: invite.request.headers.call_id().to_string(),
         offer: invite.offer.clone(),
         hops: identity::hops(&invite.request),
         is_reliable: invite.is_reliable,

@@ -23,6 +23,7 @@ use super::recording::Recording;
 use super::registrations::Registrations;
 use super::setup::Setup;
 use super::sounds::Sounds;
+use super::traces::{TraceChange, Traces};
 use super::world::World;
 use crate::control::protocol::{Cause, Event, Failure, Id, Name, Subject, Tags};
 
@@ -53,6 +54,8 @@ pub struct Outbox {
     pub lookups: Vec<sip::transport::target::Question>,
     /// Dials counted by limits against fraud, taken back should the transaction be.
     pub counted: Vec<Counted>,
+    /// Traces that begin or end.
+    pub traces: Vec<TraceChange>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
 }
@@ -104,6 +107,8 @@ pub struct Tx<'a> {
     pub peers: &'a mut Peers,
     /// What does not change while the process runs.
     pub setup: &'a Setup,
+    /// Traces that run.
+    pub traces: &'a Traces,
     /// Prompts and music.
     pub sounds: &'a Sounds,
     /// Who is registered, here and there.

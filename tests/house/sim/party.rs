@@ -331,6 +331,7 @@ impl Party {
                 Output::Connect { .. }
                 | Output::Disconnect { .. }
                 | Output::Probed { .. }
+                | Output::Heard { .. }
                 | Output::Dropped { .. } => {}
             }
         }

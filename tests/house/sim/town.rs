@@ -10,7 +10,9 @@ use gateway::config::Config;
 use gateway::control::protocol::parse_frame;
 use gateway::core::Core;
 use gateway::engine::Setup;
-use gateway::engine::io::{ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent};
+use gateway::engine::io::{
+    ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent, TraceCommand,
+};
 use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, Counts, MetricsReader, Shard, ShardConfig, TURN, links};
@@ -83,6 +85,8 @@ pub struct Town {
     pub drains: usize,
     /// Questions to DNS that the core asked.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Orders to the writer of traces.
+    pub traced: Vec<TraceCommand>,
     /// Limits as the core last kept them.
     pub saved_limits: Option<String>,
     pub post: Post,
@@ -169,6 +173,7 @@ impl Town {
             log: Vec::new(),
             drains: 0,
             lookups: Vec::new(),
+            traced: Vec::new(),
             saved_limits: None,
             post: Post::new(seed),
             media_net,
@@ -341,7 +346,6 @@ impl Town {
         self.parties[party].reinvite(direction, now);
         self.collect(party);
     }
-
     /// A new inbound call, answered; its leg and call ids.
     pub fn answered_call(&mut self, router: usize, customer: usize) -> (String, String) {
         let before = self.routers[router].of("leg.incoming").len();
@@ -544,6 +548,7 @@ impl Town {
                 router.expect("a line for a router").take(&line);
             }
             Output::ControlMore { conn } => self.input(Input::ControlDrained { conn }),
+            Output::Trace(command) => self.traced.push(command),
             Output::Recorder(command) => self.record(command),
             Output::Record { record, .. } => self.records.push(serde_json::from_str(&record).unwrap()),
             Output::Log { message, .. } => self.log.push(message),

@@ -131,7 +131,7 @@ pub struct Trunk {
     /// Allows `srtp` though the keys go over signalling that is not encrypted, where whoever reads it reads
     /// the media.
     pub srtp_without_tls: bool,
-    /// `strict`: RTP only from the address and port in SDP; `nat`: learned once inside `media_allow`.
+    /// `strict`: RTP only from the address and port in SDP; `address`: from that address, its first steady port; `nat`: learned once inside `media_allow`.
     pub media_source: MediaSource,
     /// A leg without RTP for so many seconds is ended: 5 to 3600; 0: never.
     #[schemars(range(max = 3600))]

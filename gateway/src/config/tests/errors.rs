@@ -94,10 +94,6 @@ fn words_of_later_versions_are_refused_by_name() {
         "dtmf: `info` is not available in this version; use `rfc4733` or `inband`",
     );
     trunk_refused(
-        "media_source = \"address\"",
-        "media_source: `address` is not available in this version; use `strict` or `nat`",
-    );
-    trunk_refused(
         "codecs = [\"PCMU\", \"opus\"]",
         "codecs[1]: `opus` is not available in this version; use `PCMU` or `PCMA`",
     );

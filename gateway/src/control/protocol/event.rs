@@ -156,6 +156,10 @@ events! {
     "record.stored" => RecordStored(RecordStored),
     /// A recording could not be kept.
     "record.failed" => RecordFailed(RecordFailed),
+    /// A trace began: who asked for it, and what it follows.
+    "trace.started" => TraceStarted(TraceStarted),
+    /// A trace is over; its files are whole.
+    "trace.ended" => TraceEnded(TraceEnded),
     /// Long work came to its end; once for every op.
     "op.ended" => OpEnded(OpEnded),
     /// The final record of a call; once for every call, also for refused ones.

@@ -8,6 +8,7 @@ mod call;
 mod leg;
 mod session;
 mod system;
+mod trace;
 mod work;
 
 pub use bridge::*;
@@ -15,6 +16,7 @@ pub use call::*;
 pub use leg::*;
 pub use session::*;
 pub use system::*;
+pub use trace::*;
 pub use work::*;
 
 use super::failure::Failure;
