@@ -7,8 +7,8 @@ use sip::auth::Users;
 use super::fraud::{Fraud, FraudLimit};
 use super::tls::TrunkTls;
 use super::trunk::{
-    Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, StirIn, Support, Trunk, transport_of,
-    transport_word,
+    Codec, Host, IdentityOut, Network, RefreshMethod, RefresherWish, Srtp, StirIn, Support, Trunk,
+    transport_of, transport_word,
 };
 
 impl Trunk {
@@ -73,6 +73,31 @@ impl Trunk {
         also(
             self.stir.incoming == StirIn::Require,
             "callers without a valid Identity: 428, 436, 437, 438 or 403",
+        );
+        also(
+            self.srtp.policy == Srtp::Off,
+            "offers of RTP/SAVP: 488 (srtp=off)",
+        );
+        also(
+            self.srtp.policy == Srtp::Required,
+            "offers without keys: 488; answers without keys: the call is ended (srtp=required)",
+        );
+        also(
+            self.sip_policy.rel100 == Support::Required,
+            "callers without 100rel: 421 (rel100=required)",
+        );
+        also(
+            self.sip_policy.timer.support == Support::Required,
+            "callers without session timers: 421 (session_timer=required)",
+        );
+        also(
+            self.challenge.is_some(),
+            "requests without digest credentials: 401 (challenge)",
+        );
+        also(self.accept_register.is_none(), "REGISTER: 405");
+        also(
+            self.register.is_some(),
+            "dialling while not registered: trunk_down (register)",
         );
         also(self.calls_in == 0, "every call of the peer: calls_in=0");
         also(self.hosts.is_empty(), "dialling numbers: no hosts");
