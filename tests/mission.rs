@@ -12,6 +12,8 @@
 //! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
 //! | who calls, who sent the call on, and what of it crosses to the other leg | `callers.rs` |
 //! | signed callers, theirs and ours | `vouched.rs` |
+//! | emergency calls | `emergency.rs` |
+//! | limits against toll fraud | `fraud.rs` |
 //! | 48 to 50, 70 to 73: limits and counts | `limits.rs` |
 //! | 66: the record of a call | `books.rs` |
 //! | beside them: what two readers of a promise might read differently | `edges.rs` |
@@ -39,8 +41,12 @@ mod conversation;
 mod deskphone;
 #[path = "mission/edges.rs"]
 mod edges;
+#[path = "mission/emergency.rs"]
+mod emergency;
 #[path = "mission/flow.rs"]
 mod flow;
+#[path = "mission/fraud.rs"]
+mod fraud;
 #[path = "mission/limits.rs"]
 mod limits;
 #[path = "mission/numbers.rs"]

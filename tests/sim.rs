@@ -22,3 +22,5 @@ mod secure;
 mod shards;
 #[path = "sim/storm.rs"]
 mod storm;
+#[path = "sim/traces.rs"]
+mod traces;

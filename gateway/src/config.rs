@@ -8,6 +8,7 @@
 mod check;
 mod error;
 pub mod file;
+mod fraud;
 mod later;
 mod network;
 mod pattern;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::{ConfigError, Fault, Problem};
+pub use fraud::{Fraud, FraudLimit};
 pub use network::network_from_text;
 pub use pattern::NumberPattern;
 pub use reference::reference;

@@ -11,6 +11,7 @@ use sip::endpoint::{Domain, Endpoint, EndpointConfig, Flow, Policy, Rate, Regist
 use sip::network::Network;
 
 use crate::config::Trunk;
+use crate::engine::admission::Way;
 use crate::engine::io::{Input, Now, Output};
 use crate::engine::tls_peers::{CERTIFICATE_UNFIT, TlsPeer};
 use crate::engine::{Engine, Setup};
@@ -62,6 +63,7 @@ impl Core {
             other => self.engine.handle(other, now),
         }
         self.settle(now);
+        self.endpoint.set_tapped(self.engine.is_tracing());
     }
 
     /// What is to be done next.
@@ -123,7 +125,11 @@ impl Core {
     fn take(&mut self, output: sip::endpoint::Output, now: Now) {
         use sip::endpoint::Output as Sip;
         match output {
-            Sip::Send { flow, bytes } => self.outputs.push_back(Output::Send { flow, bytes }),
+            Sip::Send { flow, bytes } => {
+                self.engine.see(flow, Way::Out, &bytes, now);
+                self.outputs.push_back(Output::Send { flow, bytes });
+            }
+            Sip::Heard { flow, bytes } => self.engine.see(flow, Way::In, &bytes, now),
             Sip::Connect { flow } => {
                 let trunk = self.engine.trunk_dialling(&flow);
                 self.outputs.push_back(Output::Connect { flow, trunk });

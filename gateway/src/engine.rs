@@ -9,6 +9,9 @@
 //! | an INVITE comes in, why it was refused | `inbound.rs`, `admission.rs`, `gates.rs` |
 //! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused · targets, CANCEL at the ring limit | `dialing.rs`, `dial_plan.rs`, `number_policy.rs` · `attempts.rs` |
+//! | emergency calls, before and beyond every limit | `emergency.rs` |
+//! | limits against toll fraud · what they have counted | `fraud.rs` · `spending.rs` |
+//! | SIP messages written down for an engineer | `traces.rs` |
 //! | who calls: read · shown · sent on | `identity.rs` · `shown.rs`, `wire_number.rs` · `redirected.rs`, `passing_on.rs` |
 //! | transfers · what a peer asks for by REFER, Replaces, 3xx | `transferring.rs` · `referred.rs`, `replacing.rs`, `moved.rs` |
 //! | who vouches for a caller | `vouching.rs` |
@@ -40,12 +43,14 @@ mod dial_plan;
 mod dialing;
 mod draining;
 mod early;
+mod emergency;
 mod ending;
 #[expect(
     clippy::module_inception,
     reason = "the conductor is named like the room it conducts"
 )]
 mod engine;
+mod fraud;
 mod gates;
 mod gathering;
 mod gauges;
@@ -82,6 +87,7 @@ mod shown;
 mod signalling;
 mod snapshot;
 mod sounds;
+mod spending;
 mod stats_feed;
 mod streams;
 mod table;
@@ -89,6 +95,7 @@ mod tallying;
 mod taping;
 mod timers;
 pub mod tls_peers;
+mod traces;
 mod transferring;
 mod tx;
 mod vouching;
@@ -98,4 +105,5 @@ mod world;
 pub use bridging::STRAY_BRIDGES_MAX;
 pub use engine::Engine;
 pub use setup::Setup;
+pub use traces::TRACES_MAX;
 pub use world::World;

@@ -7,6 +7,7 @@ pub mod log;
 pub mod metrics;
 pub mod record_writer;
 pub mod recordings;
+pub mod traces;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -64,6 +64,9 @@ pub struct StreamConfig {
 pub enum SourceRule {
     /// Only the address and port of `remote`.
     Strict,
+    /// The address of `remote`, and there its port or else the first steady one; then only that one until the next
+    /// configuration.
+    Address,
     /// The first steady source inside these networks, then only that one until the next configuration.
     Nat(Vec<Network>),
 }

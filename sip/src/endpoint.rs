@@ -85,6 +85,8 @@ pub struct Endpoint {
     hop_mark: String,
     /// What OPTIONS is told.
     is_accepting: bool,
+    /// Messages that are heard are told as [`Output::Heard`] first.
+    is_tapped: bool,
     /// Whoever is not in one of these is not heard at all.
     allowed: Vec<Network>,
     /// How much of the others is heard.
@@ -119,6 +121,7 @@ impl Endpoint {
             hop_mark: config.hop_mark.clone().unwrap_or(drawn),
             rng,
             is_accepting: true,
+            is_tapped: false,
             allowed: vec![],
             sources: Sources::default(),
             policies: Policies::default(),
@@ -173,8 +176,21 @@ impl Endpoint {
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return;
         }
+        self.heard(flow, &bytes);
         self.handle_message(flow, &bytes, now);
         self.settle(now);
+    }
+
+    /// Whether each message that is heard is told first, for a trace.
+    pub fn set_tapped(&mut self, is_tapped: bool) {
+        self.is_tapped = is_tapped;
+    }
+
+    fn heard(&mut self, flow: Flow, bytes: &Bytes) {
+        if self.is_tapped {
+            let bytes = bytes.clone();
+            self.outputs.push_back(Output::Heard { flow, bytes });
+        }
     }
 
     /// Bytes of a TCP or TLS connection arrived.
@@ -193,7 +209,10 @@ impl Endpoint {
                 Ok(Frame::Message(_) | Frame::Ping) if !self.sources.admits(flow.remote.ip(), now) => {
                     self.drop_message(flow.remote, SOURCE_RATE);
                 }
-                Ok(Frame::Message(bytes)) => self.handle_message(flow, &bytes, now),
+                Ok(Frame::Message(bytes)) => {
+                    self.heard(flow, &bytes);
+                    self.handle_message(flow, &bytes, now);
+                }
                 // RFC 5626 §4.4.1: the double CRLF of the peer is answered with one.
                 Ok(Frame::Ping) => self.transmit(flow, Bytes::from_static(b"\r\n"), now),
                 Ok(Frame::Pong) => self.connections.handle_pong(flow, now),

@@ -195,3 +195,137 @@ fn row_55_a_country_added_may_be_dialled_and_one_taken_away_may_not() {
         .collect();
     assert_eq!(tallies, [json!([6, 2, 4])]);
 }
+
+/// Ways to write a number with `+`, so that lists which look at text would miss it.
+fn spellings(number: &str) -> Vec<String> {
+    let digits = number.trim_start_matches('+');
+    let wide: String = digits
+        .bytes()
+        .map(|digit| char::from_u32(0xFF10 + u32::from(digit - b'0')).unwrap())
+        .collect();
+    let escaped: String = digits.bytes().map(|digit| format!("%{digit:02X}")).collect();
+    let (head, tail) = digits.split_at(4);
+    vec![
+        number.to_owned(),
+        format!("  {number} "),
+        format!("+{head} {tail}"),
+        format!("+({head})-{tail}"),
+        format!("tel:+{head}.{tail}"),
+        format!("TEL:{number};ext=1"),
+        format!("tel:{number};phone-context=+46"),
+        format!("sip:{number}@10.0.1.1"),
+        format!("sip:{number}@evil.example;user=phone"),
+        format!("SIP:%2B{escaped}@10.0.1.1"),
+        format!("sip:%252B{digits}@10.0.1.1"),
+        format!("sip:{number};npdi;rn={number}@10.0.1.1"),
+        format!("+{wide}"),
+        format!("tel:+{wide}"),
+        format!("sip:{digits}@10.0.1.1"),
+        format!("{digits}"),
+        format!("00{digits}"),
+        format!("010{digits}"),
+        format!("184010{digits}"),
+        format!("186-010-{head}-{tail}"),
+        format!("184{number}"),
+        format!("0{digits}"),
+        format!("sip:+{head}%20{tail}@10.0.1.1:5060"),
+        format!("sip:anna@10.0.1.1,{number}"),
+        format!("sips:{number}@10.0.1.1"),
+        format!("{number}\r\n"),
+        format!("\u{202E}{number}"),
+    ]
+}
+
+#[test]
+fn however_a_denied_number_is_written_no_invite_leaves() {
+    let home = |text: String| {
+        text.replacen(
+            "name = \"carrier\"",
+            "name = \"carrier\"\nhome_country = \"JP\"",
+            1,
+        )
+    };
+    let (mut town, router, carrier) = town(5501, home);
+    for denied in [
+        "+447911123456",
+        "+449012345678",
+        "+448712345678",
+        "+19005551234",
+        "+18765551234",
+        "+12423651234",
+        "+81990123456",
+        "+81570012345",
+        "+33123456789",
+        "+882161234567",
+        "+88351001234",
+        "+97412345678",
+    ] {
+        for to in spellings(denied) {
+            let dial = json!({"to": to, "trunk": "carrier"});
+            let check = town.request(router, "policy.check", dial.clone());
+            assert_ne!(check["result"]["decision"], "allow", "{to}: {check}");
+            let reply = town.request(router, "leg.dial", dial);
+            assert!(reply.get("error").is_some(), "{to} was dialled");
+        }
+    }
+    // National spellings of Japan's own dear numbers.
+    for to in [
+        "0990123456",
+        "0570012345",
+        "184-0570-012345",
+        "186 0990 123456",
+        "tel:0570012345;phone-context=+81",
+    ] {
+        town.request(router, "leg.dial", json!({"to": to, "trunk": "carrier"}));
+    }
+    town.run_for(SECOND);
+    assert_eq!(invites(&town, carrier), 0);
+
+    // The same spellings of a number that may be dialled send that number, or nothing.
+    let mut sent = 0;
+    for to in spellings("+4684060000") {
+        let reply = town.request(router, "leg.dial", json!({"to": to, "trunk": "carrier"}));
+        town.run_for(100 * MS);
+        sent += usize::from(reply.get("result").is_some());
+        assert_eq!(invites(&town, carrier), sent, "{to}");
+    }
+    assert!(sent >= 12, "{sent} spellings are understood");
+    let targets = town.parties[carrier]
+        .got
+        .iter()
+        .filter(|text| text.starts_with("INVITE "));
+    for invite in targets {
+        assert!(
+            invite.starts_with("INVITE sip:+4684060000@10.0.1.1:5060 "),
+            "{invite}"
+        );
+    }
+}
+
+#[test]
+fn japans_prefixes_withhold_and_show_the_number() {
+    let home = |text: String| {
+        text.replacen(
+            "name = \"carrier\"",
+            "name = \"carrier\"\nhome_country = \"JP\"",
+            1,
+        )
+    };
+    let (mut town, router, carrier) = town(5502, home);
+    for (to, is_withheld) in [
+        ("184-03-1234-5678", true),
+        ("18609012345678", false),
+        ("0312345678", false),
+    ] {
+        town.ask(router, "leg.dial", json!({"to": to, "trunk": "carrier"}));
+        town.run_for(100 * MS);
+        let invite = town.parties[carrier]
+            .got
+            .iter()
+            .rfind(|text| text.starts_with("INVITE "))
+            .unwrap();
+        assert!(invite.starts_with("INVITE sip:+81"), "{to}: {invite}");
+        assert_eq!(invite.contains("Privacy: id"), is_withheld, "{to}: {invite}");
+        assert_eq!(invite.contains("+493012345678"), !is_withheld, "{to}: {invite}");
+    }
+}

@@ -4,6 +4,7 @@
 //! that is an `Option` has a default that depends on other keys; its comment tells which. These types know
 //! how TOML looks and nothing of what the gateway does with it.
 
+pub mod fraud;
 pub mod tls;
 pub mod trunk;
 

@@ -15,7 +15,6 @@ pub(super) const KEYS: &[&str] = &[
     "recordings.sink",
     "recordings.sinks",
     "recordings.retention_days",
-    "trunk.emergency",
 ];
 
 /// Words of keys that exist, by key.
@@ -25,7 +24,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("trunk.t38", &["pass"]),
     ("trunk.codecs", &["G722", "opus"]),
     ("trunk.dtmf", &["info"]),
-    ("trunk.media_source", &["address"]),
 ];
 
 /// Whether a key, or any table it lies in, comes later.

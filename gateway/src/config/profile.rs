@@ -4,9 +4,10 @@ use std::fmt::{self, Display};
 
 use sip::auth::Users;
 
+use super::fraud::{Fraud, FraudLimit};
 use super::tls::TrunkTls;
 use super::trunk::{
-    Codec, Host, IdentityOut, Network, ReferIn, RefreshMethod, RefresherWish, StirIn, Support, Trunk,
+    Codec, Host, IdentityOut, Network, ReferIn, RefreshMethod, RefresherWish, Srtp, StirIn, Support, Trunk,
     transport_of, transport_word,
 };
 
@@ -76,6 +77,31 @@ impl Trunk {
         also(
             self.stir.incoming == StirIn::Require,
             "callers without a valid Identity: 428, 436, 437, 438 or 403",
+        );
+        also(
+            self.srtp.policy == Srtp::Off,
+            "offers of RTP/SAVP: 488 (srtp=off)",
+        );
+        also(
+            self.srtp.policy == Srtp::Required,
+            "offers without keys: 488; answers without keys: the call is ended (srtp=required)",
+        );
+        also(
+            self.sip_policy.rel100 == Support::Required,
+            "callers without 100rel: 421 (rel100=required)",
+        );
+        also(
+            self.sip_policy.timer.support == Support::Required,
+            "callers without session timers: 421 (session_timer=required)",
+        );
+        also(
+            self.challenge.is_some(),
+            "requests without digest credentials: 401 (challenge)",
+        );
+        also(self.accept_register.is_none(), "REGISTER: 405");
+        also(
+            self.register.is_some(),
+            "dialling while not registered: trunk_down (register)",
         );
         also(self.calls_in == 0, "every call of the peer: calls_in=0");
         also(self.hosts.is_empty(), "dialling numbers: no hosts");
@@ -231,6 +257,8 @@ impl Trunk {
             ("uri", self.uri.word().to_owned()),
             ("user_phone", self.user_phone.to_string()),
             ("agents", self.agents.to_string()),
+            ("emergency", self.emergency.to_string()),
+            ("fraud", fraud_line(&self.fraud)),
             ("extensions", self.extensions.to_string()),
             ("identity_trusted", self.identity_trusted.to_string()),
             ("identity_out", self.identity_out.word().to_owned()),
@@ -274,6 +302,25 @@ impl Trunk {
 }
 
 type Line = (&'static str, String);
+
+fn fraud_line(fraud: &Fraud) -> String {
+    let mut words: Vec<String> = fraud.limits.iter().flat_map(limit_words).collect();
+    words.push(format!("redirects {}", fraud.redirects));
+    words.join(", ")
+}
+
+fn limit_words(limit: &FraudLimit) -> Vec<String> {
+    let limits = [
+        ("calls", limit.calls),
+        ("calls_per_hour", limit.calls_per_hour),
+        ("minutes_per_day", limit.minutes_per_day),
+    ];
+    let set = limits
+        .into_iter()
+        .filter_map(|(word, limit)| Some((word, limit?)));
+    set.map(|(word, allowed)| format!("{}{word} {allowed}", limit.rule_prefix()))
+        .collect()
+}
 
 fn tls_line(tls: &TrunkTls) -> String {
     let TrunkTls {

@@ -2,6 +2,7 @@
 //!
 //! Goes on after a fault, so that one run shows all of them; what it returns beside faults is never used.
 
+mod fraud;
 mod listeners;
 mod peers;
 mod registration;

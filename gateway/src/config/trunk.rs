@@ -14,7 +14,7 @@ pub use super::file::trunk::{
     NumberOut, Preset, Provenance, Redirect, ReferIn, ReferOut, Srtp, SrtpOffer, StirIn, UriForm,
 };
 use super::tls::TrunkTls;
-use super::{Listen, NumberPattern};
+use super::{Fraud, Listen, NumberPattern};
 use crate::stir::{Signer, Trust};
 
 pub use super::network::Network;
@@ -124,6 +124,10 @@ pub struct Trunk {
     pub user_phone: bool,
     /// Agent phones: their legs count as missed, not failed.
     pub agents: bool,
+    /// Emergency calls of its home country go here.
+    pub emergency: bool,
+    /// Limits against toll fraud.
+    pub fraud: Fraud,
     /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
     pub extensions: u8,
     /// P-Asserted-Identity is taken from the peer and given to it.

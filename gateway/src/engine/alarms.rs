@@ -20,6 +20,8 @@ pub const ALARM_QUIET: Duration = Duration::from_secs(300);
 pub enum AlarmKind {
     /// An emergency number was dialled, and no trunk takes it.
     EmergencyRefused,
+    /// A limit against toll fraud refused a dial.
+    FraudLimit,
     /// A peer takes none of our credentials.
     AuthFailed,
     /// A source of a trunk sends more than is read.
@@ -31,6 +33,7 @@ impl AlarmKind {
     pub fn name(self) -> &'static str {
         match self {
             AlarmKind::EmergencyRefused => "emergency_refused",
+            AlarmKind::FraudLimit => "fraud_limit",
             AlarmKind::AuthFailed => "auth_failed",
             AlarmKind::Flood => "flood",
         }
@@ -39,6 +42,9 @@ impl AlarmKind {
     fn message(self, trunk: &str) -> String {
         match self {
             AlarmKind::EmergencyRefused => format!("an emergency call through trunk `{trunk}` was refused"),
+            AlarmKind::FraudLimit => {
+                format!("trunk `{trunk}` met a limit against toll fraud; `policy.check` names it")
+            }
             AlarmKind::AuthFailed => format!("the peer of trunk `{trunk}` takes none of our credentials"),
             AlarmKind::Flood => {
                 format!(

@@ -17,8 +17,8 @@ use super::leg::{Addressee, Attempt, Heard, InviteText, Leg, Stage};
 use super::peers::{Unrouted, peer_text, target_of};
 use super::tx::Tx;
 use super::{
-    answering, cause, dial_plan, dialing, health, moved, passing_on, playing, redirected, tallying,
-    transferring, vouching, wire_number,
+    answering, cause, dial_plan, dialing, emergency, health, moved, passing_on, playing, redirected,
+    tallying, transferring, vouching, wire_number,
 };
 use crate::config::{DiversionOut, Trunk};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegDial, LegRinging, OpOutcome};
@@ -113,6 +113,10 @@ fn next_trunk(tx: &mut Tx, key: LegKey) -> bool {
         let index = out.fallback.remove(0);
         let dial = out.dial.clone();
         let call = tx.world.legs.get(&key).map(|leg| leg.call);
+        let dial = match emergency::is_one(tx.setup, index, dial.to.as_str()) {
+            true => emergency::fitted(tx, index, &dial),
+            false => dial,
+        };
         let planned = dial_plan::plan(tx, index, &dial).and_then(|mut plan| {
             passing_on::settle(tx, call, &dial, &mut plan)?;
             dial_plan::admit(tx, &plan, false)?;

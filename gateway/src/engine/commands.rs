@@ -12,7 +12,7 @@ use super::recording::Target;
 use super::taping::{self, Spec};
 use super::tx::Tx;
 use super::{
-    answering, bridging, cause, collecting, dial_plan, dialing, draining, holding, playing, snapshot,
+    answering, bridging, cause, collecting, dial_plan, dialing, draining, holding, playing, snapshot, traces,
     transferring,
 };
 use crate::control::protocol::*;
@@ -118,15 +118,12 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
             prompts: snapshot::prompts(tx),
         })),
         Request::RecordingList(params) => recording_list(tx, params),
-        Request::DrainStart(params) => {
-            draining::start(tx, params.deadline_ms.map(|ms| ms.get().into()));
-            Ok(ResultBody::of(&draining::status(tx)))
+        Request::TraceStart(params) => {
+            let trace = traces::start(tx, params)?;
+            Ok(ResultBody::of(&TraceStartResult { trace }))
         }
-        Request::DrainCancel(_) => {
-            draining::cancel(tx);
-            Ok(ResultBody::of(&draining::status(tx)))
-        }
-        Request::DrainStatus(_) => Ok(ResultBody::of(&draining::status(tx))),
+        Request::TraceStop(params) => ended(!traces::stop(tx, &params.trace)),
+        Request::DrainStart(_) | Request::DrainCancel(_) | Request::DrainStatus(_) => Ok(drain(tx, request)),
         Request::Hello(_)
         | Request::Subscribe(_)
         | Request::Unsubscribe(_)
@@ -136,6 +133,15 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         | Request::Batch(_)
         | Request::LegStats(_) => Err(Failure::internal("answered elsewhere")),
     }
+}
+
+fn drain(tx: &mut Tx, request: &Request) -> ResultBody {
+    if let Request::DrainStart(params) = request {
+        draining::start(tx, params.deadline_ms.map(|ms| ms.get().into()));
+    } else if let Request::DrainCancel(_) = request {
+        draining::cancel(tx);
+    }
+    ResultBody::of(&draining::status(tx))
 }
 
 fn op_result(op: Result<Id, Failure>) -> Result<ResultBody, Failure> {

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use sip::endpoint::Flow;
 
 use super::admission::Way;
+use super::emergency;
+use super::fraud;
 use super::gates::Scope;
 use super::leg::Addressee;
 use super::number_policy::{
@@ -38,6 +40,8 @@ pub struct Plan {
     pub judged: PolicyDecision,
     /// Who sent the call on, oldest first.
     pub diverters: Vec<Diverter>,
+    /// An emergency call: no limit applies.
+    pub is_emergency: bool,
     /// It shows the number of the one who called in.
     pub shows_caller: bool,
 }
@@ -72,6 +76,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
         shown,
         judged,
         diverters: Vec::new(),
+        is_emergency: false,
         shows_caller: false,
     };
     match target {
@@ -85,14 +90,15 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 raw: params.to.as_str().to_owned(),
                 ..Party::default()
             };
-            let targets = host_targets(tx, index, trunk)?;
-            Ok(planned(
-                targets,
-                Addressee::Number(wire_number::called(trunk, &digits)),
-                to_party,
-                shown,
-                told(&decision),
-            ))
+            let targets = match decision.is_emergency() {
+                true => emergency::targets(tx, index, trunk)?,
+                false => host_targets(tx, index, trunk)?,
+            };
+            let to = addressee(trunk, digits);
+            Ok(Plan {
+                is_emergency: decision.is_emergency(),
+                ..planned(targets, to, to_party, shown, told(&decision))
+            })
         }
         Target::Name {
             user,
@@ -117,6 +123,14 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             let judged = PolicyDecision::allow("route", "name");
             Ok(planned(targets, to, to_party, shown, judged))
         }
+    }
+}
+
+/// A number as the trunk writes it, or an emergency service by its name.
+fn addressee(trunk: &Trunk, digits: String) -> Addressee {
+    match digits.starts_with("urn:") {
+        true => Addressee::Uri(digits),
+        false => Addressee::Number(wire_number::called(trunk, &digits)),
     }
 }
 
@@ -194,7 +208,7 @@ fn check_caller_id(numbers: &TrunkNumbers, shown: &Shown) -> Result<(), Failure>
 
 /// Where a call to a number of this trunk goes now: first where it is registered, never to a peer whose
 /// certificate is another's.
-fn host_targets(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<Targets, Failure> {
+pub fn host_targets(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<Targets, Failure> {
     let now = tx.now.mono;
     match tx.peers.route(tx.setup, index, now) {
         Ok(mut flows) => {
@@ -243,12 +257,21 @@ fn name_flow(tx: &Tx, trunk: &Trunk, host: &str, port: Option<u16>, uri: &str) -
 }
 
 /// A limit that a dial would exceed.
-struct Full {
-    kind: ErrorKind,
-    rule: String,
-    limit: u64,
-    value: u64,
+pub struct Full {
+    /// The step of the policy: `fraud` or `route`.
+    pub step: &'static str,
+    /// The error it is.
+    pub kind: ErrorKind,
+    /// Its rule.
+    pub rule: String,
+    /// What it allows.
+    pub limit: u64,
+    /// How much of that is taken.
+    pub value: u64,
 }
+
+/// The step of limits and peers.
+const ROUTE: &str = "route";
 
 impl Full {
     /// What the policy says of the number, turned into a refusal.
@@ -260,7 +283,7 @@ impl Full {
             region: judged.region.clone(),
             kind: judged.kind.clone(),
             list_version: judged.list_version.clone(),
-            ..PolicyDecision::deny("route", &self.rule)
+            ..PolicyDecision::deny(self.step, &self.rule)
         };
         (self.kind, decision)
     }
@@ -268,14 +291,33 @@ impl Full {
 
 /// Limits: a new call takes a place of the instance, every INVITE a token, every leg a place of its trunk.
 pub fn admit(tx: &mut Tx, plan: &Plan, is_new_call: bool) -> Result<(), Failure> {
+    if plan.is_emergency {
+        return emergency::admit(tx, plan);
+    }
     registrations::check_up(tx, plan.trunk)?;
-    if let Some(full) = full(tx, plan.trunk, is_new_call) {
+    let number = plan.judged.e164.clone();
+    let full = fraud::full(tx, plan.trunk, number.as_deref()).or_else(|| full(tx, plan.trunk, is_new_call));
+    if let Some(full) = full {
         let (kind, decision) = full.of(&plan.judged);
         return Err(Failure::policy(kind, &decision));
     }
+    fraud::dialled(tx, plan.trunk, number.as_deref());
     tx.take_token(Scope::Instance);
     tx.take_token(Scope::Trunk(plan.trunk));
     Ok(())
+}
+
+/// The refusal where no port is left at all.
+pub fn ports_full(tx: &Tx, plan: &Plan, ports: usize) -> Failure {
+    let full = Full {
+        step: ROUTE,
+        kind: ErrorKind::LimitPorts,
+        rule: "media.ports".into(),
+        limit: tx.setup.port_pairs as u64,
+        value: ports as u64,
+    };
+    let (kind, decision) = full.of(&plan.judged);
+    Failure::policy(kind, &decision)
 }
 
 /// The first limit that has no room for one more; takes nothing.
@@ -285,6 +327,7 @@ fn full(tx: &mut Tx, index: usize, is_new_call: bool) -> Option<Full> {
     let full = |kind, rule: String, limit: u64, value: usize| {
         let value = value as u64;
         Some(Full {
+            step: ROUTE,
             kind,
             rule,
             limit,
@@ -307,8 +350,8 @@ fn full(tx: &mut Tx, index: usize, is_new_call: bool) -> Option<Full> {
         return full(ErrorKind::LimitCalls, rule, trunk.calls_out.into(), legs_out);
     }
     let ports = tx.ports_in_use();
-    if ports >= tx.setup.port_pairs {
-        let limit = tx.setup.port_pairs as u64;
+    if ports >= tx.setup.port_pairs_open() {
+        let limit = tx.setup.port_pairs_open() as u64;
         return full(ErrorKind::LimitPorts, "media.ports".into(), limit, ports);
     }
     for (scope, rule) in [
@@ -362,10 +405,12 @@ pub fn policy_check(
         }
         Err(error) => PolicyDecision::deny(Step::Text.name(), error.rule()),
     };
-    if judged.decision == protocol::Decision::Deny || trunk.is_none() {
+    if judged.decision == protocol::Decision::Deny || trunk.is_none() || judged.step == Step::Emergency.name()
+    {
         return Ok(judged);
     }
-    Ok(full(tx, index, true).map_or(judged.clone(), |full| full.of(&judged).1))
+    let full = fraud::full(tx, index, judged.e164.as_deref()).or_else(|| full(tx, index, true));
+    Ok(full.map_or(judged.clone(), |full| full.of(&judged).1))
 }
 
 fn check_name(

@@ -15,7 +15,7 @@ use super::leg::{Heard, Hops, InviteText, Origin, Outbound};
 use super::op::Work;
 use super::redirected;
 use super::tx::Tx;
-use super::{bridging, inbound, moved, passing_on, shown, vouching};
+use super::{bridging, emergency, inbound, moved, passing_on, shown, vouching};
 use crate::config::{DiversionOut, EarlyMedia};
 use crate::control::protocol::{
     self, Direction, ErrorKind, Event, Failure, Id, LegDial, LegDialing, Name, Party, Privacy,
@@ -42,7 +42,11 @@ pub struct Dialled {
 pub fn dial(tx: &mut Tx, params: &LegDial) -> Result<Dialled, Failure> {
     let trunk_index = tx.setup.trunk_by_name(params.trunk.as_str());
     let trunk_index = trunk_index.ok_or_else(|| Failure::not_found("trunk", params.trunk.as_str()))?;
-    if tx.gates.is_draining() && params.call.is_none() && params.bridge.is_none() {
+    if tx.gates.is_draining()
+        && params.call.is_none()
+        && params.bridge.is_none()
+        && !emergency::is_one(tx.setup, trunk_index, params.to.as_str())
+    {
         return Err(Failure::draining());
     }
     let bridge = params
@@ -67,6 +71,9 @@ pub fn dial(tx: &mut Tx, params: &LegDial) -> Result<Dialled, Failure> {
 /// The plan on the trunk that was named, or on the first fallback that can take the call while that one is
 /// down. What the policy refuses goes nowhere else.
 fn first_plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure> {
+    if let Some(planned) = emergency::plan(tx, index, params) {
+        return planned;
+    }
     let refused = match plan(tx, index, params) {
         Err(failure) if failure.kind == ErrorKind::TrunkDown => failure,
         other => return other,
@@ -80,7 +87,7 @@ fn first_plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failu
 }
 
 /// The fallback trunks of a trunk, in order.
-fn fallback_of(tx: &Tx, index: usize) -> Vec<usize> {
+pub fn fallback_of(tx: &Tx, index: usize) -> Vec<usize> {
     let names = tx.setup.trunk(index).map(|trunk| trunk.fallback.as_slice());
     let names = names.unwrap_or_default().iter();
     names.filter_map(|name| tx.setup.trunk_by_name(name)).collect()
@@ -166,10 +173,13 @@ pub fn names_until(tx: &Tx, targets: &Targets) -> Option<Instant> {
 }
 
 /// The fallback trunks after the one that is used now.
-fn remaining_fallback(tx: &Tx, params: &LegDial, used: usize) -> Vec<usize> {
+fn remaining_fallback(tx: &mut Tx, params: &LegDial, used: usize) -> Vec<usize> {
     let Some(named) = tx.setup.trunk_by_name(params.trunk.as_str()) else {
         return Vec::new();
     };
+    if let Some(routes) = emergency::remaining(tx, named, params.to.as_str(), used) {
+        return routes;
+    }
     let all = fallback_of(tx, named);
     match all.iter().position(|index| *index == used) {
         Some(position) => all.get(position + 1..).unwrap_or_default().to_vec(),

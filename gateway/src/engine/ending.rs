@@ -6,12 +6,13 @@
 use media::Change;
 use sip::endpoint::{Command, ExtraHeader};
 
+use super::admission::Way;
 use super::call::{CallStage, RECORD_WAIT};
 use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey};
 use super::leg::{Leg, Origin, Stage};
 use super::op::Work;
 use super::tx::Tx;
-use super::{bridging, call_record, cause, playing, tallying, taping, transferring};
+use super::{bridging, call_record, cause, fraud, playing, tallying, taping, transferring};
 use crate::control::protocol::{
     BridgeLeftWhy, Cause, CollectEndedWhy, EndReason, EndedBy, Event, LegEnded, Nothing, OpOutcome,
     PlayEndedWhy,
@@ -81,6 +82,10 @@ pub fn end_leg(tx: &mut Tx, key: LegKey, end: End) {
     }
     let talked = mark_ended(tx, key, &end);
     let was_answered = talked.is_some();
+    if let (Some(talked), Way::Out) = (talked, way) {
+        let number = tx.world.legs.get(&key).and_then(|leg| leg.to.number.clone());
+        fraud::talked(tx, trunk, number.as_deref(), talked);
+    }
     tallying::leg_ended(tx.metrics, tx.setup, (trunk, way), end.reason, talked);
     tell_ended(tx, key, &end);
     end_ops_of(tx, key, was_answered);

@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::alarms::{self, AlarmKind, Alarms};
 use super::audience::Audience;
 use super::control::{self, RequestId};
+use super::fraud::{self, Books};
 use super::gates::{Gates, Scope};
 use super::io::{ConnKey, Input, Now, Output};
 use super::journal::{Facts, Journal};
@@ -24,6 +25,7 @@ use super::registrations::{self, Registrations};
 use super::replay::Replies;
 use super::setup::Setup;
 use super::sounds::Sounds;
+use super::traces::Traces;
 use super::tx::{About, Draft, Outbox, Tx};
 use super::world::World;
 use super::{
@@ -40,7 +42,9 @@ pub struct Engine {
     pub(super) setup: Arc<Setup>,
     pub(super) world: World,
     pub(super) gates: Gates,
+    pub(super) books: Books,
     pub(super) peers: Peers,
+    pub(super) traces: Traces,
     pub(super) sounds: Sounds,
     pub(super) registrations: Registrations,
     pub(super) metrics: EngineMetrics,
@@ -69,11 +73,14 @@ impl Engine {
             .map(|trunk| (trunk.calls, trunk.calls_per_second, trunk.burst));
         let trunks: Vec<_> = trunks.collect();
         let mut gates = Gates::new(instance, &trunks, now.mono);
-        saved_limits::apply(&setup, &mut gates, now.mono);
+        let mut books = Books::new(&setup);
+        saved_limits::apply(&setup, &mut gates, &mut books, now.mono);
         let mut engine = Engine {
             world: World::new(&setup.epoch, seed),
             gates,
+            books,
             peers: Peers::new(&setup, seed_of_peers(seed), now.mono),
+            traces: Traces::default(),
             sounds: Sounds::default(),
             registrations: Registrations::new(&setup.config),
             metrics: EngineMetrics::new(),
@@ -149,6 +156,7 @@ impl Engine {
             Input::Recorder(event) => {
                 self.supervised(CauseBy::Policy, None, now, |tx| taping::handle(tx, event))
             }
+            Input::Trace(end) => self.trace_written(end, now),
             Input::LookedUp { question, answer } => {
                 self.by(CauseBy::Peer, now, |tx| health::looked_up(tx, &question, answer));
             }
@@ -158,7 +166,12 @@ impl Engine {
             Input::Drain { deadline_ms } => {
                 self.by(CauseBy::Policy, now, |tx| draining::start(tx, deadline_ms))
             }
-            Input::Stopping => self.by(CauseBy::Policy, now, stopping),
+            Input::Stopping => {
+                self.by(CauseBy::Policy, now, stopping);
+                if self.books.next_deadline().is_some() {
+                    self.save_limits();
+                }
+            }
             Input::Tick
             | Input::Datagram { .. }
             | Input::Connected { .. }
@@ -182,6 +195,10 @@ impl Engine {
         if self.peers.next_deadline().is_some_and(|at| at <= now.mono) {
             self.by(CauseBy::Timer, now, health::wake);
         }
+        self.traces.wake(now.mono, &mut self.outputs);
+        if self.books.take_due(now.mono) {
+            self.save_limits();
+        }
         self.expire_questions(now.mono);
         alarms::clear(self, now);
         stats_feed::run(self, now);
@@ -200,6 +217,8 @@ impl Engine {
             self.gates.next_deadline(),
             self.audience.next_deadline(),
             self.alarms.next_deadline(),
+            self.books.next_deadline(),
+            self.traces.next_deadline(),
             self.peers.next_deadline(),
             questions,
         ];
@@ -238,8 +257,10 @@ impl Engine {
         let mut tx = Tx {
             world: &mut self.world,
             gates: &mut self.gates,
+            books: &mut self.books,
             peers: &mut self.peers,
             setup: &setup,
+            traces: &self.traces,
             sounds: &self.sounds,
             registrations: &mut self.registrations,
             metrics: &mut self.metrics,
@@ -274,6 +295,9 @@ impl Engine {
 
     fn take_back(&mut self, outbox: Outbox) {
         self.world.rollback();
+        for counted in outbox.counted {
+            self.books.undo(counted);
+        }
         for scope in outbox.tokens {
             self.gates.give_back(scope);
         }
@@ -320,9 +344,11 @@ impl Engine {
                 .into_iter()
                 .map(|(warn, message)| Output::Log { warn, message }),
         );
+        for change in outbox.traces {
+            self.traces.apply(change, now, &mut self.outputs);
+        }
         if outbox.save_limits {
-            let limits = saved_limits::of(&self.setup, &self.gates);
-            self.outputs.push_back(Output::SaveLimits { limits });
+            self.save_limits();
         }
         if outbox.drained {
             self.outputs.push_back(Output::Drained);
@@ -331,6 +357,11 @@ impl Engine {
             self.alarms.note(kind, &trunk);
         }
         alarms::tell(self, now);
+    }
+
+    fn save_limits(&mut self) {
+        let limits = saved_limits::of(&self.setup, &self.gates, &self.books);
+        self.outputs.push_back(Output::SaveLimits { limits });
     }
 
     /// Reads the world through a transaction that changes nothing.
@@ -460,13 +491,17 @@ impl Engine {
 
     /// Counts the dials of a request, done or refused.
     pub(super) fn count_dials(&mut self, request: &Request, outcome: Result<(), &Failure>) {
-        let is_emergency = |failure: &Failure| {
-            let step = failure.data.get("step").and_then(|step| step.as_str());
-            step == Some(Step::Emergency.name())
+        let step = outcome
+            .err()
+            .and_then(|failure| failure.data.get("step")?.as_str());
+        let alarm = match step {
+            Some(step) if step == Step::Emergency.name() => Some(AlarmKind::EmergencyRefused),
+            Some(fraud::STEP) => Some(AlarmKind::FraudLimit),
+            Some(_) | None => None,
         };
         for trunk in dialled_trunks(request, outcome) {
-            if outcome.err().is_some_and(is_emergency) {
-                self.alarms.note(AlarmKind::EmergencyRefused, &trunk);
+            if let Some(alarm) = alarm {
+                self.alarms.note(alarm, &trunk);
             }
             if let Some(trunk) = self.setup.trunk_by_name(&trunk) {
                 tallying::dial(&mut self.metrics, &self.setup, trunk, outcome);

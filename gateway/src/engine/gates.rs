@@ -43,6 +43,8 @@ pub struct Gates {
     instance: Entry,
     trunks: Vec<Entry>,
     drain: Drain,
+    /// Limits were changed while calls ran, now or by an earlier run.
+    is_set: bool,
     free_mb: Option<u64>,
     /// When ports of closed streams can be had again.
     resting: VecDeque<Instant>,
@@ -66,6 +68,7 @@ impl Gates {
             instance: entry(instance),
             trunks: trunks.iter().copied().map(entry).collect(),
             drain: Drain::Off,
+            is_set: false,
             free_mb: None,
             resting: VecDeque::new(),
         }
@@ -136,8 +139,14 @@ impl Gates {
             .count()
     }
 
+    /// Whether limits were ever changed from those of the configuration.
+    pub fn is_set(&self) -> bool {
+        self.is_set
+    }
+
     /// Changes limits; `None` leaves one as it is.
     pub fn set(&mut self, scope: Scope, calls: Option<u32>, calls_per_second: Option<u32>, now: Instant) {
+        self.is_set = true;
         let Some(entry) = self.entry_mut(scope) else {
             return;
         };

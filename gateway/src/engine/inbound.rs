@@ -84,7 +84,8 @@ fn admit(
     invite: &IncomingInvite,
     said: &mut Said,
 ) -> Result<(Name, CallStage), Turned> {
-    if tx.gates.is_draining() {
+    let is_emergency = is_emergency(tx, index, trunk, invite);
+    if tx.gates.is_draining() && !is_emergency {
         return Err(limit(
             trunk,
             ThrottleReason::Draining,
@@ -93,12 +94,18 @@ fn admit(
             None,
         ));
     }
-    rates(tx, index, trunk)?;
+    let rated = rates(tx, index, trunk);
+    if !is_emergency {
+        rated?;
+    }
     let count = said.redirected.as_ref().map_or(0, |redirected| redirected.count);
     if count > REDIRECTS_MAX {
         return Err(refuse("redirects", 482, Vec::new()));
     }
-    counts(tx, index, trunk)?;
+    match is_emergency {
+        true => ports(tx, trunk, tx.setup.port_pairs)?,
+        false => counts(tx, index, trunk)?,
+    }
     said.replaces = replacing::judge(tx, index, invite.replaced)
         .map_err(|status| refuse("replaces", status, Vec::new()))?;
     let (app, stage) = owner(tx, said)?;
@@ -138,6 +145,15 @@ fn owner(tx: &Tx, said: &Said) -> Result<(Name, CallStage), Turned> {
     let until = tx.now.mono + number.unclaimed.after;
     let app = Name::from(number.app.as_str());
     Ok((app, CallStage::Unclaimed { until, status }))
+}
+
+/// A phone of ours calls an emergency service that a trunk takes: no limit stands in its way.
+fn is_emergency(tx: &Tx, index: usize, trunk: &Trunk, invite: &IncomingInvite) -> bool {
+    let numbers = tx.setup.numbers_of(index).filter(|_| trunk.agents);
+    numbers.is_some_and(|numbers| {
+        let to = invite.request.uri.to_string();
+        tx.setup.policy.is_emergency(&to, numbers)
+    })
 }
 
 fn rates(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<(), Turned> {
@@ -201,9 +217,13 @@ fn counts(tx: &mut Tx, index: usize, trunk: &Trunk) -> Result<(), Turned> {
             Some(legs_in as u64),
         ));
     }
-    let ports = tx.ports_in_use();
-    if ports >= tx.setup.port_pairs {
-        let (allowed, used) = (tx.setup.port_pairs as u64, ports as u64);
+    ports(tx, trunk, tx.setup.port_pairs_open())
+}
+
+fn ports(tx: &mut Tx, trunk: &Trunk, allowed: usize) -> Result<(), Turned> {
+    let used = tx.ports_in_use();
+    if used >= allowed {
+        let (allowed, used) = (allowed as u64, used as u64);
         return Err(limit(
             trunk,
             ThrottleReason::LimitPorts,
@@ -338,6 +358,7 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
     };
     tx.world.calls.insert(call, row);
     let origin = Origin::In(Inbound {
+        call_id: invite.request.headers.call_id().to_string(),
         offer: invite.offer.clone(),
         hops: identity::hops(&invite.request),
         is_reliable: invite.is_reliable,

@@ -108,6 +108,8 @@ pub enum Input {
         /// Mebibytes.
         mb: u64,
     },
+    /// A trace is over and written down.
+    Trace(TraceEnd),
     /// Stop taking calls; as `drain.start`, from a signal.
     Drain {
         /// After so long the remaining calls are ended; none: never.
@@ -171,6 +173,8 @@ pub enum Output {
     },
     /// Orders for the recordings writer.
     Recorder(RecorderCommand),
+    /// Orders for the writer of traces.
+    Trace(TraceCommand),
     /// The state of a call that is up, one JSON object: what a crash would leave of it.
     Ledger {
         /// The call.
@@ -204,6 +208,55 @@ pub enum Output {
     },
     /// The last call is gone after a drain.
     Drained,
+}
+
+/// Orders for the writer of traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TraceCommand {
+    /// A trace begins.
+    Start {
+        /// Its id.
+        trace: String,
+        /// Wall clock, microseconds since the Unix epoch.
+        wall_us: i64,
+        /// What it follows, for the head of the file.
+        about: String,
+        /// Numbers and names are written as they are.
+        shows_numbers: bool,
+    },
+    /// One message of it.
+    Message {
+        /// The trace.
+        trace: String,
+        /// Wall clock, microseconds since the Unix epoch.
+        wall_us: i64,
+        /// Where it goes or comes from.
+        flow: sip::endpoint::Flow,
+        /// The peer sent it.
+        is_in: bool,
+        /// The message, secrets and all.
+        bytes: Bytes,
+    },
+    /// It is over; `Input::Trace` follows.
+    Stop {
+        /// The trace.
+        trace: String,
+    },
+}
+
+/// What the writer says of a trace that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceEnd {
+    /// The trace.
+    pub trace: String,
+    /// The file with messages and ladder.
+    pub text: String,
+    /// The pcap file.
+    pub pcap: String,
+    /// Messages that a full queue lost.
+    pub lost: u64,
+    /// Why a file could not be written.
+    pub failed: Option<String>,
 }
 
 /// Orders for the recordings writer.

@@ -121,6 +121,8 @@ pub enum Origin {
 /// The half of an inbound leg that only it has.
 #[derive(Clone, Debug)]
 pub struct Inbound {
+    /// Call-ID of its dialog.
+    pub call_id: String,
     /// The offer; none: ours goes out in the 200, or in the first 18x where they are reliable.
     pub offer: Option<Bytes>,
     /// How its INVITE came here, for those it leads to.
@@ -234,6 +236,16 @@ pub enum Addressee {
         /// Request-URIs.
         uris: Vec<String>,
     },
+}
+
+impl Leg {
+    /// Call-ID of its dialog, or of the attempt that runs.
+    pub fn call_id(&self) -> &str {
+        match &self.origin {
+            Origin::In(inbound) => &inbound.call_id,
+            Origin::Out(outbound) => &outbound.invite.call_id,
+        }
+    }
 }
 
 impl Default for Addressee {

@@ -117,6 +117,7 @@ pub fn stream_config(trunk: &Trunk, negotiated: &Negotiated, answered: bool) -> 
         remote_rtcp: negotiated.remote_rtcp,
         source: match trunk.media_source {
             MediaSource::Strict => SourceRule::Strict,
+            MediaSource::Address => SourceRule::Address,
             MediaSource::Nat => SourceRule::Nat(trunk.media_allow.clone()),
         },
         may_send: answered && negotiated.send,

@@ -40,6 +40,8 @@ pub struct Tally {
     pub throttled: BTreeMap<ThrottleReason, u64>,
     /// Those turned away for what they asked, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Dials refused by a limit against toll fraud, by limit; they are among the throttled or refused too.
+    pub gated: BTreeMap<&'static str, u64>,
     /// Admitted ones that failed, by class.
     pub failed: BTreeMap<FailedClass, u64>,
     /// Dialled legs whose INVITE went out.
@@ -105,6 +107,11 @@ impl EngineMetrics {
     /// An offered one was refused for what it is: `no_number not_acceptable policy unclaimed …`.
     pub fn refused(&mut self, place: Place<'_>, reason: &'static str) {
         *self.tally_mut(place).refused.entry(reason).or_default() += 1;
+    }
+
+    /// A limit against toll fraud refused a dial.
+    pub fn gated(&mut self, place: Place<'_>, limit: &'static str) {
+        *self.tally_mut(place).gated.entry(limit).or_default() += 1;
     }
 
     /// An admitted one failed.

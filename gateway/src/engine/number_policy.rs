@@ -95,6 +95,17 @@ impl Policy {
         }
     }
 
+    /// Whether this text names an emergency service that has a trunk to go to.
+    pub fn is_emergency(&self, to: &str, trunk: &TrunkNumbers) -> bool {
+        match classify_target(to, trunk) {
+            Ok(Target::Number(dialled)) => {
+                let decision = self.check_number(&dialled, trunk);
+                decision.allow && decision.step == Step::Emergency
+            }
+            Ok(Target::Name { .. }) | Err(_) => false,
+        }
+    }
+
     fn check_number(&self, to: &Dialled, trunk: &TrunkNumbers) -> Decision {
         let home = trunk.home_country.as_deref();
         if let Some(decision) = self.emergency(to, trunk) {
@@ -176,16 +187,18 @@ impl Policy {
     }
 
     fn emergency(&self, to: &Dialled, trunk: &TrunkNumbers) -> Option<Decision> {
-        let country = emergency::country(to, trunk.home_country.as_deref())?;
+        let home = trunk.home_country.as_deref();
+        let country = emergency::country(to, home)?;
         let digits = to.digits();
-        let decision = self.decide(
-            trunk.emergency,
-            Step::Emergency,
-            format!("emergency:{country}:{digits}"),
-        );
-        let dial = trunk.emergency.then(|| digits.to_owned());
+        let taken_by = emergency::taken_by(to, country, home, &trunk.emergency);
+        let rule = format!("emergency:{country}:{digits}");
+        let decision = self.decide(taken_by.is_some(), Step::Emergency, rule);
+        let dial = taken_by.map(|_| match to.is_service() {
+            true => format!("urn:service:{digits}"),
+            false => digits.to_owned(),
+        });
         Some(Decision {
-            region: Some(country.to_owned()),
+            region: Some(taken_by.unwrap_or(country).to_owned()),
             dial,
             ..decision
         })

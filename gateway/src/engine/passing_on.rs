@@ -9,6 +9,7 @@
 //! Writes no header.
 
 use super::dial_plan::Plan;
+use super::fraud;
 use super::keys::CallKey;
 use super::leg::{Leg, Origin};
 use super::number_policy::TrunkNumbers;
@@ -40,8 +41,17 @@ pub fn settle(tx: &Tx, call: Option<CallKey>, params: &LegDial, plan: &mut Plan)
         .iter()
         .map(|diverter| diverter.count)
         .fold(0, u32::saturating_add);
-    if count > REDIRECTS_MAX {
-        let decision = PolicyDecision::deny("redirects", "redirects");
+    let redirects = trunk.fraud.redirects.min(REDIRECTS_MAX);
+    if count > redirects && !plan.is_emergency {
+        let (step, rule) = match redirects < REDIRECTS_MAX {
+            true => (fraud::STEP, format!("trunk:{}.redirects", trunk.name)),
+            false => ("redirects", "redirects".to_owned()),
+        };
+        let decision = PolicyDecision {
+            limit: Some(redirects.into()),
+            value: Some(count.into()),
+            ..PolicyDecision::deny(step, &rule)
+        };
         return Err(Failure::policy(ErrorKind::DestinationNotAllowed, &decision));
     }
     if trunk.diversion_out == DiversionOut::Off {

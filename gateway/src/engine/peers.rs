@@ -178,6 +178,26 @@ impl Peers {
     /// The order in which a call tries the peers of a trunk: by priority, weights drawn, without those that
     /// are down or rest.
     pub fn route(&mut self, setup: &Setup, index: usize, now: Instant) -> Result<Vec<Flow>, Unrouted> {
+        self.routed(setup, index, now, false)
+    }
+
+    /// As [`Peers::route`], but of peers that are down or rest too: for calls that must be tried.
+    pub fn route_at_last(
+        &mut self,
+        setup: &Setup,
+        index: usize,
+        now: Instant,
+    ) -> Result<Vec<Flow>, Unrouted> {
+        self.routed(setup, index, now, true)
+    }
+
+    fn routed(
+        &mut self,
+        setup: &Setup,
+        index: usize,
+        now: Instant,
+        is_last_resort: bool,
+    ) -> Result<Vec<Flow>, Unrouted> {
         let Some(trunk) = setup.trunk(index) else {
             return Err(Unrouted::NoPeer);
         };
@@ -203,7 +223,7 @@ impl Peers {
         }
         let usable = reached
             .iter()
-            .filter(|(target, _)| self.is_usable(index, *target, now));
+            .filter(|(target, _)| is_last_resort || self.is_usable(index, *target, now));
         let flows: Vec<Flow> = usable.map(|(_, flow)| *flow).take(trunk.attempts_max).collect();
         match (flows.is_empty(), is_missing) {
             (false, _) => Ok(flows),

@@ -5,6 +5,8 @@
 use serde::Serialize;
 
 use super::dial_plan::{self, Targets};
+use super::dialing;
+use super::emergency;
 use super::engine::Engine;
 use super::io::Now;
 use super::peers::{peer_text, target_of};
@@ -78,20 +80,20 @@ fn preview(tx: &mut Tx, dial: &LegDial) -> Result<Preview, Failure> {
     let from = dial.caller_id.as_ref().and_then(|caller| caller.number.as_ref());
     let from = from.map(|number| number.as_str().to_owned());
     let decision = dial_plan::policy_check(tx, dial.to.as_str(), from.as_deref(), Some(&dial.trunk))?;
+    if let Some(routes) = emergency::routes(tx, named, dial.to.as_str()) {
+        let trunks = routes.into_iter();
+        let trunks = trunks.map(|index| on_trunk(tx, index, &emergency::fitted(tx, index, dial)));
+        let trunks = trunks.collect();
+        return Ok(Preview { decision, trunks });
+    }
     let mut trunks = vec![on_trunk(tx, named, dial)];
-    let fallback = tx
-        .setup
-        .trunk(named)
-        .map(|trunk| trunk.fallback.clone())
-        .unwrap_or_default();
-    for name in fallback {
-        if let Some(index) = tx.setup.trunk_by_name(&name) {
-            let dial = LegDial {
-                trunk: Name::from(name.as_str()),
-                ..dial.clone()
-            };
-            trunks.push(on_trunk(tx, index, &dial));
-        }
+    for index in dialing::fallback_of(tx, named) {
+        let name = tx.setup.trunk(index).map_or("", |trunk| trunk.name.as_str());
+        let dial = LegDial {
+            trunk: Name::from(name),
+            ..dial.clone()
+        };
+        trunks.push(on_trunk(tx, index, &dial));
     }
     Ok(Preview { decision, trunks })
 }

@@ -16,6 +16,9 @@ use crate::config::{
 };
 use crate::control::protocol::{ControllerLostAction, Name, OnControllerLost, Within};
 
+/// Port pairs kept back for emergency calls: two calls, each with the leg of who calls. Ours.
+pub const EMERGENCY_PORT_PAIRS: usize = 4;
+
 /// Fixed facts of this run.
 #[derive(Debug)]
 pub struct Setup {
@@ -48,7 +51,11 @@ impl Setup {
         let policy = Policy::new(dial_rules(&config))?;
         // The numbering plans are read at the first look-up: better now than in the first call.
         number_policy::parse_inbound("+498001234567", &TrunkNumbers::default());
-        let numbers = config.trunks.iter().map(trunk_numbers).collect();
+        let flagged = config.trunks.iter().filter(|trunk| trunk.emergency);
+        let mut emergency: Vec<String> = flagged.filter_map(|trunk| trunk.home_country.clone()).collect();
+        emergency.dedup();
+        let numbers = config.trunks.iter();
+        let numbers = numbers.map(|trunk| trunk_numbers(trunk, &emergency)).collect();
         let ports = config.media.ports.end() - config.media.ports.start() + 1;
         Ok(Setup {
             instance: Name::from(config.instance.as_str()),
@@ -89,6 +96,14 @@ impl Setup {
         match peers.known(self, flow) {
             Known::Trunk(trunk) => self.trunk_by_name(&trunk.name),
             Known::Unfit | Known::Unlisted => None,
+        }
+    }
+
+    /// Port pairs that ordinary calls may take: a few are kept for emergency calls, where a trunk takes those.
+    pub fn port_pairs_open(&self) -> usize {
+        match self.config.trunks.iter().any(|trunk| trunk.emergency) {
+            true => self.port_pairs.saturating_sub(EMERGENCY_PORT_PAIRS),
+            false => self.port_pairs,
         }
     }
 
@@ -157,7 +172,7 @@ fn number_kind(kind: NumberType) -> NumberKind {
     }
 }
 
-fn trunk_numbers(trunk: &Trunk) -> TrunkNumbers {
+fn trunk_numbers(trunk: &Trunk, emergency: &[String]) -> TrunkNumbers {
     TrunkNumbers {
         home_country: trunk.home_country.clone(),
         number_in: match trunk.number_in {
@@ -166,7 +181,7 @@ fn trunk_numbers(trunk: &Trunk) -> TrunkNumbers {
         },
         caller_ids: trunk.caller_ids.iter().map(NumberPattern::to_string).collect(),
         extensions: trunk.extensions,
-        emergency: false,
+        emergency: emergency.to_vec(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::admission::Way;
+use super::fraud;
 use super::metrics::{EngineMetrics, Place};
 use super::setup::Setup;
 use crate::control::protocol::{Direction, EndReason, ErrorKind, FailedClass, Failure, ThrottleReason};
@@ -28,6 +29,9 @@ pub fn dial(metrics: &mut EngineMetrics, setup: &Setup, trunk: usize, outcome: R
     let Err(failure) = outcome else {
         return metrics.admitted(place);
     };
+    if let Some(limit) = gate(failure) {
+        metrics.gated(place, limit);
+    }
     let of_trunk = failure
         .data
         .get("rule")
@@ -43,6 +47,23 @@ pub fn dial(metrics: &mut EngineMetrics, setup: &Setup, trunk: usize, outcome: R
         _ => return metrics.refused(place, refusal_word(failure.kind)),
     };
     metrics.throttled(place, reason);
+}
+
+/// Which limit against toll fraud refused a dial, if one did.
+fn gate(failure: &Failure) -> Option<&'static str> {
+    let of = |key| failure.data.get(key).and_then(|value| value.as_str());
+    let rule = of("rule").filter(|_| of("step") == Some(fraud::STEP))?;
+    let (head, limit) = rule.rsplit_once('.')?;
+    let is_prefix = head.contains(".prefix:");
+    let word = match (limit, is_prefix) {
+        ("calls_per_hour", false) => "calls_per_hour",
+        ("minutes_per_day", false) => "minutes_per_day",
+        ("redirects", _) => "redirects",
+        ("calls_per_hour", true) => "prefix_calls_per_hour",
+        ("minutes_per_day", true) => "prefix_minutes_per_day",
+        (_, _) => "prefix_calls",
+    };
+    Some(word)
 }
 
 /// Whether the called party, or the caller while it rang, decided that an unanswered leg ends (ITU-T E.425).

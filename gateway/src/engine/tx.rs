@@ -11,6 +11,7 @@ use media::Change;
 use super::alarms::AlarmKind;
 use super::bridge::Bridge;
 use super::call::Call;
+use super::fraud::{Books, Counted};
 use super::gates::{Gates, Scope};
 use super::io::{Now, RecorderCommand};
 use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey, RecordingKey};
@@ -22,6 +23,7 @@ use super::recording::Recording;
 use super::registrations::Registrations;
 use super::setup::Setup;
 use super::sounds::Sounds;
+use super::traces::{TraceChange, Traces};
 use super::world::World;
 use crate::control::protocol::{Cause, Event, Failure, Id, Name, Subject, Tags};
 
@@ -50,6 +52,10 @@ pub struct Outbox {
     pub alarms: Vec<(AlarmKind, String)>,
     /// Questions to DNS.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Dials counted by limits against fraud, taken back should the transaction be.
+    pub counted: Vec<Counted>,
+    /// Traces that begin or end.
+    pub traces: Vec<TraceChange>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
 }
@@ -95,10 +101,14 @@ pub struct Tx<'a> {
     pub world: &'a mut World,
     /// Limits and buckets.
     pub gates: &'a mut Gates,
+    /// What limits against fraud have counted.
+    pub books: &'a mut Books,
     /// Where the peers are and whether they answer.
     pub peers: &'a mut Peers,
     /// What does not change while the process runs.
     pub setup: &'a Setup,
+    /// Traces that run.
+    pub traces: &'a Traces,
     /// Prompts and music.
     pub sounds: &'a Sounds,
     /// Who is registered, here and there.

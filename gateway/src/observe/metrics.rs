@@ -192,6 +192,11 @@ impl Snapshot {
                 .map(move |(why, count)| (with(labels(place), "reason", why), *count))
         });
         counters(out, "calls_refused", refused)?;
+        let gated = self.engine.tallies().flat_map(|(place, tally)| {
+            let limits = tally.gated.iter();
+            limits.map(move |(limit, count)| (with(labels(place), "limit", limit), *count))
+        });
+        counters(out, "dials_gated", gated)?;
         let failed = self.engine.tallies().flat_map(|(place, tally)| {
             tally
                 .failed

@@ -370,6 +370,7 @@ impl Signalling {
                 | Output::Disconnect { .. }
                 | Output::Registration(_)
                 | Output::Probed { .. }
+                | Output::Heard { .. }
                 | Output::Dropped { .. } => {}
             }
         }

@@ -21,6 +21,8 @@ pub const SHARD_BACKLOG_FULL: &str = "shard_backlog_full";
 pub const RECORD_QUEUE_FULL: &str = "record_queue_full";
 /// Orders for which the recordings writer's queue had no room.
 pub const RECORDER_QUEUE_FULL: &str = "recorder_queue_full";
+/// Messages of a trace for which its writer's queue had no room.
+pub const TRACE_QUEUE_FULL: &str = "trace_queue_full";
 /// Inputs whose handling panicked.
 pub const INPUT_PANICKED: &str = "input_panicked";
 

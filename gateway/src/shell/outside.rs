@@ -23,6 +23,7 @@ use crate::observe::health::{ObserveRequest, Readiness};
 use crate::observe::metrics::{ShardMetrics, Snapshot};
 use crate::observe::record_writer::{Entry, RecordWriter};
 use crate::observe::recordings::Recordings;
+use crate::observe::traces::Traces;
 
 /// How long recordings may take to be joined when the process ends.
 pub const RECORDINGS_CLOSE_WAIT: Duration = Duration::from_secs(20);
@@ -44,6 +45,8 @@ pub struct Outside {
     pub control: Connections,
     /// The recordings writer.
     pub recordings: Recordings,
+    /// The writer of traces.
+    pub traces: Traces,
     /// The writer of call records.
     pub records: RecordWriter,
     /// DNS.
@@ -98,6 +101,11 @@ impl World<Core> for Outside {
             Output::ControlMore { conn } => self.control.more(conn),
             Output::ControlClose { conn } => self.control.close(conn),
             Output::Recorder(command) => self.order(command),
+            Output::Trace(command) => {
+                if !self.traces.order(command) {
+                    self.losses.count(losses::TRACE_QUEUE_FULL);
+                }
+            }
             Output::Ledger { call, record } => self.keep(Entry::Live {
                 call,
                 wall_us: now.wall_us,
@@ -187,7 +195,8 @@ impl Outside {
         // The shards first: their last blocks belong into the recordings.
         self.shards.stop();
         let recordings = self.recordings.close(RECORDINGS_CLOSE_WAIT);
+        let traces = self.traces.close(RECORDS_CLOSE_WAIT);
         let records = self.records.close(RECORDS_CLOSE_WAIT);
-        recordings && records
+        recordings && traces && records
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Strict: only the agreed address and port. NAT: the agreed one at once, else the first steady source
 //! inside the networks; then only that one, until signalled anew or until it is silent and another is
-//! steady. Knows nothing of payloads or codecs.
+//! steady. Address: the agreed port at once, else the first steady port of the agreed address; then only that
+//! one, until signalled anew. Knows nothing of payloads or codecs.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -27,6 +28,10 @@ pub struct Latch {
 enum State {
     /// Only `remote`.
     Strict,
+    /// Any port of the agreed address, until one is steady.
+    Ports { candidate: Option<Candidate> },
+    /// That one only.
+    Fixed { source: SocketAddr },
     /// No source yet.
     Open {
         networks: Vec<Network>,
@@ -55,6 +60,7 @@ impl Latch {
     pub fn new(rule: &SourceRule, remote: Option<SocketAddr>) -> Self {
         let state = match rule {
             SourceRule::Strict => State::Strict,
+            SourceRule::Address => State::Ports { candidate: None },
             SourceRule::Nat(networks) => State::Open {
                 networks: networks.clone(),
                 candidate: None,
@@ -71,6 +77,18 @@ impl Latch {
         let from = canonical(from);
         match &mut self.state {
             State::Strict => self.remote == Some(from),
+            State::Fixed { source } => *source == from,
+            State::Ports { candidate } => {
+                if self.remote.is_none_or(|remote| remote.ip() != from.ip()) {
+                    return false;
+                }
+                let steady = Candidate::count(candidate, from, ssrc, sequence) >= STEADY_PACKETS;
+                if self.remote != Some(from) && !steady {
+                    return false;
+                }
+                self.state = State::Fixed { source: from };
+                true
+            }
             State::Open { networks, candidate } => {
                 if !is_inside(networks, from) {
                     return false;
@@ -111,6 +129,8 @@ impl Latch {
         let from = canonical(from);
         match &self.state {
             State::Strict => self.remote == Some(from),
+            State::Ports { .. } => self.remote.is_some_and(|remote| remote.ip() == from.ip()),
+            State::Fixed { source } => *source == from,
             State::Open { networks, .. } | State::Locked { networks, .. } => is_inside(networks, from),
         }
     }
@@ -121,22 +141,22 @@ impl Latch {
         let from = canonical(from);
         match &self.state {
             State::Strict => remote_rtcp.map(canonical) == Some(from),
-            State::Open { .. } => false,
-            State::Locked { source, .. } => source.ip() == from.ip(),
+            State::Ports { .. } | State::Open { .. } => false,
+            State::Fixed { source } | State::Locked { source, .. } => source.ip() == from.ip(),
         }
     }
 
     /// Where RTP is sent: the learned source, or the agreed address.
     pub fn destination(&self) -> Option<SocketAddr> {
         match &self.state {
-            State::Strict | State::Open { .. } => self.remote,
-            State::Locked { source, .. } => Some(*source),
+            State::Strict | State::Ports { .. } | State::Open { .. } => self.remote,
+            State::Fixed { source } | State::Locked { source, .. } => Some(*source),
         }
     }
 
     fn lock(&mut self, source: SocketAddr, now: Instant) {
         let networks = match &mut self.state {
-            State::Strict => return,
+            State::Strict | State::Ports { .. } | State::Fixed { .. } => return,
             State::Open { networks, .. } | State::Locked { networks, .. } => std::mem::take(networks),
         };
         self.state = State::Locked {
@@ -235,6 +255,34 @@ mod tests {
             feed(&mut latch, OUTSIDE, 0, 20, now + Duration::from_secs(9)),
             [false; 20]
         );
+    }
+
+    #[test]
+    fn address_takes_the_first_steady_port_of_the_agreed_address_and_then_no_other() {
+        let now = Instant::now();
+        let other_port = "127.0.0.2:4444";
+        let mut latch = Latch::new(&SourceRule::Address, Some(at(REMOTE)));
+        assert_eq!(feed(&mut latch, OTHER, 0, 20, now), [false; 20]);
+        assert!(!latch.may_admit(at(OTHER)) && latch.may_admit(at(other_port)));
+        let taken = feed(&mut latch, other_port, 10, 6, now);
+        assert_eq!(taken, [false, false, false, false, true, true]);
+        assert_eq!(latch.destination(), Some(at(other_port)));
+        // However silent it is, neither the agreed port nor another one takes its place.
+        let later = now + Duration::from_secs(9);
+        for from in [REMOTE, "127.0.0.2:4446", OTHER] {
+            assert_eq!(feed(&mut latch, from, 0, 20, later), [false; 20], "{from}");
+        }
+        assert!(latch.admits_rtcp(at("127.0.0.2:9"), None) && !latch.admits_rtcp(at(OTHER), None));
+
+        let mut latch = Latch::new(&SourceRule::Address, Some(at(REMOTE)));
+        assert_eq!(
+            feed(&mut latch, REMOTE, 0, 2, now),
+            [true; 2],
+            "the agreed port at once"
+        );
+        assert_eq!(feed(&mut latch, other_port, 10, 20, later), [false; 20]);
+        let mut latch = Latch::new(&SourceRule::Address, None);
+        assert_eq!(feed(&mut latch, REMOTE, 0, 20, now), [false; 20]);
     }
 
     #[test]

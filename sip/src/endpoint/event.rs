@@ -358,6 +358,13 @@ pub enum Output {
         /// Which flow.
         flow: Flow,
     },
+    /// A whole message was heard, before anything is made of it; only while tapped.
+    Heard {
+        /// From where.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
     /// What became of an OPTIONS of ours.
     Probed {
         /// The number its owner gave it.

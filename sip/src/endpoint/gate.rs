@@ -45,6 +45,8 @@ pub(super) fn outside_dialog(
     }
     match request.uri.scheme() {
         Scheme::Sip | Scheme::Sips | Scheme::Tel => {}
+        // An emergency service by its name (RFC 5031).
+        Scheme::Urn if request.uri.is_emergency_service() => {}
         Scheme::Urn | Scheme::Extension(_) => return Err(plain(StatusCode::UNSUPPORTED_URI_SCHEME)),
     }
     check_extensions(request, policy)?;

@@ -335,7 +335,7 @@ impl Pair {
                 }
                 Output::Event(event) => self.events.entry(side).or_default().push(event),
                 Output::Registration(event) => self.registrations.entry(side).or_default().push(event),
-                Output::Probed { .. } => {}
+                Output::Probed { .. } | Output::Heard { .. } => {}
                 Output::Dropped { why, .. } => self.dropped.push(why),
             }
         }

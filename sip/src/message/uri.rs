@@ -166,6 +166,16 @@ impl Uri {
         self.params()?.get(name)
     }
 
+    /// Whether it is `urn:service:sos` or a service below it, in any case (RFC 5031 §4.2).
+    pub fn is_emergency_service(&self) -> bool {
+        let Form::Opaque(rest) = &self.form else {
+            return false;
+        };
+        let rest = rest.to_ascii_lowercase();
+        let below = rest.strip_prefix("service:sos");
+        self.scheme == Scheme::Urn && below.is_some_and(|below| below.is_empty() || below.starts_with('.'))
+    }
+
     /// What follows `?`, as written.
     pub fn header_part(&self) -> Option<&str> {
         self.address()?.headers.as_deref()

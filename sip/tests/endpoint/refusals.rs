@@ -88,7 +88,7 @@ fn refusals_outside_a_dialog() {
             "",
         ),
         (
-            invite("12", "").replace("INVITE sip:gw@192.0.2.1", "INVITE urn:service:sos"),
+            invite("12", "").replace("INVITE sip:gw@192.0.2.1", "INVITE urn:uuid:1"),
             "416 Unsupported URI Scheme",
             "",
         ),

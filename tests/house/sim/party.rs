@@ -171,6 +171,11 @@ impl Party {
         self.calls += 1;
         let session = SessionKey::Out(self.calls);
         self.session = Some(session);
+        // A number or name at the gateway, or a whole URI.
+        let uri = match user.starts_with("urn:") {
+            true => user.to_owned(),
+            false => format!("sip:{user}@{gateway}"),
+        };
         let flow = Flow {
             transport: Transport::Udp,
             local: self.address,
@@ -179,9 +184,9 @@ impl Party {
         let invite = OutgoingInvite {
             session,
             flow,
-            request_uri: format!("sip:{user}@{gateway}"),
+            to: format!("<{uri}>"),
+            request_uri: uri,
             from: format!("<sip:+4930{}@{}>", self.address.port(), self.address.ip()),
-            to: format!("<sip:{user}@{gateway}>"),
             contact_host: None,
             call_id: None,
             from_tag: None,
@@ -342,6 +347,7 @@ impl Party {
                 Output::Connect { .. }
                 | Output::Disconnect { .. }
                 | Output::Probed { .. }
+                | Output::Heard { .. }
                 | Output::Dropped { .. } => {}
             }
         }

@@ -10,7 +10,9 @@ use gateway::config::Config;
 use gateway::control::protocol::parse_frame;
 use gateway::core::Core;
 use gateway::engine::Setup;
-use gateway::engine::io::{ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent};
+use gateway::engine::io::{
+    ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent, TraceCommand,
+};
 use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, Counts, MetricsReader, Shard, ShardConfig, TURN, links};
@@ -83,6 +85,10 @@ pub struct Town {
     pub drains: usize,
     /// Questions to DNS that the core asked.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Orders to the writer of traces.
+    pub traced: Vec<TraceCommand>,
+    /// Limits as the core last kept them.
+    pub saved_limits: Option<String>,
     pub post: Post,
     pub media_net: Network,
     /// Samples that came out of each track.
@@ -114,11 +120,17 @@ impl Town {
 
     /// A town whose configuration text was changed by `edit`.
     pub fn with(seed: u64, edit: impl FnOnce(String) -> String) -> Self {
+        Self::after(None, seed, edit)
+    }
+
+    /// The same after an earlier run that kept these limits.
+    pub fn after(saved: Option<String>, seed: u64, edit: impl FnOnce(String) -> String) -> Self {
         let text = edit(CONFIG.to_owned());
         let config =
             Config::parse(&text, Path::new("/town/gateway.toml"), None).expect("the town's configuration");
         let start = Instant::now();
-        let setup = Setup::new(config, format!("e{seed:x}")).expect("dial rules");
+        let mut setup = Setup::new(config, format!("e{seed:x}")).expect("dial rules");
+        setup.saved_limits = saved;
         let mut bytes = [3; 32];
         bytes[..8].copy_from_slice(&seed.to_be_bytes());
         let media_net = Network::new(seed, start);
@@ -161,6 +173,8 @@ impl Town {
             log: Vec::new(),
             drains: 0,
             lookups: Vec::new(),
+            traced: Vec::new(),
+            saved_limits: None,
             post: Post::new(seed),
             media_net,
             taped: BTreeMap::new(),
@@ -332,7 +346,6 @@ impl Town {
         self.parties[party].reinvite(direction, now);
         self.collect(party);
     }
-
     /// A new inbound call, answered; its leg and call ids.
     pub fn answered_call(&mut self, router: usize, customer: usize) -> (String, String) {
         let before = self.routers[router].of("leg.incoming").len();
@@ -507,15 +520,13 @@ impl Town {
 
     fn collect(&mut self, party: usize) {
         while let Some((flow, bytes)) = self.parties[party].take_letter() {
-            self.post.send(
-                Letter {
-                    from: flow.local,
-                    to: flow.remote,
-                    bytes,
-                },
-                self.now,
-            );
+            self.send(flow, bytes);
         }
+    }
+
+    fn send(&mut self, flow: Flow, bytes: bytes::Bytes) {
+        let (from, to) = (flow.local, flow.remote);
+        self.post.send(Letter { from, to, bytes }, self.now);
     }
 
     fn settle(&mut self) {
@@ -526,16 +537,7 @@ impl Town {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Send { flow, bytes } => {
-                self.post.send(
-                    Letter {
-                        from: flow.local,
-                        to: flow.remote,
-                        bytes,
-                    },
-                    self.now,
-                );
-            }
+            Output::Send { flow, bytes } => self.send(flow, bytes),
             Output::Media { shard, command } => {
                 let plane = &mut self.shards[shard];
                 plane.shard.handle_command(command, &mut plane.io, self.now);
@@ -546,6 +548,7 @@ impl Town {
                 router.expect("a line for a router").take(&line);
             }
             Output::ControlMore { conn } => self.input(Input::ControlDrained { conn }),
+            Output::Trace(command) => self.traced.push(command),
             Output::Recorder(command) => self.record(command),
             Output::Record { record, .. } => self.records.push(serde_json::from_str(&record).unwrap()),
             Output::Log { message, .. } => self.log.push(message),
@@ -554,8 +557,8 @@ impl Town {
             | Output::Disconnect { .. }
             | Output::ControlClose { .. }
             | Output::Ledger { .. }
-            | Output::SaveLimits { .. }
             | Output::Dropped { .. } => {}
+            Output::SaveLimits { limits } => self.saved_limits = Some(limits.to_string()),
             Output::Drained => self.drains += 1,
             Output::Sip(_) => panic!("the core keeps orders for the endpoint"),
         }

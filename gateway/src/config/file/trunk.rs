@@ -134,7 +134,7 @@ pub struct Trunk {
     /// Allows `srtp` though the keys go over signalling that is not encrypted, where whoever reads it reads
     /// the media.
     pub srtp_without_tls: bool,
-    /// `strict`: RTP only from the address and port in SDP; `nat`: learned once inside `media_allow`.
+    /// `strict`: RTP only from the address and port in SDP; `address`: from that address, its first steady port; `nat`: learned once inside `media_allow`.
     pub media_source: MediaSource,
     /// A leg without RTP for so many seconds is ended: 5 to 3600; 0: never.
     #[schemars(range(max = 3600))]
@@ -154,6 +154,11 @@ pub struct Trunk {
     pub user_phone: bool,
     /// Agent phones: their unanswered legs count as missed, not failed.
     pub agents: bool,
+    /// Emergency calls of its `home_country` go here, whatever trunk a dial names, before and beyond every limit.
+    /// Without any such trunk they are refused, with an alarm.
+    pub emergency: bool,
+    /// Limits against toll fraud: `{ calls_per_hour, minutes_per_day, redirects, prefix }`.
+    pub fraud: super::fraud::Fraud,
     /// All-digit users of at most so many digits are extensions, not numbers; 0: none are.
     #[schemars(range(max = 8))]
     pub extensions: u8,
@@ -279,6 +284,8 @@ impl Default for Trunk {
             prefix_out: String::new(),
             user_phone: false,
             agents: false,
+            emergency: false,
+            fraud: super::fraud::Fraud::default(),
             extensions: 0,
             identity_trusted: false,
             identity_out: IdentityOut::From,

@@ -12,6 +12,7 @@ use super::super::trunk::{
     Transfers, Transport, Trunk, UriForm,
 };
 use super::super::{Limits, Listen, Media, Number, NumberPattern, Sip, file, network_from_text, preset};
+use super::fraud::fraud;
 use super::listeners::{address, host, listener};
 use super::peers::hosts;
 use super::srtp::srtp;
@@ -182,6 +183,8 @@ fn trunk(entry: &file::trunk::Trunk, shared: &Shared<'_>, path: &KeyPath, faults
         prefix_out: entry.prefix_out.clone(),
         user_phone: entry.user_phone,
         agents: entry.agents,
+        emergency: entry.emergency,
+        fraud: fraud(&entry.fraud, &path.key("fraud"), faults),
         extensions: entry.extensions,
         identity_trusted: entry.identity_trusted,
         identity_out: entry.identity_out,
@@ -346,6 +349,18 @@ fn check_combinations(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut F
         if let Some(key) = key {
             let value = "tel".to_owned();
             faults.add(path.key("uri"), Problem::Needs { value, key });
+        }
+    }
+    if entry.emergency {
+        let has_place = !entry.hosts.is_empty();
+        for (key, is_there) in [
+            ("home_country", entry.home_country.is_some()),
+            ("hosts", has_place),
+        ] {
+            if !is_there {
+                let value = "true".to_owned();
+                faults.add(path.key("emergency"), Problem::Needs { value, key });
+            }
         }
     }
     let is_national = [

@@ -33,6 +33,18 @@ fn text_that_is_no_toml() {
 }
 
 #[test]
+fn emergency_calls_need_a_country_and_a_peer() {
+    let trunk = "[[trunk]]\nname = \"a\"\nallow = [\"10.0.0.0/8\"]\n";
+    refused(
+        &format!("{trunk}emergency = true\n"),
+        &[
+            ":4: trunk[0].emergency: `true` needs `home_country`; set it",
+            ":4: trunk[0].emergency: `true` needs `hosts`; set it",
+        ],
+    );
+}
+
+#[test]
 fn file_that_is_not_there() {
     let error = Config::load(Path::new("/nonexistent/gateway.toml"), None)
         .expect_err("no such file")
@@ -80,10 +92,6 @@ fn words_of_later_versions_are_refused_by_name() {
     trunk_refused(
         "dtmf = \"info\"",
         "dtmf: `info` is not available in this version; use `rfc4733` or `inband`",
-    );
-    trunk_refused(
-        "media_source = \"address\"",
-        "media_source: `address` is not available in this version; use `strict` or `nat`",
     );
     trunk_refused(
         "codecs = [\"PCMU\", \"opus\"]",

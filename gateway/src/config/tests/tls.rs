@@ -282,3 +282,78 @@ fn paths_are_taken_from_the_folder_of_the_file() {
     let files = parse_in(&dir, &text).unwrap().sip.tls.unwrap().identity;
     assert_eq!(files.cert, PathBuf::from(dir.path()).join("gw.pem"));
 }
+
+/// The rows of each carrier as they come out over TLS, with nothing left for a later version.
+#[test]
+fn every_preset_is_whole_over_tls() {
+    let dir = folder();
+    let of = |preset: &str, keys: &str| {
+        let text = format!(
+            "{LISTENER}[[trunk]]\nname = \"t\"\npreset = \"{preset}\"\nallow = [\"192.0.2.0/24\"]\n\
+             hosts = [\"192.0.2.1;transport=tls\"]\n{keys}"
+        );
+        parse_in(&dir, &text).unwrap().trunks.remove(0).profile()
+    };
+    for (preset, keys, lines) in [
+        (
+            "generic",
+            "",
+            &["srtp = off", "refuses: offers of RTP/SAVP: 488 (srtp=off)"][..],
+        ),
+        (
+            "twilio",
+            "",
+            &[
+                "calls_per_second = 1",
+                "srtp = optional",
+                "number_out = e164_plus",
+            ],
+        ),
+        ("telnyx", "", &["srtp = optional", "number_out = e164_plus"]),
+        (
+            "bandwidth",
+            "",
+            &["codecs = [PCMU, PCMA]", "number_out = e164_plus"],
+        ),
+        (
+            "chime",
+            "",
+            &[
+                "calls_per_second = 1",
+                "srtp = optional",
+                "number_out = e164_plus",
+            ],
+        ),
+        (
+            "teams",
+            "contact_host = \"gw.example\"\n",
+            &[
+                "srtp = required",
+                "hold = inactive",
+                "user_phone = true",
+                "rel100 = supported",
+                "session_timer = supported",
+                "refuses: offers without keys: 488",
+            ],
+        ),
+        (
+            "japan",
+            "",
+            &[
+                "home_country = JP",
+                "number_out = national",
+                "identity_out = ppi",
+                "codecs = [PCMU]\n",
+            ],
+        ),
+    ] {
+        let profile = of(preset, keys);
+        for line in lines {
+            assert!(
+                profile.contains(&format!("\n  {line}")),
+                "{preset} {line}\n{profile}"
+            );
+        }
+        assert!(!profile.contains("not in this version"), "{profile}");
+    }
+}

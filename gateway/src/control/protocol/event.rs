@@ -160,6 +160,10 @@ events! {
     "record.failed" => RecordFailed(RecordFailed),
     /// How far a transfer is.
     "transfer.progress" => TransferProgress(TransferProgress),
+    /// A trace began: who asked for it, and what it follows.
+    "trace.started" => TraceStarted(TraceStarted),
+    /// A trace is over; its files are whole.
+    "trace.ended" => TraceEnded(TraceEnded),
     /// Long work came to its end; once for every op.
     "op.ended" => OpEnded(OpEnded),
     /// The final record of a call; once for every call, also for refused ones.

@@ -15,6 +15,7 @@ use super::view::{Db, Hears};
 use super::words::{
     BridgeLeftWhy, BridgeMode, BridgeRole, CodecName, CollectEndedWhy, ControllerLostAction, Direction,
     DtmfMethod, EndReason, EndedBy, MediaDirection, MuteDirection, OpKind, OpOutcome, PlayEndedWhy,
+    TraceEndedWhy, TraceNumbers,
 };
 
 /// Makes the data type of an event.
@@ -413,6 +414,38 @@ data! {
     RecordFailed {
         /// Why, for people.
         pub why: String,
+    }
+
+    /// A trace began.
+    TraceStarted {
+        /// The trace.
+        pub trace: Id,
+        /// The trunk it follows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub trunk: Option<Name>,
+        /// For how long.
+        pub ms: u64,
+        /// How it writes numbers and names.
+        pub numbers: TraceNumbers,
+    }
+
+    /// A trace is over.
+    TraceEnded {
+        /// The trace.
+        pub trace: Id,
+        /// Why.
+        pub why: TraceEndedWhy,
+        /// Messages it followed.
+        pub messages: u64,
+        /// Of those, the ones that a slow disk lost.
+        pub lost: u64,
+        /// Where messages and ladder are.
+        pub text: String,
+        /// Where the pcap file is.
+        pub pcap: String,
+        /// What went wrong, for people.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub error: Option<String>,
     }
 
     /// Long work came to its end.

@@ -199,6 +199,11 @@ methods! {
     "prompt.list" => PromptList(PromptList) -> PromptListResult, None, [];
     /// The recordings, also those that grow.
     "recording.list" => RecordingList(RecordingList) -> RecordingListResult, None, [NotFound];
+    /// Writes the SIP messages of a trunk, a call or a leg down, for so long.
+    "trace.start" => TraceStart(TraceStart) -> TraceStartResult, Change,
+        [NotFound, AlreadyEnded, InvalidState];
+    /// Ends a trace before its time. An ended trace succeeds with `already_ended`.
+    "trace.stop" => TraceStop(TraceStop) -> EndResult, Change, [];
     /// Takes no more new calls.
     "drain.start" => DrainStart(DrainStart) -> DrainResult, Change, [];
     /// Takes new calls again.
@@ -229,8 +234,6 @@ pub const NOT_AVAILABLE: &[&str] = &[
     "prompt.delete",
     "recording.get",
     "recording.verify",
-    "trace.start",
-    "trace.stop",
     "explain",
     "config.check",
     "config.apply",

@@ -8,6 +8,7 @@ mod call;
 mod leg;
 mod session;
 mod system;
+mod trace;
 mod transfer;
 mod work;
 
@@ -16,6 +17,7 @@ pub use call::*;
 pub use leg::*;
 pub use session::*;
 pub use system::*;
+pub use trace::*;
 pub use transfer::*;
 pub use work::*;
 

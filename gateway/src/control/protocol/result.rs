@@ -147,6 +147,12 @@ results! {
         pub recording: Id,
     }
 
+    /// The trace runs.
+    TraceStartResult {
+        /// Its id.
+        pub trace: Id,
+    }
+
     /// The trunks.
     TrunkListResult {
         /// In the order of the configuration.

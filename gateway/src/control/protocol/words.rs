@@ -535,3 +535,36 @@ words! {
         TooOld = "too_old",
     }
 }
+
+words! {
+    /// How a trace writes numbers and names.
+    TraceNumbers {
+        /// The last two digits of a number, no name.
+        Masked = "masked",
+        /// As they are.
+        Shown = "shown",
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "the list of words derives no default")]
+impl Default for TraceNumbers {
+    fn default() -> Self {
+        TraceNumbers::Masked
+    }
+}
+
+words! {
+    /// Why a trace is over.
+    TraceEndedWhy {
+        /// Its time was over.
+        Time = "time",
+        /// A command.
+        Stopped = "stopped",
+        /// It had as many messages as a trace may have.
+        Messages = "messages",
+        /// It had as many bytes as a trace may have.
+        Bytes = "bytes",
+        /// A file could not be written.
+        Failed = "failed",
+    }
+}

@@ -52,6 +52,8 @@ const METHODS: &[&str] = &[
     "trunk.list",
     "prompt.list",
     "recording.list",
+    "trace.start",
+    "trace.stop",
     "drain.start",
     "drain.cancel",
     "drain.status",

@@ -14,13 +14,15 @@ pub struct Decision {
     pub rule: String,
     /// The number judged, once it could be read.
     pub e164: Option<E164>,
-    /// Its region, ISO 3166, once that was looked up; of an emergency number the country of the table.
+    /// Its region, ISO 3166, once that was looked up; of an emergency call the country whose trunk takes it, else
+    /// that of the table.
     pub region: Option<String>,
     /// Its kind, once that was looked up.
     pub kind: Option<NumberKind>,
     /// What a dial prefix said of showing the caller's number.
     pub presentation: Option<Presentation>,
-    /// What goes on the wire when allowed: the E.164 number with `+`, or the digits of an emergency number.
+    /// What goes on the wire when allowed: the E.164 number with `+`, the digits of an emergency number, or the
+    /// URN of an emergency service.
     pub dial: Option<String>,
     /// Which lists decided ([`Policy::list_version`](super::Policy::list_version)).
     pub list_version: String,
@@ -39,6 +41,11 @@ impl Decision {
             | Step::Region
             | Step::Type => "destination_not_allowed",
         }
+    }
+
+    /// Whether it is an emergency call that has a trunk to go to: no limit applies.
+    pub fn is_emergency(&self) -> bool {
+        self.allow && self.step == Step::Emergency
     }
 
     /// Whether someone should be told at once: an emergency call was refused.

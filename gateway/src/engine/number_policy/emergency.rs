@@ -32,6 +32,10 @@ pub(super) fn country(dialled: &Dialled, home: Option<&str>) -> Option<&'static 
     if dialled.is_global() {
         return None;
     }
+    if dialled.is_service() {
+        let listed = TABLE.iter().find(|(country, ..)| Some(*country) == home);
+        return Some(listed.map_or("any", |(country, ..)| country));
+    }
     if let Some(context) = dialled.context() {
         let entry = TABLE
             .iter()
@@ -48,4 +52,25 @@ pub(super) fn country(dialled: &Dialled, home: Option<&str>) -> Option<&'static 
         Some((country, _, numbers)) => numbers.contains(&digits).then_some(*country),
         None => ANYWHERE.contains(&digits).then_some("any"),
     }
+}
+
+/// Which of `flagged`, the countries where emergency calls have a trunk, takes this call; the first that knows
+/// the number where the caller's own country is not known.
+pub(super) fn taken_by<'f>(
+    dialled: &Dialled,
+    country: &str,
+    home: Option<&str>,
+    flagged: &'f [String],
+) -> Option<&'f str> {
+    let knows = |flagged: &&String| {
+        let numbers = TABLE.iter().find(|(name, ..)| *name == flagged.as_str());
+        let numbers = numbers.map_or(&ANYWHERE[..], |(_, _, numbers)| numbers);
+        dialled.is_service() || numbers.contains(&dialled.digits())
+    };
+    let wanted = match (country, home) {
+        ("any", None) => flagged.iter().find(knows),
+        ("any", Some(home)) => flagged.iter().find(|one| one.as_str() == home),
+        (country, _) => flagged.iter().find(|one| one.as_str() == country),
+    };
+    wanted.map(String::as_str)
 }

@@ -106,8 +106,8 @@ pub struct TrunkNumbers {
     pub caller_ids: Vec<String>,
     /// All-digit users of at most so many digits are extensions here, not numbers; 0: none are.
     pub extensions: u8,
-    /// Emergency calls may go here.
-    pub emergency: bool,
+    /// Countries whose emergency calls have a trunk to go to, this one or another, in the file's order.
+    pub emergency: Vec<String>,
 }
 
 impl TrunkNumbers {

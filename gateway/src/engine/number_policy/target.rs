@@ -32,10 +32,12 @@ enum Scope {
     Within(String),
     /// As dialled in the trunk's home country.
     Home,
+    /// An emergency service by its name (RFC 5031 §4.2); the digits are `sos` or `sos.fire`.
+    Service,
 }
 
 impl Dialled {
-    /// As written, without `+`.
+    /// As written, without `+`; of an emergency service its name, `sos.fire`.
     pub fn digits(&self) -> &str {
         &self.digits
     }
@@ -47,8 +49,29 @@ impl Dialled {
     pub(super) fn context(&self) -> Option<&str> {
         match &self.scope {
             Scope::Within(code) => Some(code),
-            Scope::Global | Scope::Home => None,
+            Scope::Global | Scope::Home | Scope::Service => None,
         }
+    }
+
+    /// Whether it names an emergency service, not a number.
+    pub(super) fn is_service(&self) -> bool {
+        self.scope == Scope::Service
+    }
+
+    /// Reads `service:sos` and `service:sos.NAME`, the rest of a `urn:` URI: labels of letters, digits and
+    /// hyphens, in any case (RFC 5031 §3).
+    fn service(rest: &str) -> Option<Dialled> {
+        let rest = rest.to_ascii_lowercase();
+        let name = rest.strip_prefix("service:")?;
+        let mut labels = name.split('.');
+        let fits = |label: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            (1..=63).contains(&label.len()) && label.bytes().all(plain)
+        };
+        (labels.next() == Some("sos") && labels.all(fits)).then(|| Dialled {
+            digits: name.to_owned(),
+            scope: Scope::Service,
+        })
     }
 
     /// All digits after the `+`, where one is written or given by the context.
@@ -56,7 +79,7 @@ impl Dialled {
         match &self.scope {
             Scope::Global => Some(self.digits.clone()),
             Scope::Within(code) => Some(format!("{code}{}", self.digits)),
-            Scope::Home => None,
+            Scope::Home | Scope::Service => None,
         }
     }
 
@@ -64,7 +87,7 @@ impl Dialled {
     pub(super) fn national_digits(&self) -> Option<&str> {
         match self.scope {
             Scope::Home => Some(&self.digits),
-            Scope::Global | Scope::Within(_) => None,
+            Scope::Global | Scope::Within(_) | Scope::Service => None,
         }
     }
 
@@ -139,7 +162,7 @@ impl TargetError {
     }
 }
 
-/// Reads `leg.dial.to`: a bare number, `tel:…` or `sip:…`.
+/// Reads `leg.dial.to`: a bare number, `tel:…`, `sip:…` or `urn:service:sos`.
 pub fn classify_target(to: &str, trunk: &TrunkNumbers) -> Result<Target, TargetError> {
     let to = to.trim();
     if to.len() > TARGET_BYTES_MAX || to.chars().any(char::is_control) {
@@ -151,6 +174,11 @@ pub fn classify_target(to: &str, trunk: &TrunkNumbers) -> Result<Target, TargetE
     if scheme.eq_ignore_ascii_case("tel") {
         let (user, parameters) = split_parameters(rest);
         return number(&unescape(user)?, context(parameters)?.as_deref(), None);
+    }
+    if scheme.eq_ignore_ascii_case("urn") {
+        return Dialled::service(rest)
+            .map(Target::Number)
+            .ok_or(TargetError::NotAUri);
     }
     if !scheme.eq_ignore_ascii_case("sip") {
         return Err(TargetError::NotAUri);

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod emergency;
+
 fn policy() -> Policy {
     Policy::new(DialRules::default()).unwrap()
 }
@@ -201,34 +203,6 @@ fn dear_kinds_are_refused_and_free_ones_pass() {
         ("050-1234-5678", "JP", "+815012345678"),
         ("+18007233456", "", "+18007233456"),
     ]);
-}
-
-#[test]
-fn emergency_numbers_come_before_everything() {
-    assert_outcomes(&[
-        ("110", "JP", "emergency emergency:JP:110"),
-        ("1-1-9", "JP", "emergency emergency:JP:119"),
-        ("sip:%31%31%30@127.0.0.1", "JP", "emergency emergency:JP:110"),
-        ("tel:110;phone-context=+81", "GB", "emergency emergency:JP:110"),
-        ("184110", "JP", "emergency emergency:JP:110"),
-        ("911", "US", "emergency emergency:US:911"),
-        ("999", "GB", "emergency emergency:GB:999"),
-        ("000", "AU", "emergency emergency:AU:000"),
-        ("112", "FR", "emergency emergency:any:112"),
-        ("911", "", "emergency emergency:any:911"),
-    ]);
-    let decision = policy().check_text("110", None, &trunk("JP"));
-    assert!(decision.is_alarm() && !decision.allow);
-    assert_eq!(decision.error_kind(), "destination_not_allowed");
-
-    let flagged = TrunkNumbers {
-        emergency: true,
-        caller_ids: Vec::new(),
-        ..trunk("JP")
-    };
-    let decision = policy().check_text("184110", Some("+442079460958"), &flagged);
-    assert_eq!((decision.allow, decision.dial.as_deref()), (true, Some("110")));
-    assert_eq!(decision.presentation, Some(Presentation::Withhold));
 }
 
 #[test]
@@ -511,7 +485,7 @@ fn lies_inside_the_lists(e164: &str) -> bool {
 fn spelt() -> impl Strategy<Value = String> {
     let codes = [
         "+1", "+44", "+447", "+81", "+86", "+852", "+61", "+7", "+33", "+1876", "+883", "00", "0", "011",
-        "184", "",
+        "184", "186", "010", "+81990", "0990", "0570", "+1900", "+44870", "",
     ];
     let heads = ["", "tel:", "sip:", "SIP:", " "];
     let tails = [
@@ -528,7 +502,7 @@ fn spelt() -> impl Strategy<Value = String> {
         proptest::collection::vec(
             (
                 0_u8..10,
-                proptest::sample::select(vec!["", "", "", "-", " ", ".", "(", ")", "%"]),
+                proptest::sample::select(vec!["", "", "", "-", " ", ".", "(", ")", "%", "wide"]),
             ),
             0..14,
         ),
@@ -546,6 +520,8 @@ fn spelt() -> impl Strategy<Value = String> {
             );
             for (digit, separator) in digits {
                 match separator {
+                    // A full-width digit, which some keyboards write.
+                    "wide" => text.extend(char::from_u32(0xFF10 + u32::from(digit))),
                     "%" => text.push_str(&format!("%3{digit}")),
                     separator => text.push_str(&format!("{digit}{separator}")),
                 }

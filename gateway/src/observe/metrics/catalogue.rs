@@ -48,6 +48,12 @@ pub(super) const METRICS: &[Metric] = &[
         "Those refused for what they asked: no_number not_acceptable policy unclaimed and the like",
     ),
     m(
+        "dials_gated",
+        "counter",
+        "instance trunk direction limit",
+        "Dials refused by a limit against toll fraud: calls_per_hour minutes_per_day redirects prefix_calls prefix_calls_per_hour prefix_minutes_per_day",
+    ),
+    m(
         "calls_failed",
         "counter",
         "instance trunk direction class",

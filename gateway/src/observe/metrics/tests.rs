@@ -16,6 +16,7 @@ fn full() -> Snapshot {
     engine.offered(IN);
     engine.admitted(IN);
     engine.throttled(IN, ThrottleReason::LimitCalls);
+    engine.gated(IN, "calls_per_hour");
     engine.refused(IN, "no_number");
     engine.failed(IN, FailedClass::Busy);
     engine.seized(IN);

@@ -64,7 +64,8 @@ pub fn file_uri(path: &Path) -> String {
     uri
 }
 
-fn stem(recording: &str, wall_us: i64) -> String {
+/// The name of a file of ours without its ending: when, then the id.
+pub fn stem(recording: &str, wall_us: i64) -> String {
     let Utc {
         year,
         month,

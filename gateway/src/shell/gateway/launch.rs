@@ -22,6 +22,7 @@ use crate::observe::health::{self, OBSERVE_REQUESTS_MAX, ObserveRequest, Readine
 use crate::observe::metrics::ShardMetrics;
 use crate::observe::record_writer::RecordWriter;
 use crate::observe::recordings::{self, Recordings};
+use crate::observe::traces::Traces;
 use crate::shell::clock;
 use crate::shell::losses::Losses;
 use crate::shell::outside::Outside;
@@ -71,6 +72,8 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
     )?;
     let records =
         RecordWriter::spawn(&config.state_dir).map_err(|source| StartError::state(config, source))?;
+    let traces = Traces::spawn(&config.state_dir, lanes.work.clone())
+        .map_err(|source| StartError::state(config, source))?;
     let blocks = blocks.into_iter().map(|reader| Box::new(reader) as _);
     let recordings = Recordings::spawn(recordings::Setup {
         dir: config.recordings.dir.clone(),
@@ -95,6 +98,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         shards,
         control: connections.clone(),
         recordings,
+        traces,
         records,
         resolver: Resolver::new(&config.dns),
         answers: lanes.work.clone(),
@@ -109,8 +113,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
     let core = Core::new(Arc::new(setup), endpoint, seed, clock::now());
     let (stop, stopped) = oneshot::channel();
     let engine = tokio::spawn(EngineTask::new(core, outside, queues, asked, losses).run(stopped));
-    // What waits already, such as the music, is taken at once.
-    lanes.wake.notify_one();
+    lanes.wake.notify_one(); // What waits already, such as the music, is taken at once.
     let folder = Folder::new(config.prompts.dir.clone(), config.prompts.max);
     let prompts = prompts::watch(folder, lanes.work.clone()).map_err(StartError::Threads)?;
     Ok(Started {

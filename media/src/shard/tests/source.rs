@@ -63,6 +63,49 @@ fn behind_nat_the_steady_source_is_heard_and_sent_to() {
 }
 
 #[test]
+fn by_address_the_steady_port_is_heard_and_sent_to_and_no_hijacker_before_or_after() {
+    let mut world = pair(|config| config.source = SourceRule::Address);
+    let hijackers = ["127.0.0.66:4000", "127.0.0.66:5555"];
+    for from in hijackers {
+        world.network.bind(from.parse().unwrap());
+    }
+    // Before the party has sent anything.
+    for seq in 0..200 {
+        hijackers.iter().for_each(|from| inject(&world, from, 1000, seq));
+        world.run(1);
+    }
+    let real = "127.0.0.2:5555".parse().unwrap();
+    world.network.bind(real);
+    world.parties[0].address = real;
+    (world.parties[0].tone_hz, world.parties[1].tone_hz) = (500.0, 1100.0);
+    world.run(1000);
+    assert!(
+        world.parties[0].heard.len() >= 44,
+        "it is sent to where it sends from"
+    );
+    // While it speaks, and after it fell silent: neither a hijacker nor another port of its own host.
+    let another = "127.0.0.2:5557";
+    world.network.bind(another.parse().unwrap());
+    for seq in 0..1000 {
+        for from in hijackers.into_iter().chain([another]) {
+            inject(&world, from, 2000, seq);
+        }
+        world.run(1);
+    }
+    assert_eq!(world.parties[1].audio_since(1500).len(), 35);
+    world.parties[0].tone_hz = 0.0;
+    for seq in 1000..2000 {
+        hijackers.iter().for_each(|from| inject(&world, from, 2000, seq));
+        world.run(1);
+    }
+    assert_eq!(injected_heard(&world), 0);
+    for from in hijackers.into_iter().chain([another]) {
+        let heard = world.network.receive(from.parse().unwrap(), &mut [0; 2048]);
+        assert_eq!(heard, None, "{from} is sent nothing");
+    }
+}
+
+#[test]
 fn behind_nat_a_speaking_source_is_not_displaced_and_the_intruder_hears_nothing() {
     let mut world = pair(nat);
     (world.parties[0].tone_hz, world.parties[1].tone_hz) = (500.0, 1100.0);

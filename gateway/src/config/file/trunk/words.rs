@@ -199,6 +199,8 @@ words! {
     MediaSource {
         /// Only the address and port in SDP.
         Strict = "strict",
+        /// The address in SDP, and there the first steady port.
+        Address = "address",
         /// The first steady source inside the media networks, then only that one.
         Nat = "nat",
     }
