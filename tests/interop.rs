@@ -13,6 +13,8 @@ mod callers;
 mod crash;
 #[path = "interop/crossing.rs"]
 mod crossing;
+#[path = "interop/digits.rs"]
+mod digits;
 #[path = "interop/early.rs"]
 mod early;
 #[path = "interop/inbound.rs"]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use house::peer::{Call, Message, Peer, media_of};
 use house::wire::{
-    AGENTS, CALLER_HZ, CARRIER, Ear, MUSIC_HZ, OUR_NUMBER, Settings, Sipp, Site, Transport, now_us, peer, until,
+    AGENTS, CALLER_HZ, CARRIER, Ear, MUSIC_HZ, OUR_NUMBER, Settings, Sipp, Site, Transport, now_us, peer,
+    until,
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,7 +63,11 @@ async fn t2_each_refusal_has_its_cause_and_nobody_and_no_number_too() {
         assert_eq!(answer.status(), Some(status));
         assert_eq!(answer.value("Reason"), format!("Q.850;cause={cause}"));
         let end = ended(&site.router, leg).await;
-        assert_eq!((&end["reason"], &end["q850"]), (&json!(reason), &json!(cause)), "{status}");
+        assert_eq!(
+            (&end["reason"], &end["q850"]),
+            (&json!(reason), &json!(cause)),
+            "{status}"
+        );
     }
     for (number, status, cause) in [("+4930555", 480, 19), ("+4930666", 404, 1)] {
         let mut call = Call::to(&mut peer, number);
@@ -142,7 +147,11 @@ async fn t4_a_late_offer_is_answered_in_the_ack_or_the_call_is_over() {
         if answer != "good" {
             let bye = peer.request("BYE").await;
             peer.reply(&bye, 200, "").await;
-            assert_eq!(ended(&site.router, come.text("leg")).await["reason"], "failed", "{answer}");
+            assert_eq!(
+                ended(&site.router, come.text("leg")).await["reason"],
+                "failed",
+                "{answer}"
+            );
             continue;
         }
         ear.speak(CALLER_HZ, media_of(&offered));
@@ -183,7 +192,12 @@ async fn t6_what_cannot_be_served_is_said_and_a_call_after_it_works() {
     for (number, (message, status, header, value)) in [
         (good.clone().with("Require", "warp"), 420, "Unsupported", "warp"),
         (strange, 405, "Allow", "INVITE"),
-        (set(&good, "Content-Type", "text/plain"), 415, "Accept", "application/sdp"),
+        (
+            set(&good, "Content-Type", "text/plain"),
+            415,
+            "Accept",
+            "application/sdp",
+        ),
         (set(&good, "Max-Forwards", "0"), 483, "", ""),
         (codec, 488, "Warning", "30"),
     ]
@@ -206,8 +220,12 @@ async fn t6_what_cannot_be_served_is_said_and_a_call_after_it_works() {
         let mut call = Call::to(&mut peer, OUR_NUMBER);
         let router = site.router.clone();
         let taking = async {
-            let come = router.wait(from, "a call", |heard| heard.is("leg.incoming")).await;
-            router.call("leg.answer", json!({ "leg": come.text("leg") })).await;
+            let come = router
+                .wait(from, "a call", |heard| heard.is("leg.incoming"))
+                .await;
+            router
+                .call("leg.answer", json!({ "leg": come.text("leg") }))
+                .await;
         };
         tokio::join!(call.up(&mut peer, &sdp), taking);
         call.bye(&mut peer).await;
@@ -235,8 +253,10 @@ async fn t7_a_repeated_invite_is_one_call_and_one_by_another_path_is_merged() {
     let answer = peer.response(200, "INVITE").await;
     peer.send(&invite).await;
     tokio::time::sleep(Duration::from_millis(700)).await;
-    peer.hears_no("another answer", Duration::from_millis(50), |message| message.status().is_some())
-        .await;
+    peer.hears_no("another answer", Duration::from_millis(50), |message| {
+        message.status().is_some_and(|status| status >= 200)
+    })
+    .await;
     let same = peer.came.iter().filter(|(_, message)| *message == answer).count();
     assert!(same >= 2, "the 200 again, for T1 and for the repeat: {same}");
     call.joined(&answer);
@@ -288,9 +308,13 @@ async fn t12_a_stream_may_come_in_any_pieces_and_an_endless_line_closes_it() {
         stream.write_all(&[byte]).await.unwrap();
         stream.flush().await.unwrap();
     }
-    let answers = |wanted: usize| move |text: &str| text.matches("Content-Length: 0\r\n\r\n").count() >= wanted;
+    let answers =
+        |wanted: usize| move |text: &str| text.matches("Content-Length: 0\r\n\r\n").count() >= wanted;
     let text = read(&mut stream, answers(1)).await;
-    assert!(text.starts_with("SIP/2.0 200 ") && text.contains("CSeq: 1 OPTIONS"), "{text}");
+    assert!(
+        text.starts_with("SIP/2.0 200 ") && text.contains("CSeq: 1 OPTIONS"),
+        "{text}"
+    );
     let three = [options(2), options(3), options(4)].concat();
     stream.write_all(&three).await.unwrap();
     let text = read(&mut stream, answers(3)).await;
@@ -303,7 +327,10 @@ async fn t12_a_stream_may_come_in_any_pieces_and_an_endless_line_closes_it() {
     let sent = endless.write_all(&vec![b'a'; 200_000]).await;
     let closed = read(&mut endless, |_| false).await;
     println!("an endless line: {sent:?}, then {closed:?}");
-    assert!(endless.write_all(&options(6)).await.is_err() || read(&mut endless, |text| !text.is_empty()).await.is_empty());
+    assert!(
+        endless.write_all(&options(6)).await.is_err()
+            || read(&mut endless, |text| !text.is_empty()).await.is_empty()
+    );
     // The other connection and calls go on.
     stream.write_all(&options(7)).await.unwrap();
     let text = read(&mut stream, answers(1)).await;
@@ -328,8 +355,15 @@ async fn t30_a_long_invite_goes_by_tcp_or_by_udp_where_tcp_is_refused_and_long_o
         site.router.call("leg.hangup", json!({ "leg": leg })).await;
         let finished = callee.finish().await;
         let (_, invite) = finished.messages().into_iter().next().unwrap();
-        assert!(invite.starts_with("INVITE ") && invite.len() > 1_300, "{}", invite.len());
-        let via = format!("Via: SIP/2.0/{}", if transport == Transport::Tcp { "TCP" } else { "UDP" });
+        assert!(
+            invite.starts_with("INVITE ") && invite.len() > 1_300,
+            "{}",
+            invite.len()
+        );
+        let via = format!(
+            "Via: SIP/2.0/{}",
+            if transport == Transport::Tcp { "TCP" } else { "UDP" }
+        );
         assert!(invite.contains(&via), "{transport:?}: {invite}");
     }
     let site = site("long in").await;
@@ -381,7 +415,12 @@ async fn t31_signalling_and_media_go_over_ipv6_and_mix_with_ipv4() {
     };
     let (answer, leg) = tokio::join!(call.up(&mut peer, &sdp), taking);
     assert!(answer.body.contains("c=IN IP6 ::1"), "{}", answer.body);
-    assert!(answer.uri("Contact").contains(&format!("[::1]:{}", gateway.port())), "{answer:?}");
+    assert!(
+        answer
+            .uri("Contact")
+            .contains(&format!("[::1]:{}", gateway.port())),
+        "{answer:?}"
+    );
     ear.speak(CALLER_HZ, media_of(&answer));
     site.router.call("leg.hold", json!({ "leg": leg })).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
@@ -394,7 +433,12 @@ async fn t31_signalling_and_media_go_over_ipv6_and_mix_with_ipv4() {
     let dialled = site.router.call("leg.dial", params).await;
     let leg = dialled["leg"].as_str().unwrap();
     let invite = peer.request("INVITE").await;
-    assert!(invite.start.contains(&format!("@[::1]:{}", peer.address().port())), "{invite:?}");
+    assert!(
+        invite
+            .start
+            .contains(&format!("@[::1]:{}", peer.address().port())),
+        "{invite:?}"
+    );
     assert!(invite.value("Via").contains(" [::1]:"), "{invite:?}");
     assert!(invite.body.contains("c=IN IP6 ::1"), "{}", invite.body);
     let mut call = Call::of(&invite);
@@ -413,8 +457,12 @@ async fn t31_signalling_and_media_go_over_ipv6_and_mix_with_ipv4() {
     let sdp = call.sdp(ear.address(), "");
     let router = site.router.clone();
     let taking = async {
-        let come = router.wait(from, "a call", |heard| heard.is("leg.incoming")).await;
-        router.call("leg.answer", json!({ "leg": come.text("leg") })).await;
+        let come = router
+            .wait(from, "a call", |heard| heard.is("leg.incoming"))
+            .await;
+        router
+            .call("leg.answer", json!({ "leg": come.text("leg") }))
+            .await;
         come.text("leg").to_owned()
     };
     let (answer, leg) = tokio::join!(call.up(&mut peer, &sdp), taking);
@@ -433,13 +481,20 @@ async fn t31_signalling_and_media_go_over_ipv6_and_mix_with_ipv4() {
     let answer = peer.finally("INVITE").await;
     call.acknowledge_refusal(&mut peer, &invite, &answer).await;
     assert_eq!(answer.status(), Some(488), "{answer:?}");
+    assert!(answer.value("Warning").starts_with("301 "), "{answer:?}");
 }
 
 fn ping(gateway: SocketAddr) -> Option<i32> {
     let mut sipsak = peer("sipsak", "sipsak");
     sipsak.args(["-s", &format!("sip:ping@{gateway}"), "-D", "4"]);
     let output = sipsak.output().unwrap();
-    println!("{}", String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default());
+    println!(
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .next()
+            .unwrap_or_default()
+    );
     output.status.code()
 }
 
@@ -451,11 +506,15 @@ async fn t45_sipsak_is_told_200_and_503_while_we_drain() {
     };
     let site = Site::open("options", &settings).await;
     assert_eq!(ping(site.gateway.udp()), Some(0));
-    site.router.call("drain.start", json!({ "timeout_ms": 60_000 })).await;
+    site.router.call("drain.start", json!({})).await;
     assert_ne!(ping(site.gateway.udp()), Some(0));
     let mut peer = Peer::open(CARRIER, site.gateway.udp()).await;
     for method in ["OPTIONS", "INVITE"] {
-        let sdp = if method == "INVITE" { offer(&mut peer) } else { String::new() };
+        let sdp = if method == "INVITE" {
+            offer(&mut peer)
+        } else {
+            String::new()
+        };
         let request = Call::to(&mut peer, OUR_NUMBER).request(&mut peer, method, &sdp);
         peer.send(&request).await;
         let answer = peer.finally(method).await;
@@ -494,5 +553,9 @@ async fn t45_a_peer_that_misses_options_is_down_and_no_call_tries_it() {
     site.router
         .wait(0, "the trunk to be up", |heard| heard.is("trunk.up"))
         .await;
-    assert!(peer.came.iter().all(|(_, message)| message.method() != Some("INVITE")));
+    assert!(
+        peer.came
+            .iter()
+            .all(|(_, message)| message.method() != Some("INVITE"))
+    );
 }

@@ -162,10 +162,11 @@ fn reinvited(tx: &mut Tx, key: LegKey, session: SessionKey, offer: Option<Bytes>
         }
     };
     let Some(sdp) = body else {
+        let warning = offer.and_then(|offer| answering::warning_of(tx, key, &offer));
         tx.sip(Command::RejectReinvite {
             session,
             status: 488,
-            headers: Vec::new(),
+            headers: warning.into_iter().collect(),
         });
         return;
     };

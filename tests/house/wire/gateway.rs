@@ -36,6 +36,8 @@ pub struct Settings {
     /// Further keys of the carrier's trunk, and of the agents'.
     pub carrier_keys: String,
     pub agents_keys: String,
+    /// `media.ports`; a block of a thousand where left out.
+    pub ports: Option<String>,
     /// Further listeners, each after a comma.
     pub listen_more: &'static str,
     /// A further line of `[media]`.
@@ -76,6 +78,7 @@ impl Default for Settings {
             carrier_keys: String::new(),
             agents_keys: String::new(),
             tables: String::new(),
+            ports: None,
             listen_more: "",
             media_addresses: "",
             numbers: String::new(),
@@ -158,6 +161,11 @@ impl Gateway {
 
     pub fn tls(&self) -> SocketAddr {
         self.tls.expect("a gateway with a TLS listener")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Has it look at its certificate files.
@@ -292,7 +300,7 @@ burst = 1000
 "#,
         carrier_more = settings.carrier_more,
         agents_more = settings.agents_more,
-        ports = ports::media_block(),
+        ports = settings.ports.clone().unwrap_or_else(ports::media_block),
         calls = settings.calls,
         carrier_keys = settings.carrier_keys,
         agents_keys = settings.agents_keys,
