@@ -3,7 +3,7 @@
 //! Phone numbers never reach a log, a metric or a trace. [`Redactor`] gives each a pseudonym that stays
 //! the same while the process runs, so that lines about one party can still be found.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use sha2::{Digest, Sha256};
 use tracing_subscriber::EnvFilter;
@@ -18,11 +18,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends logs to stderr, from INFO up unless `RUST_LOG` says otherwise. A second call changes nothing.
+/// Sends logs to stderr, from INFO up unless `RUST_LOG` says otherwise; coloured
+/// on a terminal only. A second call changes nothing.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let outcome = match format {
         LogFormat::Text => builder.try_init(),

@@ -54,6 +54,7 @@ pub(super) fn outside_dialog(
         check_missing(request, policy)?;
         check_interval(request, policy)?;
         check_body(request)?;
+        check_contact(request)?;
         check_hops(request, hop_mark)?;
     }
     Ok(())
@@ -192,6 +193,20 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
         header: Some(("Accept", SDP.to_owned())),
     })
+}
+
+/// RFC 3261 §8.1.1.8: without the one URI that the dialog's requests go to, there is no dialog.
+fn check_contact(invite: &Request) -> Result<(), Refusal> {
+    match invite.headers.contacts().len() {
+        1 => Ok(()),
+        _ => Err(Refusal {
+            status: StatusCode::BAD_REQUEST,
+            header: Some((
+                "Warning",
+                "399 gateway \"an INVITE needs one Contact\"".to_owned(),
+            )),
+        }),
+    }
 }
 
 /// RFC 3261 §16.3: this endpoint passes calls on, so it counts hops as a proxy does. Only INVITE is passed

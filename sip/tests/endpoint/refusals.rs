@@ -97,6 +97,16 @@ fn refusals_outside_a_dialog() {
             "400 Bad Request (To occurs more than once)",
             "",
         ),
+        (
+            invite("14", "").replace("Contact: <sip:peer@192.0.2.2:5060>\r\n", ""),
+            "400 Bad Request",
+            "Warning",
+        ),
+        (
+            invite("15", "Contact: <sip:two@192.0.2.2>\r\n"),
+            "400 Bad Request",
+            "Warning",
+        ),
     ];
     for (text, status, explains) in cases {
         let mut pair = pair(2);

@@ -135,6 +135,8 @@ fn listed(text: &str) -> Vec<&str> {
         .collect()
 }
 
+const INVITE_HEADERS: &str = "Contact: <sip:phone@192.0.2.10>\r\nContent-Type: application/sdp\r\n";
+
 #[test]
 fn a_phone_registers_with_either_algorithm_and_is_listed_until_its_time_is_over() {
     for algorithm in ["SHA-256", "MD5"] {
@@ -364,8 +366,8 @@ fn every_request_outside_dialogs_is_asked_and_an_invite_names_who_sent_it() {
         assert_eq!(pair.left.sessions(), 0);
     }
     let mut phone = Phone::new("other");
-    phone.send(&mut pair, "INVITE", "gw", "Content-Type: application/sdp\r\n");
-    phone.send(&mut pair, "INVITE", "gw", "Content-Type: application/sdp\r\n");
+    phone.send(&mut pair, "INVITE", "gw", INVITE_HEADERS);
+    phone.send(&mut pair, "INVITE", "gw", INVITE_HEADERS);
     let events = pair.take_events(Left);
     let [Event::Incoming(invite)] = &events[..] else {
         panic!("{events:?}")
@@ -388,7 +390,7 @@ fn without_a_registrar_register_is_told_405_and_nobody_is_asked() {
         header(&sent[0], "Allow"),
         Some("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE")
     );
-    let invite = Phone::new("peer").send(&mut pair, "INVITE", "gw", "Content-Type: application/sdp\r\n");
+    let invite = Phone::new("peer").send(&mut pair, "INVITE", "gw", INVITE_HEADERS);
     assert_eq!(lines(&invite), ["SIP/2.0 100 Trying"]);
 }
 
