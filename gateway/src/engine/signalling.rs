@@ -66,8 +66,15 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
             };
             end_leg(tx, key, end);
         }
-        SipEvent::Info { .. } => {}
+        SipEvent::Info { .. } => info_without_effect(tx),
     }
+}
+
+/// Digits by INFO are not taken in this version: told to the operator rather than lost without a word.
+fn info_without_effect(tx: &mut Tx) {
+    tx.metrics.sip_dropped("info_digits");
+    let text = "a peer sent INFO, and digits are taken as telephone-event only";
+    tx.out.log.push((true, text.into()));
 }
 
 /// Our 200 or 18x reached nobody: the endpoint has ended the session.
