@@ -283,6 +283,29 @@ fn a_trunk_without_checks_sends_no_options() {
 }
 
 #[test]
+fn attempts_are_counted_over_the_fallbacks_and_a_487_nobody_asked_for_is_a_failure() {
+    let mut town = Town::with(38, |text| {
+        let spare = "[[trunk]]\nname = \"spare\"\nhosts = [\"10.0.3.1:5060\"]\noptions_interval_s = 0\n\
+            allow = [\"10.0.3.0/24\"]\nmedia_allow = [\"10.0.0.0/8\"]\ncaller_ids = [\"+493012349999\"]\n";
+        let first = format!("{HOSTS}fallback = [\"spare\"]\nattempts_max = 1\n");
+        text.replacen(HOSTS, &first, 1)
+            .replacen("[[number]]", &format!("{spare}[[number]]"), 1)
+    });
+    let router = town.router();
+    let first = town.party("first", "10.0.1.1:5060", 440.0);
+    town.party("spare", "10.0.3.1:5060", 500.0);
+    for (status, reason, q850) in [(503, "unreachable", 41), (487, "failed", 127)] {
+        town.parties[first].answer = Answer::Refuse(status);
+        let leg = dial(&mut town, router);
+        town.run_for(S);
+        let ended = ended(&town, router, &leg);
+        assert_eq!((&ended["reason"], &ended["q850"]), (&json!(reason), &json!(q850)));
+    }
+    let peers: Vec<String> = attempts(&town).into_iter().map(|(peer, _, _)| peer).collect();
+    assert_eq!(peers, ["10.0.1.1:5060;transport=udp"]);
+}
+
+#[test]
 fn a_fallback_trunk_takes_over_with_its_own_caller_id() {
     let mut town = Town::with(37, |text| {
         let spare = "[[trunk]]\nname = \"spare\"\nhosts = [\"10.0.3.1:5060\"]\noptions_interval_s = 0\n\

@@ -181,7 +181,7 @@ pub enum Problem {
     },
     /// Keys of media over signalling that anyone on the way can read.
     #[error(
-        "the keys of `{policy}` would go in clear over {transport} at {at}; set `srtp_without_tls = true` where the network is trusted, or `srtp = \"off\"`"
+        "the keys of `{policy}` would go in clear over {transport} at {at}; let the trunk `listen` on a `tls://` address with `transport=tls` in `hosts`, or set `srtp_without_tls = true` where the network is trusted, or `srtp = \"off\"`"
     )]
     KeysInClear {
         /// The value of `srtp`.

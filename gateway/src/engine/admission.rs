@@ -41,7 +41,7 @@ pub struct TokenBucket {
 const NANO: u64 = 1_000_000_000;
 
 impl TokenBucket {
-    /// A full bucket; `rate` 0 means no limit.
+    /// A full bucket; with a `rate` of 0 no token is given at all.
     pub fn new(rate: u32, burst: u32, now: Instant) -> Self {
         TokenBucket {
             rate,
@@ -57,7 +57,7 @@ impl TokenBucket {
         self.rate = rate;
     }
 
-    /// Tokens a second; 0 means no limit.
+    /// Tokens a second.
     pub fn rate(&self) -> u32 {
         self.rate
     }
@@ -65,7 +65,7 @@ impl TokenBucket {
     /// Whether a token is there, without taking it.
     pub fn has_token(&mut self, now: Instant) -> bool {
         self.fill(now);
-        self.rate == 0 || self.level_nano >= NANO
+        self.rate > 0 && self.level_nano >= NANO
     }
 
     /// Takes a token; false: there was none.
@@ -73,9 +73,7 @@ impl TokenBucket {
         if !self.has_token(now) {
             return false;
         }
-        if self.rate > 0 {
-            self.level_nano -= NANO;
-        }
+        self.level_nano -= NANO;
         true
     }
 
@@ -102,7 +100,7 @@ impl TokenBucket {
 /// Limits of one scope (the instance or a trunk) and the bucket of its rate.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// Most at once; 0 = no limit.
+    /// Most at once.
     pub calls_max: u32,
     /// New ones a second.
     pub bucket: TokenBucket,
@@ -122,7 +120,7 @@ impl Gate {
 
     /// Whether one more fits beside `active`.
     pub fn has_room(&self, active: usize) -> bool {
-        self.calls_max == 0 || active < self.calls_max as usize
+        active < self.calls_max as usize
     }
 }
 
@@ -186,10 +184,12 @@ mod tests {
     }
 
     #[test]
-    fn rate_zero_never_refuses() {
+    fn a_rate_or_a_limit_of_zero_takes_none() {
         let now = Instant::now();
-        let mut bucket = TokenBucket::new(0, 5, now);
-        assert!((0..1000).all(|_| bucket.take(now)));
+        let mut bucket = TokenBucket::new(20, 5, now);
+        bucket.set_rate(0, now);
+        assert!(!bucket.take(now) && !bucket.take(now + Duration::from_secs(60)));
+        assert!(!Gate::new(0, 20, 5, now).has_room(0));
     }
 
     #[test]

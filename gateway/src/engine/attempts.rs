@@ -83,9 +83,22 @@ pub fn not_located(tx: &mut Tx, key: LegKey) {
     }
 }
 
-/// Goes on with the next target of this trunk, or with the first of the next trunk; false: there is none.
+/// Goes on with the next target of this trunk, or with the first of the next trunk; false: there is none, or the
+/// trunk that was named allows no more attempts.
 fn route_on(tx: &mut Tx, key: LegKey) -> bool {
-    try_next(tx, key) || next_trunk(tx, key)
+    has_attempts(tx, key) && (try_next(tx, key) || next_trunk(tx, key))
+}
+
+/// Attempts are counted over all trunks of a leg, so that a chain of fallbacks is no longer than its first.
+fn has_attempts(tx: &Tx, key: LegKey) -> bool {
+    let Some(leg) = tx.world.legs.get(&key) else {
+        return false;
+    };
+    let named = leg
+        .outbound()
+        .and_then(|out| tx.setup.trunk_by_name(out.dial.trunk.as_str()));
+    let trunk = named.and_then(|index| tx.setup.trunk(index));
+    trunk.is_some_and(|trunk| leg.attempts.len() < trunk.attempts_max)
 }
 
 /// Moves the leg to the next fallback trunk whose policy and limits take it.

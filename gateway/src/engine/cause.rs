@@ -19,7 +19,8 @@ pub struct Meaning {
     pub may_route_on: bool,
 }
 
-/// Reads a final status of the peer (300-699). `rang` says whether an 18x came before.
+/// Reads a final status of the peer (300-699). `rang` says whether an 18x came before. A 487 is one that no CANCEL of
+/// ours asked for.
 pub fn of_status(status: u16, rang: bool) -> Meaning {
     use EndReason::*;
     let (q850, reason, may_route_on) = match status {
@@ -33,7 +34,6 @@ pub fn of_status(status: u16, rang: bool) -> Meaning {
         484 => (28, NotFound, false),
         480 => (18, NoAnswer, true),
         486 | 600 => (17, Busy, false),
-        487 => (16, Cancelled, false),
         488 => (65, Failed, true),
         606 => (65, Failed, false),
         400 | 481 => (41, Failed, false),
@@ -113,7 +113,6 @@ pub fn q850_of_own_status(status: u16) -> u8 {
         488 => 65,
         487 => 16,
         603 => 21,
-        503 => 42,
         other => of_status(other, false).q850,
     }
 }
@@ -127,7 +126,7 @@ pub fn q850_of_reason(reason: EndReason) -> u8 {
         NoAnswer => 19,
         Rejected | NotAllowed => 21,
         NotFound => 1,
-        Limit => 42,
+        Limit => OVER_A_LIMIT,
         Unreachable | Draining | ControllerLost | Failed => 41,
         MediaTimeout | SessionExpired => 102,
     }
@@ -153,12 +152,15 @@ pub fn told(reasons: &[Reason]) -> Option<u8> {
     let q850 = reasons.iter().find_map(Reason::q850_cause);
     let of_sip = |reason: &Reason| match reason.cause.filter(|_| reason.is_sip())? {
         200 => Some(ANSWERED_ELSEWHERE),
+        487 => Some(q850_of_own_status(487)),
         status @ 300..=699 => Some(of_status(status, false).q850),
         _ => None,
     };
     q850.or_else(|| reasons.iter().find_map(of_sip))
 }
 
+/// Q.850 cause 42, switching equipment congestion: over a limit of ours.
+pub const OVER_A_LIMIT: u8 = 42;
 /// Q.850 cause 26, non-selected user clearing: another branch of the call was answered.
 pub const ANSWERED_ELSEWHERE: u8 = 26;
 

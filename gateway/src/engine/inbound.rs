@@ -268,7 +268,10 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
     }
     let mut headers = turned.headers.clone();
     if trunk.reason_out {
-        let q850 = cause::q850_of_own_status(turned.status);
+        let q850 = match (turned.throttle, turned.status) {
+            (Some(reason), 503) if reason != ThrottleReason::Draining => cause::OVER_A_LIMIT,
+            (_, status) => cause::q850_of_own_status(status),
+        };
         headers.extend(cause::reason_headers(q850));
     }
     tx.sip(Command::Reject {

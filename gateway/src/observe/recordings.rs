@@ -89,6 +89,9 @@ enum Order {
     Abandon(String),
 }
 
+/// Made and removed at the start: a folder that cannot be written is told then, not at the first recording.
+const PROBE: &str = ".can-be-written";
+
 /// An order that was dropped because the disk is too far behind; its recording is over.
 #[derive(Debug, thiserror::Error)]
 #[error("the disk is too far behind")]
@@ -98,9 +101,12 @@ pub struct Behind {
 }
 
 impl Recordings {
-    /// Starts both threads.
+    /// Starts both threads, once a file can be made in the folder.
     pub fn spawn(setup: Setup) -> io::Result<Recordings> {
         recording::make_dirs(&setup.dir)?;
+        let probe = setup.dir.join(PROBE);
+        std::fs::File::create(&probe)?;
+        std::fs::remove_file(&probe)?;
         let (orders, order_queue) = sync_channel(ORDERS_MAX);
         let (jobs, job_queue) = sync_channel(JOBS_MAX);
         let report = setup.report.clone();

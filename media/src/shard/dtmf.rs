@@ -68,15 +68,21 @@ impl Shard {
         if stream.pressed.next_deadline().is_some() && !self.wheel.is_armed(slot, Kind::Digit) {
             self.wheel.arm(slot, Kind::Digit, self.grid.after(now, TICK));
         }
-        if stream.withholds(time) {
+        // Before this packet passes: whoever had the packets of an earlier digit needs none of it again.
+        for pressed in [cut_off, earlier].into_iter().flatten() {
+            self.digit_ended(slot, pressed, before);
+        }
+        let withholds = self
+            .slots
+            .get_mut(slot)
+            .is_some_and(|stream| stream.withholds(time));
+        if withholds {
             self.hold_back(slot, arrived);
         } else {
             self.relay(io, slot, arrived, buf, now);
         }
-        for (pressed, began) in [(cut_off, before), (earlier, before), (ended, Some(time))] {
-            if let Some(pressed) = pressed {
-                self.digit_ended(slot, pressed, began);
-            }
+        if let Some(pressed) = ended {
+            self.digit_ended(slot, pressed, Some(time));
         }
     }
 

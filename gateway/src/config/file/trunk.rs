@@ -64,7 +64,7 @@ pub struct Trunk {
     /// use the same `media_address`.
     #[schemars(length(max = 8))]
     pub fallback: Vec<String>,
-    /// Peers tried for one leg.
+    /// Peers tried for one leg, those of `fallback` included.
     #[schemars(range(min = 1, max = 8))]
     pub attempts_max: u8,
     /// How long an INVITE waits for any answer, milliseconds (RFC 3261 timer B). With a second peer 4000

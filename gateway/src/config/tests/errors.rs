@@ -458,7 +458,7 @@ fn every_fault_of_a_file_is_shown_in_the_order_of_lines() {
 
 #[test]
 fn keys_of_media_go_over_encrypted_signalling_or_by_word_of_the_operator() {
-    let remedy = "set `srtp_without_tls = true` where the network is trusted, or `srtp = \"off\"`";
+    let remedy = "let the trunk `listen` on a `tls://` address with `transport=tls` in `hosts`, or set `srtp_without_tls = true` where the network is trusted, or `srtp = \"off\"`";
     for policy in ["optional", "required"] {
         trunk_refused(
             &format!("srtp = \"{policy}\""),

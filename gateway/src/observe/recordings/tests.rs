@@ -113,6 +113,20 @@ fn grows_to(path: &Path, bytes: u64) {
 }
 
 #[test]
+fn a_folder_that_takes_no_file_is_told_at_the_start() {
+    let house = house("probe");
+    assert!(!house.dir.path().join(PROBE).exists());
+    let occupied = Scratch::new("probe-occupied");
+    std::fs::create_dir(occupied.path().join(PROBE)).unwrap();
+    let setup = Setup {
+        dir: occupied.path().to_owned(),
+        blocks: Vec::new(),
+        report: mpsc::channel(1).0,
+    };
+    assert!(Recordings::spawn(setup).is_err());
+}
+
+#[test]
 fn blocks_are_in_the_file_while_it_grows_and_joined_at_stop() {
     let mut house = house("writer");
     // The block comes before the order that names its track.

@@ -99,6 +99,39 @@ fn digits_pass_a_relay_once_each_despite_loss() {
     assert_eq!(heard_digits(&world.parties[1], &world), "0123456789*#ABCD");
 }
 
+/// The first packets of a digit, and none of its end.
+fn press_without_end(world: &mut World, party: usize, digit: u8) {
+    let time = world.parties[party].time;
+    for step in 1..=4u16 {
+        let payload = EventPayload {
+            event: digit,
+            is_end: false,
+            volume: 10,
+            duration: step * 160,
+        }
+        .to_bytes();
+        let network = world.network.clone();
+        let sender = &mut world.parties[party];
+        let current = std::mem::replace(&mut sender.time, time);
+        sender.send(&network, 101, step == 1, &payload);
+        sender.time = current;
+        world.run(20);
+    }
+}
+
+#[test]
+fn a_digit_that_lost_its_end_is_not_made_anew_behind_the_next_one() {
+    for (gap_ms, next, expected) in [(20, 5, "45"), (120, 5, "45"), (120, 4, "44"), (300, 5, "45")] {
+        let mut world = pair(Codec::Pcmu, Some(101));
+        press_without_end(&mut world, 0, 4);
+        world.run(gap_ms);
+        press(&mut world, 0, next);
+        world.run(500);
+        assert_eq!(told_digits(&world), expected);
+        assert_eq!(heard_digits(&world.parties[1], &world), expected, "{gap_ms} ms");
+    }
+}
+
 #[test]
 fn digits_pass_a_mix_once_each_despite_loss() {
     let mut world = pair(Codec::Pcma, Some(101));
