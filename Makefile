@@ -1,7 +1,9 @@
 # Each target is a line or two over cargo. CARGO_FLAGS and DEMO_ARGS add to them.
 CARGO ?= cargo
 # Peers and tools of tests/interop.
-TEST_PACKAGES = sip-tester baresip-core secsipidx sipvicious sox
+TEST_PACKAGES = sip-tester baresip-core secsipidx sipsak sipvicious sox
+# The rival of benches/setup.
+BENCH_PACKAGES = kamailio
 # How long `make soak` goes on, and how many cases `make fuzz` draws for each property and runs for each target.
 SOAK_S ?= 3600
 FUZZ_CASES ?= 100000
@@ -36,6 +38,7 @@ check:
 	$(CARGO) test --locked --quiet --test tidy
 
 bench:
+	@$(MAKE) --no-print-directory test-packages TEST_PACKAGES="$(TEST_PACKAGES) $(BENCH_PACKAGES)"
 	$(CARGO) bench --locked $(CARGO_FLAGS)
 
 # The suite again and again, with new random cases each time and the long form of hostile ones, until the time is

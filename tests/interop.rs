@@ -13,6 +13,12 @@ mod callers;
 mod crash;
 #[path = "interop/crossing.rs"]
 mod crossing;
+#[path = "interop/digits.rs"]
+mod digits;
+#[path = "interop/early.rs"]
+mod early;
+#[path = "interop/inbound.rs"]
+mod inbound;
 #[path = "interop/limits.rs"]
 mod limits;
 #[path = "interop/load.rs"]
@@ -27,12 +33,18 @@ mod registration;
 mod reliable;
 #[path = "interop/resume.rs"]
 mod resume;
+#[path = "interop/routing.rs"]
+mod routing;
 #[path = "interop/script.rs"]
 mod script;
 #[path = "interop/secure.rs"]
 mod secure;
+#[path = "interop/servers.rs"]
+mod servers;
 #[path = "interop/strange.rs"]
 mod strange;
+#[path = "interop/talking.rs"]
+mod talking;
 #[path = "interop/timing.rs"]
 mod timing;
 #[path = "interop/tls.rs"]

@@ -10,6 +10,8 @@ mod clocks;
 mod debts;
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/flows.rs"]
+mod flows;
 #[path = "tidy/hash_order.rs"]
 mod hash_order;
 #[path = "tidy/leftovers.rs"]
@@ -75,6 +77,19 @@ fn unsafe_code_stays_in_its_files_and_says_why_it_is_safe() {
 #[test]
 fn files_and_functions_keep_their_size() {
     let findings = sizes::check(&tree::rust_files(), &tree::text("tests/tidy/sizes.txt"));
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn every_call_flow_has_its_tests_or_is_said_to_be_open() {
+    let files = tree::text_files();
+    let rust: Vec<&String> = files
+        .iter()
+        .filter(|(path, _)| path.ends_with(".rs"))
+        .map(|(_, text)| text)
+        .collect();
+    let has = |name: &str| rust.iter().any(|text| text.contains(&format!("fn {name}(")));
+    let findings = flows::check(&tree::text("docs/call-flows.md"), has);
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }
 

@@ -5,8 +5,11 @@
 
 mod binary;
 mod caller;
+mod capture;
 mod certificates;
 mod clock;
+mod cpu;
+mod dns;
 mod ear;
 mod folder;
 mod gateway;
@@ -20,8 +23,11 @@ mod stalls;
 
 pub use binary::peer;
 pub use caller::SecureCaller;
+pub use capture::Capture;
 pub use certificates::{Authority, GATEWAY_NAME, Identity};
 pub use clock::{now_us, until};
+pub use cpu::pin;
+pub use dns::{Dns, Entry};
 pub use ear::{Ear, Packet};
 pub use folder::Folder;
 pub use gateway::{Gateway, Secured, Settings};

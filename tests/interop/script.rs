@@ -1,7 +1,9 @@
 //! What several tests have their router do.
 
-use house::wire::{Heard, Router};
-use serde_json::json;
+use std::time::Duration;
+
+use house::wire::{Heard, Router, Site, until};
+use serde_json::{Value, json};
 
 /// Two parties in one bridge.
 pub struct Talk {
@@ -45,4 +47,18 @@ pub fn samples(ms: i64) -> usize {
 pub fn quantile(sorted: &[f64], part: f64) -> f64 {
     let rank = (sorted.len() as f64 * part).ceil() as usize;
     sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+/// How this leg ended.
+pub async fn ended(router: &Router, leg: &str) -> Value {
+    let ended = router.wait_leg(0, "leg.ended", leg).await;
+    ended.event["data"].clone()
+}
+
+/// No RTP port is in use any more, once the time that a port rests after a call is over.
+pub async fn ports_are_free(site: &Site) {
+    until("every port to be free", Duration::from_secs(10), || {
+        (site.gateway.metric("ports_used", "") == 0).then_some(())
+    })
+    .await;
 }

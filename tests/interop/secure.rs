@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use house::tone;
 use house::wire::{
-    AGENT_HZ, AGENTS, CALLER_HZ, CARRIER, Encryption, MUSIC_HZ, OUR_NUMBER, Phone, SecureCaller, Settings,
-    Site,
+    AGENT_HZ, AGENTS, CALLER_HZ, CARRIER, Capture, Encryption, Heard, MUSIC_HZ, OUR_NUMBER, Phone,
+    SecureCaller, Settings, Site,
 };
 use serde_json::json;
 
@@ -71,6 +71,93 @@ fn dropped(site: &Site) -> [u64; 3] {
         site.gateway
             .metric("rtp_dropped_total", &format!("why=\"{why}\""))
     })
+}
+
+/// A µ-law packet of 20 ms, and how much longer the tag makes it.
+const CLEAR_BYTES: usize = 172;
+const TAG_BYTES: usize = 10;
+
+/// Twenty-five at a time, with changes of the session from both sides, and everything that goes to them looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t48_of_a_hundred_calls_with_changes_no_packet_is_clear() {
+    let settings = Settings {
+        trunk_lines: "srtp = \"required\"\nsrtp_without_tls = true",
+        ..Settings::default()
+    };
+    let site = Site::open("secure-hundred", &settings).await;
+    let gateway = site.gateway.udp();
+    let capture = Capture::to(CARRIER);
+    let changing = site.router.for_each_call(|router, call| async move {
+        let leg = call.text("leg").to_owned();
+        router.call("leg.answer", json!({ "leg": leg })).await;
+        router.wait_leg(call.index, "leg.answered", &leg).await;
+        for method in ["leg.hold", "leg.resume", "leg.hold"] {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let signalled = json!({ "leg": leg, "signal": true });
+            let asked = router.call(method, signalled).await;
+            let is_its = |heard: &Heard| heard.is("op.ended") && heard.event["op"] == asked["op"];
+            router.wait(call.index, "the change", is_its).await;
+        }
+    });
+    let mut heard = 0;
+    for _ in 0..4 {
+        let callers: Vec<_> = (0..25)
+            .map(|place| {
+                std::thread::spawn(move || {
+                    // Bursts of more than five calls are refused.
+                    std::thread::sleep(Duration::from_millis(10 * place));
+                    let mut caller = SecureCaller::new(CARRIER, gateway, OUR_NUMBER, CALLER_HZ);
+                    caller.invite(1, true);
+                    caller.run(Duration::from_millis(1_800));
+                    // A change that would make it clear, and one that keeps it secure.
+                    caller.invite(2, false);
+                    caller.run(Duration::from_millis(200));
+                    caller.invite(3, true);
+                    caller.run(Duration::from_millis(300));
+                    caller.bye(4);
+                    caller.run(Duration::from_millis(200));
+                    caller
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(2_750)).await;
+        for caller in callers {
+            let caller = caller.join().unwrap();
+            assert_eq!(caller.finals, [200, 488, 200]);
+            assert_eq!(caller.offers.len(), 3);
+            assert!(caller.unread.is_empty(), "{} datagrams", caller.unread.len());
+            heard += caller.heard.len();
+        }
+    }
+    changing.abort();
+    assert!(heard > 100 * 50, "{heard} packets");
+    assert_eq!(dropped(&site), [0, 0, 0]);
+    let Some(capture) = capture else {
+        return println!("{heard} packets opened; no leave to look at the wire beside them");
+    };
+    let seen = capture.seen();
+    let media = seen
+        .iter()
+        .filter(|(from, to, _)| *from != gateway.port() && *to != gateway.port());
+    let rtp: Vec<&Vec<u8>> = media
+        .map(|(_, _, bytes)| bytes)
+        .filter(|bytes| bytes.len() > 12 && bytes[0] == 0x80 && bytes[1] & 0x7f == 0)
+        .collect();
+    println!(
+        "{heard} packets opened, {} seen on the wire beside the sockets",
+        rtp.len()
+    );
+    assert!(rtp.len() >= heard, "{} {heard}", rtp.len());
+    // Read as audio they are noise: the music would stand out.
+    let mut levels = Vec::with_capacity(rtp.len());
+    for bytes in rtp {
+        assert_eq!(bytes.len(), CLEAR_BYTES + TAG_BYTES);
+        let samples = bytes[12..CLEAR_BYTES].iter().map(|byte| tone::from_mulaw(*byte));
+        levels.push(tone::level(&samples.collect::<Vec<i16>>(), MUSIC_HZ));
+    }
+    let mean = levels.iter().sum::<f64>() / levels.len() as f64;
+    println!("music in the packets as they are: {mean:.3} on average");
+    assert!(mean < 0.1, "{mean}");
 }
 
 /// A call alone with us: prompts, hold by re-INVITE, resume, an offer in clear that is refused, the end.

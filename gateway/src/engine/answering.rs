@@ -4,14 +4,15 @@
 
 use bytes::Bytes;
 use media::Change;
-use sip::endpoint::Command;
+use sip::endpoint::{Command, ExtraHeader};
 use sip::sdp::{self, LocalMedia};
 
 use super::ending::{End, end_leg};
 use super::keys::LegKey;
 use super::leg::{Leg, Owed, Stage};
 use super::tx::Tx;
-use super::{early, media_plan, replacing, tallying};
+use super::{early, inbound, media_plan, replacing, tallying};
+use crate::config::Trunk;
 use crate::control::protocol::{EndReason, EndedBy, Event, Failure, LegAnswered, LegRinging};
 
 /// `leg.progress`: 180 rings, 183 opens early media.
@@ -265,17 +266,28 @@ fn our_body(tx: &mut Tx, key: LegKey) -> Result<Bytes, Failure> {
     Ok(body)
 }
 
-/// Answers an offer and applies what follows from it.
-pub fn answer_to(tx: &mut Tx, key: LegKey, offer: &[u8]) -> Result<Bytes, Failure> {
-    let leg = tx.leg(key)?;
-    let (Some(trunk), Some(local)) = (tx.setup.trunk(leg.trunk), leg.media.local) else {
-        return Err(Failure::internal("no port for the answer"));
-    };
+/// What we have to answer an offer on this leg with, and its trunk.
+fn ours_for<'a>(tx: &mut Tx<'a>, key: LegKey) -> Option<(&'a Trunk, sdp::LocalMedia)> {
+    let leg = tx.world.legs.get(&key)?;
+    let (trunk, local) = (tx.setup.trunk(leg.trunk)?, leg.media.local?);
     let held = leg.hold.as_ref().is_some_and(|hold| hold.signalled);
     let origin = (leg.media.sdp_id, leg.media.sdp_version);
     let plan = leg.media.plan.clone();
     let security = plan.security_of_answer(trunk, tx.world.make.rng());
-    let mut ours = media_plan::local_media(trunk, local.port(), origin, held, security);
+    let ours = media_plan::local_media(trunk, local.port(), origin, held, security);
+    Some((trunk, ours))
+}
+
+/// What is wrong with an offer in mid-call, in the words of a Warning (RFC 3261 §14.2, §20.43).
+pub fn warning_of(tx: &mut Tx, key: LegKey, offer: &[u8]) -> Option<ExtraHeader> {
+    let (trunk, ours) = ours_for(tx, key)?;
+    let (code, text) = sdp::answer(offer, &ours).err()?.warning()?;
+    Some(inbound::warning(trunk, code, text))
+}
+
+/// Answers an offer and applies what follows from it.
+pub fn answer_to(tx: &mut Tx, key: LegKey, offer: &[u8]) -> Result<Bytes, Failure> {
+    let (trunk, mut ours) = ours_for(tx, key).ok_or_else(|| Failure::internal("no port for the answer"))?;
     let (first, negotiated) = sdp::answer(offer, &ours).map_err(|_| Failure::codec_mismatch())?;
     if !media_plan::is_allowed(trunk, &negotiated) {
         return Err(Failure::codec_mismatch());

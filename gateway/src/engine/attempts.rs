@@ -423,7 +423,8 @@ pub fn refused(tx: &mut Tx, key: LegKey, response: &Response) {
         .reason()
         .iter()
         .find_map(sip::message::Reason::q850_cause);
-    let q850 = told.unwrap_or(meaning.q850);
+    let warned = cause::of_warnings(status, response.headers.values("Warning"));
+    let q850 = told.or(warned).unwrap_or(meaning.q850);
     let reason = told.and_then(cause::of_q850).unwrap_or(meaning.reason);
     let reason = if reason == EndReason::Completed {
         meaning.reason

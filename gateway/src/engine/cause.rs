@@ -54,6 +54,18 @@ pub fn of_status(status: u16, rang: bool) -> Meaning {
     }
 }
 
+/// The Q.850 cause that the Warning headers of a 488 or 606 tell: 65 where what was offered cannot be carried, else 31,
+/// as RFC 3398 §8.2.6.1 says; `None` without one, or with another status.
+pub fn of_warnings<'a>(status: u16, warnings: impl Iterator<Item = &'a str>) -> Option<u8> {
+    if !matches!(status, 488 | 606) {
+        return None;
+    }
+    // RFC 3261 §20.43: a code of three digits, then who says so. 304 and 305: media type or format.
+    let codes = warnings.filter_map(|value| value.trim_start().get(..3)?.parse::<u16>().ok());
+    let is_bearer = |code: u16| matches!(code, 304 | 305);
+    codes.map(|code| if is_bearer(code) { 65 } else { 31 }).max()
+}
+
 /// Reads a Q.850 cause of the peer's Reason header; `None`: the status alone decides the reason.
 pub fn of_q850(q850: u8) -> Option<EndReason> {
     use EndReason::*;
@@ -199,6 +211,24 @@ mod tests {
         for (status, q850, reason) in table {
             let meaning = of_status(status, false);
             assert_eq!((meaning.q850, meaning.reason), (q850, reason), "status {status}");
+        }
+    }
+
+    #[test]
+    fn a_warning_says_why_nothing_was_acceptable() {
+        for (status, warnings, cause) in [
+            (488, &["305 10.0.0.1 \"no codec\""][..], Some(65)),
+            (606, &["370 10.0.0.1 \"narrow\""], Some(31)),
+            (488, &["399 a \"x\"", "304 a \"y\""], Some(65)),
+            (488, &["nothing"], None),
+            (488, &[], None),
+            (500, &["305 a \"x\""], None),
+        ] {
+            assert_eq!(
+                of_warnings(status, warnings.iter().copied()),
+                cause,
+                "{warnings:?}"
+            );
         }
     }
 

@@ -121,11 +121,11 @@ fn admit(
         let trial = media_plan::local_media(trunk, 9, (1, 1), false, security);
         let (_, negotiated) = sdp::answer(offer, &trial).map_err(|error| not_acceptable(trunk, error))?;
         if !media_plan::is_allowed(trunk, &negotiated) {
-            return Err(refuse(
-                "media_address",
-                488,
-                vec![warning(trunk, 399, "media address not allowed")],
-            ));
+            let warning = match media_plan::is_of_our_family(trunk, &negotiated) {
+                true => warning(trunk, 399, "media address not allowed"),
+                false => warning(trunk, 301, "Incompatible network address formats"),
+            };
+            return Err(refuse("media_address", 488, vec![warning]));
         }
     }
     Ok((app, stage))
@@ -280,7 +280,7 @@ fn not_acceptable(trunk: &Trunk, error: sdp::SdpError) -> Turned {
 }
 
 /// RFC 3261 §20.43.
-fn warning(trunk: &Trunk, code: u16, text: &str) -> ExtraHeader {
+pub fn warning(trunk: &Trunk, code: u16, text: &str) -> ExtraHeader {
     ExtraHeader {
         name: "Warning".into(),
         value: format!("{code} {} \"{text}\"", trunk.advertise),

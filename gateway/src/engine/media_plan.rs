@@ -94,10 +94,19 @@ pub fn local_media(
     }
 }
 
-/// Whether the peer's media address is one this trunk may use.
+/// Whether the peer's media address is one this trunk may use, and one that its own media address reaches.
 pub fn is_allowed(trunk: &Trunk, negotiated: &Negotiated) -> bool {
     let allowed = |remote: SocketAddr| trunk.allows_media(remote.ip());
-    negotiated.remote.is_none_or(allowed) && negotiated.remote_rtcp.is_none_or(allowed)
+    is_of_our_family(trunk, negotiated)
+        && negotiated.remote.is_none_or(allowed)
+        && negotiated.remote_rtcp.is_none_or(allowed)
+}
+
+/// Whether both ends speak IPv4, or both IPv6.
+pub fn is_of_our_family(trunk: &Trunk, negotiated: &Negotiated) -> bool {
+    negotiated
+        .remote
+        .is_none_or(|remote| remote.is_ipv4() == trunk.media_address.is_ipv4())
 }
 
 /// What the shard is told. `answered` is false while only early media may pass: it is heard, but

@@ -66,13 +66,20 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
             };
             end_leg(tx, key, end);
         }
-        SipEvent::Info { .. } => {}
+        SipEvent::Info { .. } => info_without_effect(tx),
         SipEvent::Referred {
             referral, refused, ..
         } => referred::asked(tx, key, *referral, refused),
         SipEvent::ReferProgress { status, .. } => transferring::refer_progressed(tx, key, status),
         SipEvent::ReferDone { outcome, .. } => transferring::refer_done(tx, key, outcome),
     }
+}
+
+/// Digits by INFO are not taken in this version: told to the operator rather than lost without a word.
+fn info_without_effect(tx: &mut Tx) {
+    tx.metrics.sip_dropped("info_digits");
+    let text = "a peer sent INFO, and digits are taken as telephone-event only";
+    tx.out.log.push((true, text.into()));
 }
 
 /// Our 200 or 18x reached nobody: the endpoint has ended the session.
@@ -167,10 +174,11 @@ fn reinvited(tx: &mut Tx, key: LegKey, session: SessionKey, offer: Option<Bytes>
         }
     };
     let Some(sdp) = body else {
+        let warning = offer.and_then(|offer| answering::warning_of(tx, key, &offer));
         tx.sip(Command::RejectReinvite {
             session,
             status: 488,
-            headers: Vec::new(),
+            headers: warning.into_iter().collect(),
         });
         return;
     };

@@ -55,6 +55,8 @@ named! {
     SESSION_INTERVAL_TOO_SMALL = 422;
     /// 423
     INTERVAL_TOO_BRIEF = 423;
+    /// 469
+    BAD_INFO_PACKAGE = 469;
     /// 480
     TEMPORARILY_UNAVAILABLE = 480;
     /// 481

@@ -21,6 +21,8 @@ pub struct Settings {
     pub agents_media: Vec<String>,
     /// Networks of the carrier's media beside its own.
     pub carrier_media: Vec<String>,
+    /// Networks of the carrier's signalling and media beside its own.
+    pub carrier_hosts: Vec<String>,
     /// `media_source` of both trunks.
     pub media_source: &'static str,
     /// Further lines of the agents' trunk.
@@ -34,6 +36,16 @@ pub struct Settings {
     /// Further keys of the carrier's trunk, and of the agents'.
     pub carrier_keys: String,
     pub agents_keys: String,
+    /// `media.ports`; a block of a thousand where left out.
+    pub ports: Option<String>,
+    /// Further listeners, each after a comma.
+    pub listen_more: &'static str,
+    /// A further line of `[media]`.
+    pub media_addresses: &'static str,
+    /// Further entries of the number map.
+    pub numbers: String,
+    /// Further tables, before the trunks.
+    pub tables: String,
     /// A TLS listener.
     pub tls: Option<Secured>,
 }
@@ -57,6 +69,7 @@ impl Default for Settings {
             calls: 100,
             agents_media: Vec::new(),
             carrier_media: Vec::new(),
+            carrier_hosts: Vec::new(),
             media_source: "strict",
             agents_more: String::new(),
             carrier_more: String::new(),
@@ -64,6 +77,11 @@ impl Default for Settings {
             trunk_lines: "",
             carrier_keys: String::new(),
             agents_keys: String::new(),
+            tables: String::new(),
+            ports: None,
+            listen_more: "",
+            media_addresses: "",
+            numbers: String::new(),
             tls: None,
         }
     }
@@ -74,6 +92,7 @@ pub struct Gateway {
     child: Child,
     folder: PathBuf,
     udp: SocketAddr,
+    udp6: Option<SocketAddr>,
     tcp: SocketAddr,
     tls: Option<SocketAddr>,
     http: SocketAddr,
@@ -104,6 +123,7 @@ impl Gateway {
             child,
             folder: folder.path().to_owned(),
             udp: ([127, 0, 0, 1], 0).into(),
+            udp6: None,
             tcp: ([127, 0, 0, 1], 0).into(),
             tls: None,
             http: ([127, 0, 0, 1], 0).into(),
@@ -121,6 +141,7 @@ impl Gateway {
         })
         .await;
         [gateway.udp, gateway.tcp, gateway.http] = addresses;
+        gateway.udp6 = port_after(&log(), "udp://[::1]:");
         gateway.tls = after(&log(), "tls://");
         gateway
     }
@@ -129,12 +150,22 @@ impl Gateway {
         self.udp
     }
 
+    /// Its listener on `::1`.
+    pub fn udp6(&self) -> SocketAddr {
+        self.udp6.expect("a gateway with a listener on ::1")
+    }
+
     pub fn tcp(&self) -> SocketAddr {
         self.tcp
     }
 
     pub fn tls(&self) -> SocketAddr {
         self.tls.expect("a gateway with a TLS listener")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Has it look at its certificate files.
@@ -149,11 +180,6 @@ impl Gateway {
 
     pub fn state(&self) -> PathBuf {
         self.folder.join("state")
-    }
-
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// SIGKILL: nothing is closed, flushed or said. Returns the moment before it.
@@ -201,6 +227,14 @@ fn after(log: &str, scheme: &str) -> Option<SocketAddr> {
     rest.get(..end)?.parse().ok()
 }
 
+/// The port that follows this beginning of an IPv6 address.
+fn port_after(log: &str, beginning: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(beginning)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    let port: u16 = rest.get(..end)?.parse().ok()?;
+    Some((std::net::Ipv6Addr::LOCALHOST, port).into())
+}
+
 fn text(settings: &Settings) -> String {
     let list = |first: &str, more: &[String]| {
         let all: Vec<_> = std::iter::once(first.to_owned())
@@ -222,10 +256,12 @@ fn text(settings: &Settings) -> String {
     format!(
         r#"state_dir = "state"
 [sip]
-listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"{listen}]
+listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"{listen}{listen_more}]
 {listener}
 [media]
+{media_addresses}
 ports = "{ports}"
+{tables}
 [http]
 listen = "127.0.0.1:0"
 [limits]
@@ -237,9 +273,10 @@ min_free_mb = 0
 files = ["music.wav"]
 [[number]]
 match = "{OUR_NUMBER}"
+{numbers}
 [[trunk]]
 name = "carrier"
-allow = ["{CARRIER}"]
+allow = {carrier_hosts}
 media_allow = {carrier_media}
 media_source = "{media_source}"
 burst = 1000
@@ -263,11 +300,19 @@ burst = 1000
 "#,
         carrier_more = settings.carrier_more,
         agents_more = settings.agents_more,
-        ports = ports::media_block(),
+        ports = settings.ports.clone().unwrap_or_else(ports::media_block),
         calls = settings.calls,
         carrier_keys = settings.carrier_keys,
         agents_keys = settings.agents_keys,
-        carrier_media = list(CARRIER, &settings.carrier_media),
+        tables = settings.tables,
+        listen_more = settings.listen_more,
+        media_addresses = settings.media_addresses,
+        numbers = settings.numbers,
+        carrier_hosts = list(CARRIER, &settings.carrier_hosts),
+        carrier_media = list(
+            CARRIER,
+            &[settings.carrier_hosts.clone(), settings.carrier_media.clone()].concat()
+        ),
         media_source = settings.media_source,
         trunk_lines = settings.trunk_lines,
         agents_media = list(AGENTS, &settings.agents_media),

@@ -101,6 +101,11 @@ impl Router {
         self.heard.lock().unwrap().clone()
     }
 
+    /// The place of the event that is heard next.
+    pub fn place(&self) -> usize {
+        self.heard.lock().unwrap().len()
+    }
+
     /// The first event from place `from` on that is meant.
     pub async fn wait(&self, from: usize, what: &str, is_meant: impl Fn(&Heard) -> bool) -> Heard {
         let mut count = self.count.clone();

@@ -295,6 +295,27 @@ impl Running {
         messages_of(&self.file("messages.log"))
     }
 
+    /// Stops or goes on: a peer that is there and says nothing.
+    pub fn pause(&self, is_paused: bool) {
+        use nix::sys::signal::Signal;
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let signal = if is_paused {
+            Signal::SIGSTOP
+        } else {
+            Signal::SIGCONT
+        };
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+
+    /// Ends it now; what it logged until then.
+    pub fn kill(mut self) -> Finished {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        Finished {
+            folder: self.folder.clone(),
+        }
+    }
+
     /// How it ended, once it has.
     pub fn exit_code(&mut self) -> Option<Option<i32>> {
         let status = self.child.try_wait().unwrap()?;
