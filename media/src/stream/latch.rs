@@ -1,8 +1,8 @@
 //! Whose packets a stream takes, and where it sends (docs/threats.md A1, A2, F3).
 //!
 //! Strict: only the agreed address and port. NAT: the agreed one at once, else the first steady source
-//! inside the networks; then only that one, until signalled anew or until it is silent and another is
-//! steady. Address: the agreed port at once, else the first steady port of the agreed address; then only that
+//! inside the networks; then only that one, until signalled anew. Two may still take its place: the agreed address,
+//! once it is steady, and after a silence whoever goes on with the stream's own SSRC and numbers. Address: the agreed port at once, else the first steady port of the agreed address; then only that
 //! one, until signalled anew. Knows nothing of payloads or codecs.
 
 use std::net::SocketAddr;
@@ -16,6 +16,9 @@ pub const STEADY_PACKETS: u32 = 5;
 
 /// Silence of the locked source before another may take its place: five packets of 20 ms.
 pub const SOURCE_SILENCE: Duration = Duration::from_millis(100);
+
+/// Numbers that a source which moved may have lost on the way: two seconds at 20 ms.
+pub const MOVED_GAP: i16 = 100;
 
 /// The rule of one stream and what it has learned.
 #[derive(Debug)]
@@ -41,6 +44,9 @@ enum State {
     Locked {
         networks: Vec<Network>,
         source: SocketAddr,
+        /// What it sent last, and when.
+        ssrc: Ssrc,
+        last: SeqNo,
         heard_at: Instant,
         candidate: Option<Candidate>,
     },
@@ -97,28 +103,36 @@ impl Latch {
                 if self.remote != Some(from) && !steady {
                     return false;
                 }
-                self.lock(from, now);
+                self.lock(from, ssrc, sequence, now);
                 true
             }
             State::Locked {
                 networks,
                 source,
+                ssrc: its_ssrc,
+                last,
                 heard_at,
                 candidate,
             } => {
                 if *source == from {
-                    (*heard_at, *candidate) = (now, None);
+                    if *its_ssrc != ssrc || sequence.since(*last) > 0 {
+                        (*its_ssrc, *last) = (ssrc, sequence);
+                    }
+                    *heard_at = now;
                     return true;
                 }
-                if !is_inside(networks, from) {
+                let is_agreed = self.remote == Some(from);
+                // Who only knows our port knows neither (RFC 3550 §8.1: both are random).
+                let goes_on = *its_ssrc == ssrc && (1..=MOVED_GAP).contains(&sequence.since(*last));
+                if !is_inside(networks, from) || !(is_agreed || goes_on) {
                     return false;
                 }
                 let steady = Candidate::count(candidate, from, ssrc, sequence) >= STEADY_PACKETS;
                 let silent = now.saturating_duration_since(*heard_at) >= SOURCE_SILENCE;
-                if !steady || !silent {
+                if !steady || !(is_agreed || silent) {
                     return false;
                 }
-                self.lock(from, now);
+                self.lock(from, ssrc, sequence, now);
                 true
             }
         }
@@ -154,7 +168,7 @@ impl Latch {
         }
     }
 
-    fn lock(&mut self, source: SocketAddr, now: Instant) {
+    fn lock(&mut self, source: SocketAddr, ssrc: Ssrc, last: SeqNo, now: Instant) {
         let networks = match &mut self.state {
             State::Strict | State::Ports { .. } | State::Fixed { .. } => return,
             State::Open { networks, .. } | State::Locked { networks, .. } => std::mem::take(networks),
@@ -162,6 +176,8 @@ impl Latch {
         self.state = State::Locked {
             networks,
             source,
+            ssrc,
+            last,
             heard_at: now,
             candidate: None,
         };
@@ -297,11 +313,40 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_source_gives_way_within_200_ms() {
+    fn a_source_that_moved_goes_on_with_its_ssrc_and_numbers_within_200_ms() {
         let now = Instant::now();
         let mut latch = nat();
-        assert!(latch.admits(at(REMOTE), Ssrc(1), SeqNo(0), now));
+        assert!(latch.admits(at(REMOTE), Ssrc(7), SeqNo(99), now));
         let taken = feed(&mut latch, OTHER, 100, 7, now + Duration::from_millis(20));
         assert_eq!(taken, [false, false, false, false, true, true, true]);
+    }
+
+    #[test]
+    fn however_silent_the_source_nobody_takes_its_place_with_other_numbers() {
+        let now = Instant::now();
+        let mut latch = nat();
+        assert!(latch.admits(at(REMOTE), Ssrc(7), SeqNo(99), now));
+        let later = now + Duration::from_secs(9);
+        assert_eq!(feed(&mut latch, OTHER, 300, 20, later), [false; 20], "numbers");
+        assert_eq!(feed(&mut latch, OTHER, 60, 20, later), [false; 20], "old numbers");
+        let mut latch = nat();
+        assert!(latch.admits(at(REMOTE), Ssrc(8), SeqNo(99), now));
+        assert_eq!(feed(&mut latch, OTHER, 100, 20, later), [false; 20], "ssrc");
+        assert_eq!(latch.destination(), Some(at(REMOTE)));
+    }
+
+    #[test]
+    fn the_agreed_address_takes_its_stream_back_from_whoever_was_first() {
+        let now = Instant::now();
+        let mut latch = nat();
+        feed(&mut latch, OTHER, 10, 6, now);
+        assert_eq!(latch.destination(), Some(at(OTHER)));
+        let mut taken = Vec::new();
+        for index in 0..8u16 {
+            taken.push(latch.admits(at(REMOTE), Ssrc(9), SeqNo(500 + index), now));
+            latch.admits(at(OTHER), Ssrc(7), SeqNo(16 + index), now);
+        }
+        assert_eq!(taken, [false, false, false, false, true, true, true, true]);
+        assert_eq!(latch.destination(), Some(at(REMOTE)));
     }
 }

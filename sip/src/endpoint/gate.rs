@@ -212,10 +212,12 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
     })
 }
 
-/// RFC 3261 §8.1.1.8: without the one URI that the dialog's requests go to, there is no dialog.
+/// RFC 3261 §8.1.1.8: without the one URI that the dialog's requests go to, there is no dialog. An element of RFC 2543
+/// need give none.
 fn check_contact(invite: &Request) -> Result<(), Refusal> {
     match invite.headers.contacts().len() {
         1 => Ok(()),
+        0 if !invite.headers.via().is_branch_unique() => Ok(()),
         _ => Err(Refusal {
             status: StatusCode::BAD_REQUEST,
             header: Some((

@@ -72,7 +72,6 @@ fn unknown_keys_name_the_nearest_one() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     let later = "not available in this version; remove the key";
-    trunk_refused("emergency = true", &format!("emergency: {later}"));
     refused(
         "[http]\ntokens = \"tokens.toml\"\n",
         &[&format!(":2: http.tokens: {later}")],
