@@ -2,6 +2,7 @@
 //! it came.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::ports;
@@ -12,6 +13,7 @@ const SUITE: &str = "AES_CM_128_HMAC_SHA1_80";
 const FRAME: Duration = Duration::from_millis(20);
 
 pub struct SecureCaller {
+    place: u32,
     signalling: UdpSocket,
     rtp: UdpSocket,
     rtcp: UdpSocket,
@@ -40,6 +42,9 @@ pub struct SecureCaller {
     pub reports: usize,
 }
 
+/// Callers so far. The system gives a port out again, so what identifies a call must not rest on it.
+static CALLERS: AtomicU32 = AtomicU32::new(0);
+
 impl SecureCaller {
     pub fn new(ip: &str, gateway: SocketAddr, user: &str, hz: f64) -> Self {
         let bind = |port| {
@@ -51,6 +56,7 @@ impl SecureCaller {
         let (key, salt) = lengths(SUITE);
         let key: Vec<u8> = (0..key + salt).map(|n| n as u8 * 3 + 1).collect();
         SecureCaller {
+            place: CALLERS.fetch_add(1, Ordering::Relaxed),
             signalling: bind(0),
             rtp: bind(media),
             rtcp: bind(media + 1),
@@ -136,10 +142,11 @@ impl SecureCaller {
             format!(";tag={}", self.far_tag)
         };
         let text = format!(
-            "{method} {to} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bK{method}{number};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:secure@{ours}>;tag=one\r\nTo: <{to}>{to_tag}\r\nCall-ID: secure-{ours}\r\nCSeq: {number} {method}\r\n\
+            "{method} {to} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bK{method}{number}-{place};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:secure@{ours}>;tag=one\r\nTo: <{to}>{to_tag}\r\nCall-ID: secure-{place}-{ours}\r\nCSeq: {number} {method}\r\n\
              Contact: <sip:secure@{ours}>\r\n{kind}Content-Length: {len}\r\n\r\n{body}",
             to = self.to,
+            place = self.place,
             kind = if body.is_empty() {
                 ""
             } else {
@@ -181,10 +188,11 @@ impl SecureCaller {
         let method = if status == 200 { "ACK" } else { "INVITE" };
         let ours = self.signalling.local_addr().unwrap();
         let text = format!(
-            "ACK {target} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bK{method}{number};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:secure@{ours}>;tag=one\r\nTo: {to}\r\nCall-ID: secure-{ours}\r\nCSeq: {number} ACK\r\n\
+            "ACK {target} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bK{method}{number}-{place};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:secure@{ours}>;tag=one\r\nTo: {to}\r\nCall-ID: secure-{place}-{ours}\r\nCSeq: {number} ACK\r\n\
              Content-Length: 0\r\n\r\n",
             target = self.to,
+            place = self.place,
         );
         self.signalling.send_to(text.as_bytes(), self.gateway).unwrap();
     }
