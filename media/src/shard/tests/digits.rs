@@ -12,9 +12,21 @@ fn press(world: &mut World, party: usize, digit: u8) {
 }
 
 /// The same, with something done after each packet.
-fn press_and(world: &mut World, party: usize, digit: u8, mut after: impl FnMut(&mut World, u16)) {
+fn press_and(world: &mut World, party: usize, digit: u8, after: impl FnMut(&mut World, u16)) {
+    send_steps(world, party, digit, 7, after);
+    world.run(100);
+}
+
+/// So many packets of a digit, of which those from the fifth on are its end.
+fn send_steps(
+    world: &mut World,
+    party: usize,
+    digit: u8,
+    steps: u16,
+    mut after: impl FnMut(&mut World, u16),
+) {
     let time = world.parties[party].time;
-    for step in 1..=7u16 {
+    for step in 1..=steps {
         let duration = step.min(5) * 160;
         let payload = EventPayload {
             event: digit,
@@ -31,7 +43,6 @@ fn press_and(world: &mut World, party: usize, digit: u8, mut after: impl FnMut(&
         world.run(20);
         after(world, step);
     }
-    world.run(100);
 }
 
 /// Digits a party hears as events.
@@ -101,22 +112,7 @@ fn digits_pass_a_relay_once_each_despite_loss() {
 
 /// The first packets of a digit, and none of its end.
 fn press_without_end(world: &mut World, party: usize, digit: u8) {
-    let time = world.parties[party].time;
-    for step in 1..=4u16 {
-        let payload = EventPayload {
-            event: digit,
-            is_end: false,
-            volume: 10,
-            duration: step * 160,
-        }
-        .to_bytes();
-        let network = world.network.clone();
-        let sender = &mut world.parties[party];
-        let current = std::mem::replace(&mut sender.time, time);
-        sender.send(&network, 101, step == 1, &payload);
-        sender.time = current;
-        world.run(20);
-    }
+    send_steps(world, party, digit, 4, |_, _| {});
 }
 
 #[test]
