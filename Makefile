@@ -55,13 +55,13 @@ soak: test-packages
 fuzz:
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test -p sip -p media -p gateway --lib --release --locked $(CARGO_FLAGS)
 	host=$$(rustc -vV | sed -n 's/^host: //p'); \
-	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --manifest-path fuzz/Cargo.toml --locked --release \
+	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --manifest-path tests/fuzz/Cargo.toml --locked --release \
 		--target $$host --target-dir $(FUZZ_OUT) && \
 	for target in $(FUZZ_TARGETS); do \
-		case $$target in message|stream) seeds="tests/corpus/rfc4475 tests/corpus/rfc5118";; *) seeds=fuzz/seeds/$$target;; esac; \
+		case $$target in message|stream) seeds="tests/corpus/rfc4475 tests/corpus/rfc5118";; *) seeds=tests/fuzz/seeds/$$target;; esac; \
 		mkdir -p $(FUZZ_OUT)/corpus/$$target; \
 		echo "fuzz: $$target"; \
-		$(FUZZ_OUT)/$$host/release/$$target -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -dict=fuzz/sip.dict -verbosity=0 \
+		$(FUZZ_OUT)/$$host/release/$$target -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -dict=tests/fuzz/sip.dict -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$$target- $(FUZZ_OUT)/corpus/$$target $$seeds || exit 1; \
 	done
 

@@ -11,10 +11,11 @@ use sip::endpoint::{Domain, Endpoint, EndpointConfig, Flow, Policy, Rate, Regist
 use sip::network::Network;
 
 use crate::config::Trunk;
-use crate::engine::admission::Way;
+use crate::engine::Engine;
+use crate::engine::Setup;
 use crate::engine::io::{Input, Now, Output};
-use crate::engine::tls_peers::{CERTIFICATE_UNFIT, TlsPeer};
-use crate::engine::{Engine, Setup};
+use crate::engine::policy::admission::Way;
+use crate::engine::trunks::tls_peers::{CERTIFICATE_UNFIT, TlsPeer};
 
 /// Endpoint and engine.
 pub struct Core {

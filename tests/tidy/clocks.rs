@@ -22,7 +22,7 @@ const WORDS: [&str; 15] = [
 const CLOCK_FILES: [&str; 3] = [
     "gateway/src/shell/clock",
     "media/src/shard/thread",
-    "fuzz/targets",
+    "tests/fuzz/targets",
 ];
 
 pub fn check(source: &Source) -> Vec<String> {

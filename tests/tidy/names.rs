@@ -36,7 +36,7 @@ fn rsip_outside_its_wall_is_found() {
 fn a_second_meeting_of_sdp_and_media_is_found() {
     let text = "fn a(x: Negotiated) -> StreamConfig {}\n";
     assert_eq!(check(&Source::new("gateway/src/engine/leg.rs", text)).len(), 1);
-    assert!(check(&Source::new("gateway/src/engine/media_plan.rs", text)).is_empty());
+    assert!(check(&Source::new("gateway/src/engine/audio/media_plan.rs", text)).is_empty());
     assert!(
         check(&Source::new(
             "gateway/src/engine/leg.rs",

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::bridge::PastBridge;
 use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, RecordingKey};
-use super::moved::Moved;
 use super::table::Row;
+use super::transfers::moved::Moved;
 use crate::control::protocol::{Cause, Direction, Id, Name, Party};
 
 /// How long a call's record waits for its recordings to be stored and its streams to be closed.

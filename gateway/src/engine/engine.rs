@@ -9,29 +9,39 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::alarms::{self, AlarmKind, Alarms};
-use super::audience::Audience;
-use super::control::{self, RequestId};
-use super::fraud::{self, Books};
-use super::gates::{Gates, Scope};
+use super::audio::reconcile;
+use super::audio::sounds::Sounds;
+use super::audio::taping;
+use super::calls::call_record;
+use super::calls::draining;
+use super::calls::ending;
 use super::io::{ConnKey, Input, Now, Output};
-use super::journal::{Facts, Journal};
 use super::keys::{CallKey, LegKey};
 use super::metrics::EngineMetrics;
-use super::number_policy::Step;
-use super::peers::Peers;
-use super::questions::Question;
-use super::registrations::{self, Registrations};
-use super::replay::Replies;
+use super::policy::fraud::{self, Books};
+use super::policy::gates::{Gates, Scope};
+use super::policy::number_policy::Step;
+use super::policy::saved_limits;
+use super::router::alarms::{self, AlarmKind, Alarms};
+use super::router::audience::Audience;
+use super::router::control::{self, RequestId};
+use super::router::controllers;
+use super::router::journal::{Facts, Journal};
+use super::router::questions::Question;
+use super::router::replay::Replies;
+use super::router::sessions;
+use super::router::stats_feed;
 use super::setup::Setup;
-use super::sounds::Sounds;
-use super::traces::Traces;
+use super::signalling;
+use super::streams;
+use super::tallying;
+use super::timers;
+use super::trunks::health;
+use super::trunks::peers::Peers;
+use super::trunks::registrations::{self, Registrations};
+use super::trunks::traces::Traces;
 use super::tx::{About, Draft, Outbox, Tx};
 use super::world::World;
-use super::{
-    call_record, controllers, draining, ending, health, reconcile, saved_limits, sessions, signalling,
-    stats_feed, streams, tallying, taping, timers,
-};
 use crate::control::protocol::{
     Cause, CauseBy, Envelope, Event, Failure, GatewayStarted, Id, Name, Nothing, Request, ResultBody,
     Timestamp,

@@ -1,10 +1,10 @@
 //! Levels at one moment, read from the live guards and tables.
 
-use super::admission::Way;
 use super::engine::Engine;
-use super::gates::Scope;
 use super::io::Now;
-use super::peers::Health;
+use super::policy::admission::Way;
+use super::policy::gates::Scope;
+use super::trunks::peers::Health;
 use crate::control::protocol::Direction;
 use crate::observe::metrics::{Gauges, InstanceGauges, TrunkGauges};
 

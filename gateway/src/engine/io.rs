@@ -13,8 +13,8 @@ use media::sound::Sound;
 use sip::transport::name_cache::Answer;
 use sip::transport::target::Question;
 
-pub use super::sounds::Prompts;
-use super::tls_peers::TlsPeer;
+pub use super::audio::sounds::Prompts;
+use super::trunks::tls_peers::TlsPeer;
 use crate::control::protocol::Request;
 
 /// One reading of both clocks, taken by the shell once per input batch.

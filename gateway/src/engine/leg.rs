@@ -12,13 +12,13 @@ use media::PlayKey;
 use sip::endpoint::{ExtraHeader, Flow, SessionKey};
 use sip::sdp::LocalMedia;
 
-use super::admission::Way;
+use super::audio::media_plan::MediaPlan;
+use super::callers::redirected::Diverter;
 use super::io::Now;
 use super::keys::{BridgeKey, CallKey, LegKey, OpKey};
-use super::media_plan::MediaPlan;
-use super::redirected::Diverter;
-use super::referred::Asked;
+use super::policy::admission::Way;
 use super::table::Row;
+use super::transfers::referred::Asked;
 use crate::control::protocol::{
     CodecName, EndReason, EndedBy, Id, LegDial, Name, OnControllerLost, Party, Redirected,
 };

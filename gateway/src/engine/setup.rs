@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use sip::endpoint::Flow;
 
 use super::keys::{CallKey, LegKey};
-use super::number_policy::{
+use super::policy::number_policy::{
     self, DialRules, NumberForm, NumberKind, Policy, Presentation, RulesError, TrunkNumbers,
 };
-use super::tls_peers::TlsPeers;
+use super::trunks::tls_peers::TlsPeers;
 use crate::config::{
     self, Config, ControllerLost, DenySet, Known, NumberIn, NumberPattern, NumberType, PrefixMeaning, Trunk,
 };

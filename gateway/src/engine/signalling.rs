@@ -6,11 +6,19 @@ use bytes::Bytes;
 use sip::endpoint::{Command, Event as SipEvent, SessionKey};
 use sip::message::Request;
 
-use super::ending::{End, end_leg};
+use super::audio::holding;
+use super::audio::media_plan;
+use super::calls::answering;
+use super::calls::attempts;
+use super::calls::cause;
+use super::calls::early;
+use super::calls::ending::{End, end_leg};
+use super::calls::inbound;
 use super::keys::LegKey;
 use super::leg::Stage;
+use super::transfers::referred;
+use super::transfers::transferring;
 use super::tx::Tx;
-use super::{answering, attempts, cause, early, holding, inbound, media_plan, referred, transferring};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegUpdated, Nothing};
 
 /// One report of the endpoint.

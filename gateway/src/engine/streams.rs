@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use media::{Event as MediaEvent, StreamKey};
 
-use super::ending::{End, end_leg, finish_if_ready};
+use super::audio::collecting;
+use super::audio::playing;
+use super::calls::answering;
+use super::calls::attempts;
+use super::calls::ending::{End, end_leg, finish_if_ready};
 use super::keys::LegKey;
 use super::leg::{Origin, Stage};
 use super::tx::Tx;
-use super::{answering, attempts, collecting, playing};
 use crate::control::protocol::{Cause, CauseBy, DtmfMethod, EndReason, EndedBy, Event, LegDtmf, Nothing};
 
 /// One report of a shard.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::admission::Way;
-use super::fraud;
 use super::metrics::{EngineMetrics, Place};
+use super::policy::admission::Way;
+use super::policy::fraud;
 use super::setup::Setup;
 use crate::control::protocol::{Direction, EndReason, ErrorKind, FailedClass, Failure, ThrottleReason};
 

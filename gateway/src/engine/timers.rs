@@ -2,11 +2,18 @@
 
 use std::time::Instant;
 
+use super::audio::collecting;
+use super::audio::playing;
+use super::audio::taping;
 use super::call::CallStage;
-use super::ending::{End, end_call, end_leg, finish_if_ready};
+use super::calls::attempts;
+use super::calls::cause;
+use super::calls::draining;
+use super::calls::ending::{End, end_call, end_leg, finish_if_ready};
 use super::keys::{CallKey, LegKey};
+use super::router::controllers;
+use super::transfers::referred;
 use super::tx::Tx;
-use super::{attempts, cause, collecting, controllers, draining, playing, referred, taping};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy};
 
 /// One row that is due.

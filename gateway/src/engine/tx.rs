@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use media::Change;
 
-use super::alarms::AlarmKind;
+use super::audio::recording::Recording;
+use super::audio::sounds::Sounds;
 use super::bridge::Bridge;
 use super::call::Call;
-use super::fraud::{Books, Counted};
-use super::gates::{Gates, Scope};
 use super::io::{Now, RecorderCommand};
 use super::keys::{BridgeKey, CallKey, LegKey, Named, OpKey, RecordingKey};
 use super::leg::Leg;
 use super::metrics::EngineMetrics;
 use super::op::{Op, Work};
-use super::peers::Peers;
-use super::recording::Recording;
-use super::registrations::Registrations;
+use super::policy::fraud::{Books, Counted};
+use super::policy::gates::{Gates, Scope};
+use super::router::alarms::AlarmKind;
 use super::setup::Setup;
-use super::sounds::Sounds;
-use super::traces::{TraceChange, Traces};
+use super::trunks::peers::Peers;
+use super::trunks::registrations::Registrations;
+use super::trunks::traces::{TraceChange, Traces};
 use super::world::World;
 use crate::control::protocol::{Cause, Event, Failure, Id, Name, Subject, Tags};
 

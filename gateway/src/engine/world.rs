@@ -9,15 +9,15 @@ use media::PlayKey;
 use media::recorder::TrackKey;
 use sip::endpoint::SessionKey;
 
-use super::admission::Guards;
+use super::audio::recording::Recording;
 use super::bridge::Bridge;
 use super::call::Call;
 use super::keys::{BridgeKey, CallKey, KeyMaker, LegKey, Named, OpKey, RecordingKey};
 use super::leg::Leg;
 use super::op::Op;
-use super::recording::Recording;
+use super::policy::admission::Guards;
 use super::table::{Row, Table};
-use super::tls_peers::TlsPeers;
+use super::trunks::tls_peers::TlsPeers;
 use crate::control::protocol::{Id, Name};
 
 impl Row for Named {

@@ -11,10 +11,11 @@ use super::clock;
 use super::resolver::Resolver;
 use crate::config::Config;
 use crate::control::protocol::{Failure, LegDial};
+use crate::engine::Engine;
+use crate::engine::Setup;
 use crate::engine::io::{Input, Output};
-use crate::engine::number_policy::RulesError;
-use crate::engine::route_preview::Preview;
-use crate::engine::{Engine, Setup};
+use crate::engine::policy::number_policy::RulesError;
+use crate::engine::policy::route_preview::Preview;
 
 /// Rounds of questions: NAPTR, SRV, addresses, and some to spare.
 const ROUNDS_MAX: usize = 8;

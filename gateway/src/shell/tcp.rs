@@ -23,7 +23,7 @@ use super::clock;
 use super::losses::{self, Losses};
 use super::tls::Tls;
 use crate::engine::io::Input;
-use crate::engine::tls_peers::TlsPeer;
+use crate::engine::trunks::tls_peers::TlsPeer;
 use crate::observe::metrics::TlsMetrics;
 
 /// Connections at a time, ours and the peers', those in a handshake too.

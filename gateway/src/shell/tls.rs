@@ -22,7 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use super::clock;
 use crate::certificate::{CertificateError, names};
 use crate::config::{Config, Trunk};
-use crate::engine::tls_peers::TlsPeer;
+use crate::engine::trunks::tls_peers::TlsPeer;
 pub use material::Look;
 use material::Material;
 use sides::Sides;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::config::{Config, Listen};
-use crate::engine::number_policy::RulesError;
+use crate::engine::policy::number_policy::RulesError;
 use crate::shell::lock::LockError;
 use crate::shell::prompts::MusicError;
 use crate::shell::shards::ShardsError;

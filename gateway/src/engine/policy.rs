@@ -1,0 +1,19 @@
+//! What is let through: numbers, limits, money; and why not.
+//!
+//! | what | file |
+//! |---|---|
+//! | how many calls, how fast: counts as guards · refusals, drain | `admission.rs` · `gates.rs` |
+//! | limits changed live, kept | `saved_limits.rs` |
+//! | which numbers may be dialled | `number_policy.rs` |
+//! | emergency calls, before and beyond every limit | `emergency.rs` |
+//! | limits against toll fraud · what they have counted | `fraud.rs` · `spending.rs` |
+//! | the same judgement without a call | `route_preview.rs` |
+
+pub mod admission;
+pub mod emergency;
+pub mod fraud;
+pub mod gates;
+pub mod number_policy;
+pub mod route_preview;
+pub mod saved_limits;
+pub mod spending;
