@@ -8,7 +8,7 @@ pub fn check(source: &Source) -> Vec<String> {
         findings.extend(source.lines_where("only sip/src/message names rsip", |line| has_word(line, "rsip")));
     }
     let names = |word: &str| source.product.lines().any(|line| has_word(line, word));
-    if names("Negotiated") && names("StreamConfig") && !source.is_in("gateway/src/engine/media_plan") {
+    if names("Negotiated") && names("StreamConfig") && !source.is_in("gateway/src/engine/audio/media_plan") {
         findings.push(format!(
             "{}: only media_plan.rs turns Negotiated into StreamConfig",
             source.path
