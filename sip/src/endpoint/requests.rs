@@ -91,17 +91,24 @@ impl Endpoint {
     /// there is none (docs/threats.md: B18).
     fn find_dialog(&self, id: &DialogId, source: Flow) -> Option<SessionKey> {
         let found = self.sessions.find(id)?;
-        let home = self.sessions.get(found)?.flow;
-        self.are_of_one_domain(home, source).then_some(found)
+        let session = self.sessions.get(found)?;
+        self.is_of_one_domain((session.flow, session.domain), source)
+            .then_some(found)
     }
 
-    fn are_of_one_domain(&self, home: Flow, source: Flow) -> bool {
-        let domain_of = |flow: Flow| self.domains.find(flow.remote.ip());
-        home == source || domain_of(home) == domain_of(source)
+    /// Whether `source` is of the domain of a session at `home`. Once its peer has proved whose it is, only a source
+    /// that proves the same is; no source that has proved another's is.
+    fn is_of_one_domain(&self, (home, proved): (Flow, Option<usize>), source: Flow) -> bool {
+        let proved = proved.or_else(|| self.domains.proved(&home));
+        match (proved, self.domains.proved(&source)) {
+            _ if home == source => true,
+            (None, None) => self.domains.find(home) == self.domains.find(source),
+            (home, source) => home == source,
+        }
     }
 
     fn takes_register(&self, flow: Flow) -> bool {
-        let domain = self.domains.of(flow.remote.ip());
+        let domain = self.domains.of(flow);
         domain.is_some_and(|domain| domain.registrar.is_some())
     }
 
@@ -133,8 +140,9 @@ impl Endpoint {
             policy,
             &mut self.rng,
         );
-        self.sessions
-            .insert(Session::new(session, flow, policy, Phase::Ringing(ringing)));
+        let mut started = Session::new(session, flow, policy, Phase::Ringing(ringing));
+        started.domain = self.domains.proved(&flow);
+        self.sessions.insert(started);
         if let Some(server) = self.servers.get_mut(transaction) {
             server.session = Some(session);
         }
@@ -227,8 +235,10 @@ impl Endpoint {
     fn handle_cancel(&mut self, flow: Flow, key: TransactionKey, cancel: Box<Request>, now: Instant) {
         let cancelled = self.servers.find(&ServerKey::of_cancelled(&cancel));
         let Some((cancelled, session)) = cancelled.and_then(|cancelled| {
-            let home = self.servers.get_mut(cancelled)?.flow;
-            let cancelled = self.are_of_one_domain(home, flow).then_some(cancelled)?;
+            let server = self.servers.get_mut(cancelled)?;
+            let (home, session) = (server.flow, server.session);
+            let proved = session.and_then(|session| self.sessions.get(session)?.domain);
+            let cancelled = self.is_of_one_domain((home, proved), flow).then_some(cancelled)?;
             let server = self.servers.get_mut(cancelled)?;
             let is_open = matches!(&server.machine, Machine::Invite(invite) if invite.is_proceeding());
             Some((cancelled, server.session.filter(|_| is_open)))
