@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::rig::*;
 
 /// A gateway that reads 100 messages a second of each address of the carrier.
@@ -130,4 +132,82 @@ fn b14_a_refusal_costs_at_most_a_tenth_of_a_call() {
     assert!(gated * 10 <= call, "over the rate: {gated:?} of {call:?}");
     assert!(unlisted * 10 <= call, "unlisted: {unlisted:?} of {call:?}");
     assert!(limited <= call, "over a limit: {limited:?} of {call:?}");
+}
+
+/// What an INVITE over the limit is told, acknowledged.
+fn refuse_one(rig: &mut Rig, branch: &str) {
+    let came = rig.udp(CARRIER, invite(CARRIER, branch, "", SDP));
+    assert_eq!(status(&came), Some(503));
+    let ack = format!(
+        "ACK sip:+4930123456@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {CARRIER};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
+         From: <sip:+4930987654@10.0.1.1>;tag=t{branch}\r\n{}\r\nCall-ID: c{branch}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+        came.last().unwrap().lines().find(|line| line.starts_with("To:")).unwrap()
+    );
+    assert!(rig.udp(CARRIER, ack).is_empty());
+}
+
+/// A call as there are most: a caller is answered, an agent dialled and bridged with him, and the caller hangs up.
+fn pass_one(rig: &mut Rig, branch: &str) {
+    rig.udp(CARRIER, invite(CARRIER, branch, "", SDP));
+    let leg = rig.of("leg.incoming").last().unwrap()["leg"].clone();
+    rig.ask("leg.answer", json!({ "leg": leg }));
+    let ok = rig.last("SIP/2.0 200");
+    rig.udp(CARRIER, in_dialog("ACK", CARRIER, branch, &ok, 1));
+    let bridge = rig.ask("bridge.create", json!({ "legs": [leg] }))["bridge"].clone();
+    rig.ask("leg.dial", json!({"to": "sip:1001@10.0.3.1:5060", "trunk": "other", "bridge": bridge}));
+    let asked = rig.last("INVITE ");
+    let came = rig.udp(OTHER, answer(&asked, "200 OK", SDP_OF_AGENT));
+    assert!(came[0].starts_with("ACK "), "{came:?}");
+    let came = rig.udp(CARRIER, in_dialog("BYE", CARRIER, branch, &ok, 2));
+    assert!(came[0].starts_with("SIP/2.0 200"), "{came:?}");
+    let agent = rig.of("leg.dialing").last().unwrap()["leg"].clone();
+    rig.ask("leg.hangup", json!({ "leg": agent }));
+    let bye = rig.last("BYE ");
+    rig.udp(OTHER, answer(&bye, "200 OK", ""));
+    assert_eq!(rig.of("call.record").len(), 1);
+}
+
+const SDP_OF_AGENT: &str =
+    "v=0\r\no=- 1 1 IN IP4 10.0.3.1\r\ns=-\r\nc=IN IP4 10.0.3.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
+
+#[test]
+fn measure() {
+    let which = std::env::var("WHICH").unwrap_or_default();
+    for _ in 0..10 {
+        let n = 1000;
+        if which != "refuse" {
+            let mut rig = Rig::new();
+            rig.busy = Duration::ZERO;
+            for number in 0..n {
+                match std::env::var("TWO").is_ok() {
+                    true => pass_one(&mut rig, &format!("call{number}")),
+                    false => rig.assert_alive(),
+                }
+                rig.events.clear();
+                rig.replies.clear();
+                rig.sent.clear();
+                rig.records.clear();
+            }
+            let now = rig.busy;
+            rig.run_for(Duration::from_secs(100));
+            println!("accept {:?} + {:?}", now / n, (rig.busy - now) / n);
+        }
+        if which != "accept" {
+            let mut rig = Rig::with("calls = 1", "");
+            rig.udp(CARRIER, invite(CARRIER, "first", "", SDP));
+            rig.busy = Duration::ZERO;
+            for number in 0..n {
+                refuse_one(&mut rig, &format!("over{number}"));
+                rig.events.clear();
+                rig.sent.clear();
+                rig.records.clear();
+            }
+            let now = rig.busy;
+            rig.run_for(Duration::from_secs(100));
+            println!("refuse {:?} + {:?}", now / n, (rig.busy - now) / n);
+        }
+        if which != "" {
+            break;
+        }
+    }
 }

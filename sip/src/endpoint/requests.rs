@@ -1,5 +1,6 @@
 //! Requests of the peer: repeats, refusals, and the way to the session they are for (RFC 3261 §8.2, §12.2.2).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::access::Sender;
@@ -58,7 +59,7 @@ impl Endpoint {
         let mut out = vec![];
         let machine = match request.method {
             Method::Invite => {
-                let trying = Response::to(request, StatusCode::TRYING, None).to_bytes();
+                let trying = Response::trying(request);
                 Machine::Invite(InviteServer::start(trying, reliability(&flow), &mut out))
             }
             _ => Machine::NonInvite(NonInviteServer::start(reliability(&flow))),
@@ -124,7 +125,7 @@ impl Endpoint {
         };
         let session = self.sessions.next_key();
         let local_tag = self.rng.token(TOKEN_LETTERS);
-        let request = Box::new(request);
+        let request = Arc::new(request);
         let ringing = Ringing::new(
             session,
             transaction,

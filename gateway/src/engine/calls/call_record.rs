@@ -2,12 +2,11 @@
 //!
 //! Also the ledger lines that stand in for it should the process die first.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::protocol::{
     Attempt, CallRecord, Direction, Event, Id, Name, Party, RecordBridge, RecordLeg, RecordRecording,
-    Refusal, Tags, Timestamp,
+    Refusal, Tags, Timestamp, WrittenRecord,
 };
 use crate::engine::audio::media_plan;
 use crate::engine::audio::recording::{Recording, RecordingStage};
@@ -200,8 +199,8 @@ pub fn write_refused(tx: &mut Tx, id: Id, from: Party, to: Party, refusal: Refus
 }
 
 fn keep(tx: &mut Tx, about: About, record: CallRecord) {
-    if let Ok(line) = serde_json::to_string(&record) {
-        tx.out.records.push((record.call.clone(), Arc::from(line)));
-    }
-    tx.tell(about, Event::CallRecord(Box::new(record)));
+    // Plain data: it serialises. Written once, for the file and for the event.
+    let Ok(written) = WrittenRecord::new(&record) else { return };
+    tx.out.records.push((record.call, written.line()));
+    tx.tell(about, Event::CallRecord(written));
 }
