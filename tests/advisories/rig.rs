@@ -261,6 +261,14 @@ impl Rig {
         self.events.iter().filter(|event| event["type"] == kind).collect()
     }
 
+    /// Forgets what it has seen so far.
+    pub fn forget(&mut self) {
+        self.sent.clear();
+        self.events.clear();
+        self.replies.clear();
+        self.records.clear();
+    }
+
     /// The last message sent that begins so.
     pub fn last(&self, start: &str) -> String {
         let mut sent = self.sent.iter().rev();
@@ -352,7 +360,9 @@ pub fn in_dialog(method: &str, from: &str, branch: &str, ok: &str, cseq: u32) ->
 /// A response to a request of the gateway's.
 pub fn answer(request: &str, status: &str, sdp: &str) -> String {
     let names = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-    let copied = request.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
+    let copied = request
+        .lines()
+        .filter(|line| names.iter().any(|name| line.starts_with(name)));
     let tagged = |line: &str| match line.starts_with("To:") && !line.contains(";tag=") {
         true => format!("{line};tag=callee\r\n"),
         false => format!("{line}\r\n"),

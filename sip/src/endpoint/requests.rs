@@ -14,7 +14,7 @@ use super::timers::TimerKey;
 use super::{Endpoint, SessionKey, Transport};
 use crate::dialog::action::{SDP, sdp_of_request};
 use crate::dialog::{DialogId, Phase, Ringing, Session};
-use crate::message::{Method, Request, Response, StatusCode};
+use crate::message::{Method, Request, Response, StatusCode, top_via};
 use crate::rng::TOKEN_LETTERS;
 use crate::transaction::{InviteServer, MergeKey, NonInviteServer, Pass, ServerKey, TransactionKey};
 
@@ -202,6 +202,28 @@ impl Endpoint {
                 });
             }
         }
+    }
+
+    /// The ACK of a refusal ends in its transaction, whatever else is in it: half of what refusing costs would be
+    /// reading it (docs/threats.md: B14). False: it is something else, or not plain to see.
+    pub(super) fn absorb_ack(&mut self, bytes: &[u8], now: Instant) -> bool {
+        let Some(via) = top_via::of_ack(bytes) else {
+            return false;
+        };
+        let wire = ServerKey::of_via(&via, &Method::Invite);
+        let Some(key) = wire.and_then(|wire| self.servers.find(&wire)) else {
+            return false;
+        };
+        let mut is_refused = false;
+        self.with_server(key, now, |machine, _| {
+            if let Machine::Invite(invite) = machine
+                && invite.is_refused()
+            {
+                is_refused = true;
+                let _ = invite.handle_ack(now);
+            }
+        });
+        is_refused
     }
 
     fn handle_ack(&mut self, flow: Flow, ack: &Request, now: Instant) {

@@ -369,7 +369,11 @@ impl Headers {
         let is_core = |field: &&Field| FIXED.contains(&&*field.name) && field.name != "Content-Length";
         Headers {
             fields: self.fields.iter().filter(is_core).cloned().collect(),
-            ..self.clone()
+            vias: self.vias.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            call_id: self.call_id.clone(),
+            cseq: self.cseq.clone(),
         }
     }
 

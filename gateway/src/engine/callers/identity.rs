@@ -53,10 +53,12 @@ impl Reading<'_> {
     fn number(self, uri: &Uri) -> Option<String> {
         let numbers = match self {
             Reading::Close(numbers) => numbers,
-            Reading::Glance(numbers) => match number_policy::glance(uri.user().unwrap_or_default(), numbers) {
-                Some(number) => return Some(number.as_str().to_owned()),
-                None => numbers,
-            },
+            Reading::Glance(numbers) => {
+                match number_policy::glance(uri.user().unwrap_or_default(), numbers) {
+                    Some(number) => return Some(number.as_str().to_owned()),
+                    None => numbers,
+                }
+            }
         };
         let number = subscriber(uri).and_then(|text| number_policy::parse_inbound(&text, numbers).number);
         number.map(|number| number.as_str().to_owned())

@@ -25,6 +25,7 @@ use crate::engine::policy::admission::{Guard, Way};
 use crate::engine::policy::gates::Scope;
 use crate::engine::tallying;
 use crate::engine::transfers::replacing;
+use crate::engine::trunks::switched;
 use crate::engine::tx::{About, Tx};
 
 /// Why an INVITE of a known trunk is not let in.
@@ -91,7 +92,7 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
     }
 }
 
-/// The gates that only count, in the order their words are told: drain, rates, counts, ports. A call to an emergency
+/// The gates that only count, in the order their words are told: drain, switch, rates, counts, ports. A call to an emergency
 /// service needs no more than a port.
 fn limits(tx: &mut Tx, index: usize, trunk: &Trunk, invite: &IncomingInvite) -> Result<(), Turned> {
     let is_emergency = is_emergency(tx, index, trunk, invite);
@@ -103,6 +104,9 @@ fn limits(tx: &mut Tx, index: usize, trunk: &Trunk, invite: &IncomingInvite) -> 
             None,
             None,
         ));
+    }
+    if switched::is_off(tx, index) && !is_emergency {
+        return Err(refuse("trunk_disabled", 503, vec![retry_after(trunk)]));
     }
     let rated = rates(tx, index, trunk);
     if is_emergency {
@@ -265,10 +269,6 @@ fn limit(
     } else {
         trunk.limit_status
     };
-    let retry = ExtraHeader {
-        name: "Retry-After".into(),
-        value: trunk.retry_after_s.to_string(),
-    };
     Turned {
         throttle: Some(reason),
         word: reason.as_str(),
@@ -276,7 +276,14 @@ fn limit(
         limit,
         value,
         status,
-        headers: vec![retry],
+        headers: vec![retry_after(trunk)],
+    }
+}
+
+fn retry_after(trunk: &Trunk) -> ExtraHeader {
+    ExtraHeader {
+        name: "Retry-After".into(),
+        value: trunk.retry_after_s.to_string(),
     }
 }
 
@@ -338,6 +345,7 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
         from: from.clone(),
         to: to.clone(),
         trunk: Name::from(trunk.name.as_str()),
+        decision: None,
     };
     tx.tell(about, Event::CallRefused(Box::new(event)));
     let refusal = Refusal {
@@ -345,7 +353,7 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
         limit: turned.limit,
         value: turned.value,
     };
-    call_record::write_refused(tx, id, from, to, refusal);
+    call_record::write_refused(tx, id, (from, to), Direction::In, refusal);
 }
 
 fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Name, stage: CallStage) {

@@ -153,7 +153,10 @@ fn extension_and_routing_number_are_told_beside_the_number() {
         ),
         ("sip:anna;rn=x%0Ay@h", None, None),
     ] {
-        let called = called(&invite(uri, "<sip:a@b>", &[]).unwrap(), Reading::Close(&numbers()));
+        let called = called(
+            &invite(uri, "<sip:a@b>", &[]).unwrap(),
+            Reading::Close(&numbers()),
+        );
         assert_eq!((called.ext.as_deref(), called.rn.as_deref()), (ext, rn), "{uri}");
     }
 }
@@ -174,7 +177,10 @@ fn what_is_no_number_keeps_its_text() {
         ("sip:%0d%0aVia@192.0.2.9", "%0d%0aVia"),
         ("sip:a%E2%80%AEb@192.0.2.9", "a%E2%80%AEb"),
     ] {
-        let called = called(&invite(uri, "<sip:a@b>", &[]).unwrap(), Reading::Close(&numbers()));
+        let called = called(
+            &invite(uri, "<sip:a@b>", &[]).unwrap(),
+            Reading::Close(&numbers()),
+        );
         assert_eq!((called.number, called.raw.as_str()), (None, raw), "{uri}");
     }
 }
