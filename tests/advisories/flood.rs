@@ -113,19 +113,24 @@ fn refuse_one(rig: &mut Rig, branch: &str) {
     assert!(rig.udp(CARRIER, ack).is_empty());
 }
 
-/// A call as there are most: a caller is answered, an agent dialled and bridged with him, and the caller hangs up.
+/// A call as there are most: a caller is answered and hears something while an agent's phone rings; the two are
+/// bridged; the caller hangs up.
 fn pass_one(rig: &mut Rig, branch: &str) {
     rig.udp(CARRIER, invite(CARRIER, branch, "", SDP));
     let leg = rig.of("leg.incoming").last().unwrap()["leg"].clone();
     rig.ask("leg.answer", json!({ "leg": leg }));
     let ok = rig.last("SIP/2.0 200");
     rig.udp(CARRIER, in_dialog("ACK", CARRIER, branch, &ok, 1));
+    let tone = json!({"target": leg, "sources": [{"tone": "ringback"}], "loop": true});
+    let wait = rig.ask("play.start", tone)["op"].clone();
     let bridge = rig.ask("bridge.create", json!({ "legs": [leg] }))["bridge"].clone();
     rig.ask(
         "leg.dial",
         json!({"to": "sip:anna@10.0.3.1:5060", "trunk": "other", "bridge": bridge}),
     );
     let asked = rig.last("INVITE ");
+    rig.udp(OTHER, answer(&asked, "180 Ringing", ""));
+    rig.ask("play.stop", json!({ "op": wait }));
     let came = rig.udp(OTHER, answer(&asked, "200 OK", SDP_OF_AGENT));
     assert!(came[0].starts_with("ACK "), "{came:?}");
     let came = rig.udp(CARRIER, in_dialog("BYE", CARRIER, branch, &ok, 2));
