@@ -340,6 +340,9 @@ impl Endpoint {
     }
 
     fn handle_message(&mut self, flow: Flow, bytes: &Bytes, now: Instant) {
+        if self.absorb_ack(bytes, now) {
+            return;
+        }
         match message::parse(bytes) {
             Ok(Message::Request(request)) => self.handle_request(flow, request, now),
             Ok(Message::Response(response)) => self.handle_response(flow, response, now),

@@ -1,5 +1,6 @@
 //! Requests of the peer: repeats, refusals, and the way to the session they are for (RFC 3261 §8.2, §12.2.2).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::access::Sender;
@@ -13,7 +14,7 @@ use super::timers::TimerKey;
 use super::{Endpoint, SessionKey, Transport};
 use crate::dialog::action::{SDP, sdp_of_request};
 use crate::dialog::{DialogId, Phase, Ringing, Session};
-use crate::message::{Method, Request, Response, StatusCode};
+use crate::message::{Method, Request, Response, StatusCode, top_via};
 use crate::rng::TOKEN_LETTERS;
 use crate::transaction::{InviteServer, MergeKey, NonInviteServer, Pass, ServerKey, TransactionKey};
 
@@ -58,7 +59,7 @@ impl Endpoint {
         let mut out = vec![];
         let machine = match request.method {
             Method::Invite => {
-                let trying = Response::to(request, StatusCode::TRYING, None).to_bytes();
+                let trying = Response::trying(request);
                 Machine::Invite(InviteServer::start(trying, reliability(&flow), &mut out))
             }
             _ => Machine::NonInvite(NonInviteServer::start(reliability(&flow))),
@@ -131,7 +132,7 @@ impl Endpoint {
         };
         let session = self.sessions.next_key();
         let local_tag = self.rng.token(TOKEN_LETTERS);
-        let request = Box::new(request);
+        let request = Arc::new(request);
         let ringing = Ringing::new(
             session,
             transaction,
@@ -209,6 +210,28 @@ impl Endpoint {
                 });
             }
         }
+    }
+
+    /// The ACK of a refusal ends in its transaction, whatever else is in it: half of what refusing costs would be
+    /// reading it (docs/threats.md: B14). False: it is something else, or not plain to see.
+    pub(super) fn absorb_ack(&mut self, bytes: &[u8], now: Instant) -> bool {
+        let Some(via) = top_via::of_ack(bytes) else {
+            return false;
+        };
+        let wire = ServerKey::of_via(&via, &Method::Invite);
+        let Some(key) = wire.and_then(|wire| self.servers.find(&wire)) else {
+            return false;
+        };
+        let mut is_refused = false;
+        self.with_server(key, now, |machine, _| {
+            if let Machine::Invite(invite) = machine
+                && invite.is_refused()
+            {
+                is_refused = true;
+                let _ = invite.handle_ack(now);
+            }
+        });
+        is_refused
     }
 
     fn handle_ack(&mut self, flow: Flow, ack: &Request, now: Instant) {
