@@ -19,6 +19,8 @@ mod digits;
 mod early;
 #[path = "interop/inbound.rs"]
 mod inbound;
+#[path = "interop/leaks.rs"]
+mod leaks;
 #[path = "interop/limits.rs"]
 mod limits;
 #[path = "interop/load.rs"]
