@@ -9,17 +9,21 @@ use gateway::control::client::{Client, Events};
 use house::peer::{Call, Message, Peer};
 use house::wire::{AGENTS, CARRIER, Gateway, Settings, Site};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
-/// Calls of one run; ten thousand with `HOSTILE_FACTOR=5`, as `make soak` sets ten.
+/// Calls of one run, in two halves; `HOSTILE_FACTOR` times as many where it is set, as `make soak` does.
 const CALLS: usize = 2_000;
-/// How many are under way at once.
-const LANES: usize = 10;
+/// How many are under way at once: an instance takes five new ones in one moment.
+const LANES: usize = 4;
+/// Between two new ones: half of the thousand a second that are allowed here.
+const PACE: Duration = Duration::from_millis(2);
 /// A transaction over UDP is kept for 32 s after its end, and one whose answer nobody acknowledged (RFC 3261 timers H
 /// and J); so much again for a busy machine.
 const REST: Duration = Duration::from_secs(64);
 /// What memory may grow by beside the journal of events: pages of the allocator that are not whole.
-const GROWTH_MAX_KB: u64 = 24 * 1_024;
+const GROWTH_MAX_KB: u64 = 12 * 1_024;
 /// How a call comes to nothing.
 const WAYS: [&str; 8] = [
     "rejected",
@@ -114,7 +118,10 @@ async fn begin(client: Client, name: String, call: String, leg: String) {
         "dial-refused" | "dial-cancelled" | "dial-crossing" => {
             ask("leg.answer", json!({ "leg": leg })).await;
             let dial = json!({ "to": format!("sip:agent@{agent}"), "trunk": "agents", "call": call });
-            ask("leg.dial", dial).await;
+            // A dial counts as a new call, and may meet five of them in its moment.
+            while client.call("leg.dial", dial.clone()).await.is_err() {
+                tokio::time::sleep(PACE).await;
+            }
         }
         // Nobody takes it.
         _ => {}
@@ -190,13 +197,17 @@ impl Lane {
                     call.acknowledge_refusal(&mut self.caller, &invite, &answer).await;
                 }
             }
-            _ => self.answered(way, &mut call).await,
+            _ => self.answered(way, &mut call, &invite).await,
         }
     }
 
     /// A call that is answered, and what its end crosses.
-    async fn answered(&mut self, way: &str, call: &mut Call) {
+    async fn answered(&mut self, way: &str, call: &mut Call, invite: &Message) {
         let answer = next(&mut self.caller, &call.id, "200", is_final("INVITE")).await;
+        if way == "crossing-bye" && answer.status() != Some(200) {
+            // The end came before the port for its media was open.
+            return call.acknowledge_refusal(&mut self.caller, invite, &answer).await;
+        }
         assert_eq!(answer.status(), Some(200), "{way}");
         call.joined(&answer);
         call.acknowledge(&mut self.caller, &answer, "").await;
@@ -250,7 +261,7 @@ impl Lane {
 
     async fn is_refused(&mut self, call: &mut Call, invite: &Message, status: u16) {
         let answer = next(&mut self.caller, &call.id, "a refusal", is_final("INVITE")).await;
-        assert_eq!(answer.status(), Some(status));
+        assert_eq!(answer.status(), Some(status), "{answer:?}");
         call.acknowledge_refusal(&mut self.caller, invite, &answer).await;
     }
 
@@ -281,11 +292,16 @@ impl Lane {
 
 /// So many calls, each way in turn.
 async fn run(gateway: &Gateway, calls: usize) {
+    let mut tick = tokio::time::interval(PACE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let tick = Arc::new(Mutex::new(tick));
     let mut lanes = JoinSet::new();
     for lane in 0..LANES {
         let mut sockets = Lane::open(gateway).await;
+        let tick = Arc::clone(&tick);
         lanes.spawn(async move {
             for number in (lane..calls).step_by(LANES) {
+                tick.lock().await.tick().await;
                 sockets.call(WAYS[number / LANES % WAYS.len()]).await;
             }
         });
@@ -299,7 +315,8 @@ async fn of_calls_that_come_to_nothing_the_process_keeps_nothing() {
         calls: 5_000,
         // Each pair rests for five seconds.
         ports: Some("21000-31999".to_owned()),
-        numbers: "unclaimed = { after_ms = 100 }".to_owned(),
+        trunk_lines: "messages_per_second = 100000",
+        numbers: "unclaimed = { after_ms = 1000 }".to_owned(),
         ..Settings::default()
     };
     let site = Site::open("leaks", &settings).await;
@@ -310,33 +327,39 @@ async fn of_calls_that_come_to_nothing_the_process_keeps_nothing() {
     client.hello("default").await.unwrap();
     let records = Arc::new(AtomicU64::new(0));
     let router = tokio::spawn(route(client, events, Arc::clone(&records)));
-    // The first calls bring pages of code and tables of their first size.
-    run(&gateway, WAYS.len() * LANES).await;
-    let at_first = at_rest(&gateway, "the first calls").await;
-    let (before_kb, begun) = (resident_kb(&gateway), Instant::now());
-    let calls = CALLS * factor();
+    let at_start = Held::by(&gateway);
+    let calls = CALLS * factor() / 2;
+    // The first half brings memory to its height: what is kept for 32 s after each call.
+    run(&gateway, calls).await;
+    let at_first = at_rest(&gateway, "the first half").await;
+    assert_eq!(at_start, at_first);
+    let (before_kb, journal_kb) = (resident_kb(&gateway), journal_kb_of(&gateway));
+    let begun = Instant::now();
     run(&gateway, calls).await;
     let (took, most_kb) = (begun.elapsed(), resident_kb(&gateway));
-    let after = at_rest(&gateway, "every call").await;
-    let (after_kb, journal_kb) = (resident_kb(&gateway), gateway.metric("journal_bytes", "") / 1_024);
+    let after = at_rest(&gateway, "the second half").await;
+    let (after_kb, journal_kb) = (resident_kb(&gateway), journal_kb_of(&gateway) - journal_kb);
     println!(
-        "{calls} calls in {took:?}: {at_first:?}, after it {after:?}; resident {before_kb} kB, right after the last call \
-         {most_kb} kB, at rest {after_kb} kB, of which events {journal_kb} kB"
+        "half of {} calls in {took:?}: {at_first:?} before, {after:?} after; resident {before_kb} kB before, {most_kb} kB \
+         right after the last call, {after_kb} kB at rest, of which new events {journal_kb} kB",
+        calls * 2
     );
     assert_eq!(at_first, after);
-    assert_eq!(
-        after.ports + after.streams + after.calls + after.sip.iter().sum::<u64>(),
-        0,
-        "{after:?}"
-    );
     assert!(
         after_kb < before_kb + journal_kb + GROWTH_MAX_KB,
         "{before_kb} kB, then {after_kb} kB"
     );
     assert_eq!(gateway.metric("call_panics_total", ""), 0);
-    let all = (calls + WAYS.len() * LANES) as u64;
-    assert_eq!(records.load(Ordering::Relaxed), all, "one record a call");
+    assert_eq!(
+        records.load(Ordering::Relaxed),
+        calls as u64 * 2,
+        "one record a call"
+    );
     router.abort();
+}
+
+fn journal_kb_of(gateway: &Gateway) -> u64 {
+    gateway.metric("journal_bytes", "") / 1_024
 }
 
 /// What is held once nothing changes any more.
