@@ -324,6 +324,11 @@ impl Endpoint {
         self.clients.len() + self.servers.len()
     }
 
+    /// Owners of deadlines that are armed.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Contacts registered here.
     pub fn bindings(&self) -> usize {
         self.domains.bindings_len()

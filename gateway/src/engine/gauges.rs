@@ -1,5 +1,9 @@
 //! Levels at one moment, read from the live guards and tables.
 
+use std::collections::BTreeMap;
+
+use sip::endpoint::Endpoint;
+
 use super::engine::Engine;
 use super::io::Now;
 use super::policy::admission::Way;
@@ -7,6 +11,20 @@ use super::policy::gates::Scope;
 use super::trunks::peers::Health;
 use crate::control::protocol::Direction;
 use crate::observe::metrics::{Gauges, InstanceGauges, TrunkGauges};
+
+/// What SIP holds now, by kind; each goes back to where it was when calls are over, or something leaks.
+pub fn sip_held(endpoint: &Endpoint) -> BTreeMap<&'static str, u64> {
+    let held = [
+        ("session", endpoint.sessions()),
+        ("dialog", endpoint.dialogs()),
+        ("transaction", endpoint.transactions()),
+        ("timer", endpoint.timers()),
+        ("connection", endpoint.connections()),
+    ];
+    held.into_iter()
+        .map(|(kind, count)| (kind, count as u64))
+        .collect()
+}
 
 impl Engine {
     /// What the metrics page shows as gauges.

@@ -58,6 +58,7 @@ pub(super) fn outside_dialog(
         check_missing(request, policy)?;
         check_interval(request, policy)?;
         check_body(request)?;
+        check_accept(request)?;
         check_contact(request)?;
         check_hops(request, hop_mark)?;
     }
@@ -210,6 +211,21 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
         header: Some(("Accept", SDP.to_owned())),
     })
+}
+
+/// RFC 4475 §3.3.15: the answer will be SDP, so a caller that would not take it is told at once (RFC 3261 §20.1: no
+/// Accept means SDP, an empty one nothing). A range that cannot be read shuts nothing out.
+fn check_accept(invite: &Request) -> Result<(), Refusal> {
+    let takes_sdp = |range: &str| {
+        MediaType::parse(range).map_or(true, |kind| {
+            [SDP, "application/*", "*/*"].iter().any(|taken| kind.is(taken))
+        })
+    };
+    let headers = &invite.headers;
+    if !headers.has("Accept") || headers.values("Accept").any(takes_sdp) {
+        return Ok(());
+    }
+    Err(plain(StatusCode::NOT_ACCEPTABLE))
 }
 
 /// RFC 3261 §8.1.1.8: without the one URI that the dialog's requests go to, there is no dialog. An element of RFC 2543
