@@ -175,7 +175,8 @@ impl Engine {
             }
             Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
-            Input::DiskFree { mb } => self.gates.set_free_mb(mb),
+            Input::DiskFree { mb } => self.gates.set_disk(mb),
+            Input::DiskFault { why } => self.gates.set_disk_fault(why),
             Input::Drain { deadline_ms } => {
                 self.by(CauseBy::Policy, now, |tx| draining::start(tx, deadline_ms))
             }
