@@ -4,8 +4,10 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use house::tone;
-use house::wire::{AGENT_HZ, AGENTS, CALLER_HZ, CARRIER, OUR_NUMBER, Phone, Settings, Site};
-use serde_json::json;
+use house::wire::{
+    AGENT_HZ, AGENTS, CALLER_HZ, CARRIER, Ear, Heard, OUR_NUMBER, Phone, Settings, Sipp, Site, now_us,
+};
+use serde_json::{Value, json};
 
 use crate::script::{connect, incoming};
 
@@ -68,4 +70,102 @@ pub fn own_addresses() -> Vec<Ipv4Addr> {
         "baresip needs an address beside loopback: ip addr add 192.0.2.51/32 dev lo"
     );
     own
+}
+
+const TARGET_HZ: f64 = 1_300.0;
+
+/// Its own NOTIFYs and the SUBSCRIBE that it sends after a REFER, as the gateway's trace of its trunk shows them.
+async fn traced(site: &Site, trace: &Value) -> String {
+    let stop = json!({ "trace": trace });
+    site.router.call("trace.stop", stop).await;
+    let is_end = |heard: &Heard| heard.is("trace.ended");
+    site.router.wait(0, "the end of the trace", is_end).await;
+    let files = std::fs::read_dir(site.gateway.state().join("traces")).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    let text = paths.filter(|path| path.extension().is_some_and(|kind| kind == "txt"));
+    text.map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t41_a_baresip_phone_transfers_its_caller_and_one_that_may_not_stays_in_its_call() {
+    let settings = Settings {
+        agents_media: own_addresses().iter().map(Ipv4Addr::to_string).collect(),
+        media_source: "nat",
+        agents_keys: "refer_in = \"ask\"\nhome_country = \"DE\"".to_owned(),
+        ..Settings::default()
+    };
+    let site = Site::open("baresip-refers", &settings).await;
+    let router = &site.router;
+    let trace = json!({ "trunk": "agents", "ms": 60_000, "numbers": "shown" });
+    let trace = router.call("trace.start", trace).await["trace"].clone();
+    let agent = Phone::start(&site.folder, "bob", AGENTS, AGENT_HZ, None).await;
+    let mut customer = Ear::open(CARRIER);
+    let caller = Sipp::new("caller", CARRIER)
+        .to(site.gateway.udp())
+        .media(customer.address())
+        .start(&site.folder)
+        .await;
+    let talk = connect(router, &incoming(router).await, &agent.uri()).await;
+    customer.speak(CALLER_HZ, caller.gateway_media().await);
+    let hears = |hz: f64| customer.level(hz, now_us() - 400_000, now_us());
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(hears(AGENT_HZ) > 0.15, "{}", hears(AGENT_HZ));
+
+    // A number that may not be called, and a word against it: the call stays as it was.
+    for (to, is_accepted) in [
+        ("sip:+447911123456@127.0.0.12", true),
+        ("sip:somebody@127.0.0.12:9", false),
+    ] {
+        let from = router.place();
+        agent.order("transfer", to);
+        router.wait_leg(from, "leg.transfer_requested", &talk.agent).await;
+        let params = json!({ "leg": talk.agent });
+        if is_accepted {
+            let refused = router.ask("transfer.accept", params.clone()).await.unwrap_err();
+            assert!(refused.to_string().contains("deny_prefix:+447"), "{refused}");
+        }
+        router.ask("transfer.reject", params).await.ok();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert!(hears(AGENT_HZ) > 0.15, "{}", hears(AGENT_HZ));
+    }
+
+    let mut target = Ear::open(AGENTS);
+    let callee = Sipp::new("callee", AGENTS).media(target.address());
+    let to = callee.uri();
+    let callee = callee.start(&site.folder).await;
+    let from = router.place();
+    agent.order("transfer", &to);
+    let asked = router.wait_leg(from, "leg.transfer_requested", &talk.agent).await;
+    assert_eq!(asked.event["data"]["to"], json!(to));
+    let accepted = router.call("transfer.accept", json!({ "leg": talk.agent })).await;
+    let is_end = |heard: &Heard| heard.is("op.ended") && heard.event["op"] == accepted["op"];
+    let end = router.wait(from, "the end of the transfer", is_end).await;
+    assert_eq!(end.event["data"]["outcome"], "ok", "{}", end.event);
+    target.speak(TARGET_HZ, callee.gateway_media().await);
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let level = |ear: &Ear, hz| ear.level(hz, now_us() - 400_000, now_us());
+    assert!(level(&customer, TARGET_HZ) > 0.15 && level(&target, CALLER_HZ) > 0.15);
+    assert!(level(&customer, AGENT_HZ) < 0.01 && level(&target, AGENT_HZ) < 0.01);
+    router.wait_leg(from, "leg.ended", &talk.agent).await;
+    router.call("call.end", json!({ "call": talk.call })).await;
+    caller.finish().await;
+    callee.finish().await;
+    let trace = traced(&site, &trace).await;
+    let count = |start: &str| {
+        trace
+            .lines()
+            .filter(|line| line.trim_start().starts_with(start))
+            .count()
+    };
+    println!(
+        "baresip: {} REFER, {} NOTIFY, {} SUBSCRIBE\n{trace}",
+        count("REFER sip:"),
+        count("NOTIFY sip:"),
+        count("SUBSCRIBE sip:")
+    );
+    assert_eq!(count("REFER sip:"), 3, "{trace}");
+    assert!(
+        agent.log().contains("200 OK") || count("NOTIFY sip:") >= 2,
+        "{trace}"
+    );
 }
