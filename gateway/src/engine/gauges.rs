@@ -89,7 +89,9 @@ impl Engine {
             calls_out: calls(Direction::Out),
             legs_in: self.world.guards.legs_of(trunk, Some(Way::In)) as u64,
             legs_out: self.world.guards.legs_of(trunk, Some(Way::Out)) as u64,
-            is_up: self.peers.down_why(trunk).is_none(),
+            is_up: self.peers.down_why(trunk).is_none()
+                && self.world.disabled.get(&trunk).is_none()
+                && self.registrations.is_registered(trunk) != Some(false),
             peers: self.peers_by_state(trunk, now),
             legs_limit: self.gates.calls_max(Scope::Trunk(trunk)).into(),
             registered: self.registrations.is_registered(trunk),

@@ -231,7 +231,9 @@ fn check_accept(invite: &Request) -> Result<(), Refusal> {
 /// RFC 3261 §8.1.1.8: without the one URI that the dialog's requests go to, there is no dialog. An element of RFC 2543
 /// need give none.
 fn check_contact(invite: &Request) -> Result<(), Refusal> {
-    match invite.headers.contacts().len() {
+    // Each was read on its way in.
+    let contacts = invite.headers.values("Contact").filter(|contact| *contact != "*");
+    match contacts.count() {
         1 => Ok(()),
         0 if !invite.headers.via().is_branch_unique() => Ok(()),
         _ => Err(Refusal {
