@@ -4,7 +4,7 @@
 //! core. Kamailio relays each message; the gateway ends both legs, opens two RTP ports a call and asks a router over
 //! its control socket (this process) whom to dial, so the ratio says what that costs.
 //!
-//! `cargo bench --bench setup -- [--rates 50,100,200,400] [--seconds 5]`
+//! `cargo bench --bench setup -- [--rates 100,200,400,600] [--seconds 5]`
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
@@ -34,10 +34,12 @@ struct Run {
     repeated: usize,
     p50_ms: f64,
     p99_ms: f64,
+    /// CPU of all threads and processes of what is measured.
+    cpu_ms_per_call: f64,
 }
 
 impl Run {
-    fn read(caller: &Finished) -> Self {
+    fn read(caller: &Finished, cpu: Duration) -> Self {
         let times = caller.setup_ms();
         let mut invites: BTreeMap<String, usize> = BTreeMap::new();
         for (_, message) in caller.messages() {
@@ -52,6 +54,7 @@ impl Run {
             repeated: invites.values().filter(|count| **count > 1).count(),
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
+            cpu_ms_per_call: cpu.as_secs_f64() * 1_000.0 / times.len() as f64,
         }
     }
 
@@ -61,8 +64,8 @@ impl Run {
 
     fn text(&self) -> String {
         format!(
-            "{:>6} {:>8} {:>8.2} {:>8.2}",
-            self.calls, self.repeated, self.p50_ms, self.p99_ms
+            "{:>6} {:>8} {:>7.2} {:>7.2} {:>7.2}",
+            self.calls, self.repeated, self.p50_ms, self.p99_ms, self.cpu_ms_per_call
         )
     }
 }
@@ -116,15 +119,17 @@ async fn main() {
     let options = options();
     house::wire::pin(std::process::id(), DRIVER_CPU);
     println!("INVITE to 200 as SIPp sees it; repeated: calls whose INVITE was sent more than once");
-    println!("  rate | gateway: calls repeated p50_ms p99_ms | kamailio: calls repeated p50_ms p99_ms");
+    println!("  rate | gateway: calls repeated p50_ms p99_ms cpu_ms a call | kamailio: the same");
     let mut kept = [0, 0];
+    let mut cpu = [0.0, 0.0];
     for rate in &options.rates {
         let ours = gateway(*rate, options.seconds).await;
         let theirs = kamailio(*rate, options.seconds).await;
         println!("{rate:>6} | {} | {}", ours.text(), theirs.text());
-        for (kept, run) in kept.iter_mut().zip([&ours, &theirs]) {
+        for (index, run) in [&ours, &theirs].into_iter().enumerate() {
             if run.is_kept() {
-                *kept = (*kept).max(*rate);
+                kept[index] = kept[index].max(*rate);
+                cpu[index] = run.cpu_ms_per_call;
             }
         }
     }
@@ -133,6 +138,43 @@ async fn main() {
         "highest rate kept: gateway {ours} calls a second, kamailio {theirs}: ratio {:.2}",
         f64::from(ours) / f64::from(theirs.max(1))
     );
+    let [ours, theirs] = cpu;
+    println!(
+        "CPU of a call at that rate: gateway {ours:.2} ms, kamailio {theirs:.2} ms: ratio {:.2}",
+        ours / theirs
+    );
+}
+
+/// CPU time of a process and its children so far.
+fn cpu_time(main: u32) -> Duration {
+    let mut total = 0;
+    for process in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let path = process.path();
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        // pid (name) state parent …
+        let parent = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(1));
+        let name = process.file_name();
+        let main = main.to_string();
+        if name.to_str() != Some(&main) && parent != Some(&main) {
+            continue;
+        }
+        for task in std::fs::read_dir(path.join("task"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let account = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            let nanoseconds = account
+                .split_whitespace()
+                .next()
+                .and_then(|text| text.parse::<u64>().ok());
+            total += nanoseconds.unwrap_or(0);
+        }
+    }
+    Duration::from_nanos(total)
 }
 
 /// A caller for so many seconds, and the callee.
@@ -151,12 +193,14 @@ async fn kamailio(rate: u32, seconds: u32) -> Run {
     let folder = Folder::new("setup-kamailio");
     let (caller, callee) = pair(rate, seconds);
     let port = free_port("127.0.0.1");
-    let _kamailio = Kamailio::start(&folder, port, &callee.address().to_string()).await;
+    let kamailio = Kamailio::start(&folder, port, &callee.address().to_string()).await;
     let callee = callee.start(&folder).await;
+    let before = cpu_time(kamailio.0.id());
     let caller = caller.to(([127, 0, 0, 1], port).into()).start(&folder).await;
     let finished = caller.finish().await;
+    let cpu = cpu_time(kamailio.0.id()) - before;
     drop(callee);
-    Run::read(&finished)
+    Run::read(&finished, cpu)
 }
 
 async fn gateway(rate: u32, seconds: u32) -> Run {
@@ -174,11 +218,13 @@ async fn gateway(rate: u32, seconds: u32) -> Run {
     let driver = site
         .router
         .for_each_call(move |router, call| connect(router, call, agent.clone()));
+    let before = cpu_time(site.gateway.pid());
     let caller = caller.to(site.gateway.udp()).start(&site.folder).await;
     let finished = caller.finish().await;
+    let cpu = cpu_time(site.gateway.pid()) - before;
     driver.abort();
     drop(callee);
-    Run::read(&finished)
+    Run::read(&finished, cpu)
 }
 
 /// Dials, answers once that is answered, and ends both when the caller hangs up.
@@ -200,7 +246,7 @@ async fn connect(router: Router, call: Heard, agent: String) {
 
 fn options() -> Options {
     let mut options = Options {
-        rates: vec![50, 100, 200, 400],
+        rates: vec![100, 200, 400, 600],
         seconds: 5,
     };
     let mut arguments = std::env::args().skip(1);

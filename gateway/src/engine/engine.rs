@@ -74,8 +74,7 @@ impl Engine {
     /// An engine without calls. `seed` decides ids, tags and draws.
     pub fn new(setup: Arc<Setup>, seed: [u8; 32], now: Now) -> Self {
         let limits = &setup.config.limits;
-        // A burst of 5 is the contract's, for the instance too.
-        let instance = (limits.calls, limits.calls_per_second, 5);
+        let instance = (limits.calls, limits.calls_per_second, limits.burst);
         let trunks = setup
             .config
             .trunks
