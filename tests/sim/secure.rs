@@ -386,6 +386,32 @@ fn a_new_key_of_the_peer_is_taken_without_a_gap() {
     talk.end();
 }
 
+/// T49: the peer's sequence has turned before it agrees anew, with the key that stays and then with another one.
+#[test]
+fn agreements_after_the_sequence_has_wrapped_keep_the_round_of_a_key_that_stays() {
+    let mut talk = talk(19, SUITE, "", None);
+    talk.assert_both_hear();
+    assert!(
+        talk.town.parties[talk.customer].sequence < 1_000,
+        "its round is the second"
+    );
+    for direction in ["sendrecv", "sendonly", "sendrecv"] {
+        talk.town.reinvite(talk.customer, direction);
+        talk.town.run_for(300 * MS);
+    }
+    talk.assert_both_hear();
+    let counts = talk.town.media_counts()[0];
+    assert_eq!((counts.dropped_tag, counts.dropped_replay), (0, 0));
+    // A new key begins at zero (RFC 3711 §3.3.1), wherever the sequence is; ours stays in its round.
+    let customer = &mut talk.town.parties[talk.customer];
+    customer.sdes.as_mut().unwrap().change_key(0x45);
+    talk.town.reinvite(talk.customer, "sendrecv");
+    talk.town.run_for(300 * MS);
+    talk.assert_both_hear();
+    assert!(talk.town.parties[talk.customer].unread.is_empty());
+    talk.end();
+}
+
 /// Early media was agreed with keys; a 200 without them is no answer.
 #[test]
 fn an_early_answer_that_is_secure_binds_the_final_one() {
