@@ -8,6 +8,7 @@
 mod header;
 mod keys;
 mod receiver;
+mod rounds;
 mod sender;
 
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use sender::Sender;
 
 pub use keys::{MasterKey, SrtpKeys, SrtpSuite};
 pub use receiver::{SSRCS_MAX, WINDOW_PACKETS};
+pub use rounds::ROUNDS_MAX;
 
 /// How long packets under the old key are taken after the first under the new one: what the network may
 /// have turned around.
@@ -70,8 +72,9 @@ impl Srtp {
         }
     }
 
-    /// Applies what was agreed. A key that stays goes on with its rollover counter and its window; a new
-    /// one begins at zero, and where it is the peer's, the old one is taken until the peer has changed. The
+    /// Applies what was agreed. A key that stays goes on with its rollover counter and its window. A new
+    /// one of ours begins at zero; under a new one of the peer its counter begins at zero or goes on, as the first
+    /// packet shows, and the old one is taken until then. The
     /// peer may also go back to the key it has never left: then its round goes on, as a key may not begin anew
     /// (RFC 3711 §9.1).
     pub fn configure(&mut self, keys: &SrtpKeys) {
@@ -92,11 +95,12 @@ impl Srtp {
                 return;
             }
             Former::InUse(in_use) => {
-                self.receiver = Receiver::new(key);
+                self.receiver = Receiver::after(key, &in_use);
                 Former::InUse(in_use)
             }
             Former::Gone | Former::Fading(..) => {
-                let former = std::mem::replace(&mut self.receiver, Receiver::new(key));
+                let next = Receiver::after(key, &self.receiver);
+                let former = std::mem::replace(&mut self.receiver, next);
                 Former::InUse(Box::new(former))
             }
         };

@@ -320,16 +320,26 @@ fn an_optional_leg_that_became_secure_stays_so() {
 }
 
 #[test]
-fn an_optional_leg_may_become_secure_later() {
+fn an_optional_leg_may_become_secure_later_and_that_is_told() {
     let mut town = town(9, &srtp("optional"), "");
     let router = town.router();
     let customer = town.customer(CUSTOMER_HZ);
     town.parties[customer].sdes = Some(Sdes::new(SUITE, Ask::Avp, 1));
     town.answered_call(router, customer);
+    let changes = |town: &Town| -> Vec<Value> {
+        let updates = town.routers[router].of("leg.updated").into_iter();
+        let changes = updates.filter_map(|event| event["data"].get("secure").cloned());
+        changes.collect()
+    };
+    assert_eq!(changes(&town), [json!(null); 0]);
     town.parties[customer].sdes.as_mut().unwrap().ask = Ask::Savp;
     town.reinvite(customer, "sendrecv");
     town.run_for(200 * MS);
     assert!(town.parties[customer].sdes.as_ref().unwrap().is_agreed());
+    assert_eq!(changes(&town), [true], "told once, where it changed");
+    town.reinvite(customer, "sendrecv");
+    town.run_for(200 * MS);
+    assert_eq!(changes(&town), [true]);
     let state = town.ask(router, "state.get", json!({}));
     assert_eq!(state["legs"][0]["secure"], true);
 }

@@ -231,6 +231,7 @@ fn tell_far_hold(tx: &mut Tx, key: LegKey) {
                 .agreed
                 .as_ref()
                 .map(|negotiated| media_plan::codec_name(negotiated.codec)),
+            secure: None,
             gain_rx_db: None,
             gain_tx_db: None,
             on_controller_lost: None,

@@ -390,6 +390,66 @@ fn a_peer_that_goes_back_to_the_key_it_never_left_is_heard_in_its_round() {
     assert!(take(&mut b, 5), "what was under way under the first");
 }
 
+/// RFC 3711 §3.3.1 has the counter go on under a new key, RFC 4568 §7.1.4 begins it anew with a new address.
+#[test]
+fn under_a_new_key_a_peer_may_go_on_in_its_round_or_begin_anew() {
+    for suite in SrtpSuite::ALL {
+        for rounds in [1_u32, 2, 40] {
+            for goes_on in [true, false] {
+                let (mut a, mut b) = pair(suite);
+                let end = (rounds << 16) + 500;
+                let last = (0..=end).step_by(0x6000).chain([end]);
+                for n in last.clone() {
+                    let sent = a.protect_rtp(&rtp(7, n as u16)).unwrap();
+                    assert!(b.unprotect_rtp(&sent, at(0)).is_ok());
+                }
+                b.configure(&keys(suite, 2, 9));
+                let mut next = Srtp::new(&keys(suite, 9, 2));
+                if goes_on {
+                    // The same peer, had it had this key from the start.
+                    last.for_each(|n| drop(next.protect_rtp(&rtp(7, n as u16))));
+                }
+                for n in end + 1..end + 20 {
+                    let plain = rtp(7, n as u16);
+                    let sent = next.protect_rtp(&plain).unwrap();
+                    let taken = b.unprotect_rtp(&sent, at(0));
+                    assert_eq!(
+                        taken.as_deref(),
+                        Ok(plain.as_slice()),
+                        "{suite:?} {rounds} {goes_on}"
+                    );
+                    assert_eq!(b.unprotect_rtp(&sent, at(0)), Err(Refused::Replay));
+                }
+                // Over the next turn as well.
+                for n in [end + 0x7000, end + 0xe000, end + 0x15000] {
+                    let sent = next.protect_rtp(&rtp(7, n as u16)).unwrap();
+                    assert!(
+                        b.unprotect_rtp(&sent, at(0)).is_ok(),
+                        "{suite:?} {rounds} {goes_on}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_round_too_far_off_is_not_gone_on_with() {
+    let mut far = rounds::Rounds::default();
+    far.begin(7, u64::from(ROUNDS_MAX) << 16);
+    assert_eq!(far.later(7, 5), Some((u64::from(ROUNDS_MAX) << 16) + 5));
+    far.begin(7, u64::from(ROUNDS_MAX + 1) << 16);
+    assert_eq!((far.later(7, 5), far.later(8, 5)), (None, None));
+    let mut first = rounds::Rounds::default();
+    first.note(7, 60_000);
+    assert_eq!(
+        first.later(7, 60_001),
+        None,
+        "the first round is tried in any case"
+    );
+    assert_eq!(first.later(7, 2), Some(0x1_0002));
+}
+
 #[test]
 fn a_key_of_ours_that_changes_begins_anew() {
     let suite = SrtpSuite::AeadAes128Gcm;
