@@ -11,7 +11,7 @@ use media::shard::io::Io;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{Shard, ShardConfig};
 use media::srtp::{MasterKey, SrtpKeys, SrtpSuite};
-use media::{Change, Codec, Event, Heard, SourceRule, StreamConfig, StreamKey};
+use media::{Change, Codec, DigitForm, Event, Heard, SourceRule, StreamConfig, StreamKey};
 
 const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -239,6 +239,7 @@ fn join_with(
             payload_type: 0,
             accepts: vec![(0, Codec::Pcmu)],
             event_payload_type: None,
+            digits: DigitForm::Events,
             ptime_ms: 20,
             remote: Some(remote),
             remote_rtcp: Some(SocketAddr::new(remote.ip(), remote.port() + 1)),

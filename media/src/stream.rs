@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::command::{StreamConfig, StreamKey, TrackGate};
-use crate::dtmf::Receiver;
+use crate::dtmf::{Presses, Receiver, Told};
 use crate::jitter::Playout;
 use crate::mixer::Limiter;
 use crate::recorder::Track;
@@ -79,6 +79,12 @@ pub struct Stream {
     pub(crate) pressed: Receiver,
     /// The timestamp of the digit pressed last.
     pub(crate) pressed_at: Option<RtpTime>,
+    /// Its digits that may be told another way too.
+    pub(crate) presses: Presses,
+    /// The timestamp of the digit that `presses` was asked of last.
+    judged_at: Option<RtpTime>,
+    /// The timestamp of the last digit that was told another way before.
+    pub(crate) twin_at: Option<RtpTime>,
     /// Whether its digits pass to whoever hears it.
     pub(crate) pass_dtmf: bool,
     /// The timestamp of the last digit that was kept from everyone.
@@ -143,6 +149,9 @@ impl Stream {
             digits: Digits::default(),
             pressed: Receiver::new(),
             pressed_at: None,
+            presses: Presses::default(),
+            judged_at: None,
+            twin_at: None,
             pass_dtmf: true,
             withheld_at: None,
             event_relayed: None,
@@ -164,6 +173,22 @@ impl Stream {
             self.withheld_at = Some(time);
         }
         self.withheld_at == Some(time)
+    }
+
+    /// Looks whether the digit that an event packet is of was told another way before: such a one is kept from
+    /// everyone.
+    pub fn judge_press(&mut self, now: Instant) {
+        let Some((digit, time)) = self.pressed.begun() else {
+            return;
+        };
+        if self.judged_at == Some(time) {
+            return self.presses.hold(now);
+        }
+        self.judged_at = Some(time);
+        if self.presses.is_twin(digit, Told::Events, now) {
+            self.twin_at = Some(time);
+            self.withheld_at = Some(time);
+        }
     }
 
     /// Applies what was agreed. SSRC, sequence and timestamp sent go on unbroken.

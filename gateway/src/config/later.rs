@@ -23,7 +23,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("app.*.on_controller_lost.action", &["fallback"]),
     ("trunk.t38", &["pass"]),
     ("trunk.codecs", &["G722", "opus"]),
-    ("trunk.dtmf", &["info"]),
 ];
 
 /// Whether a key, or any table it lies in, comes later.

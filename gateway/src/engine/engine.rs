@@ -551,6 +551,7 @@ fn stream_of(event: &media::Event) -> Option<media::StreamKey> {
         | media::Event::Silent { stream }
         | media::Event::Heard { stream }
         | media::Event::Dtmf { stream, .. }
+        | media::Event::DigitFor { stream, .. }
         | media::Event::Stats { stream, .. }
         | media::Event::Closed { stream, .. } => Some(*stream),
         media::Event::DtmfSent { .. } | media::Event::PlayStarted { .. } | media::Event::PlayEnded { .. } => {

@@ -231,6 +231,7 @@ impl Signalling {
             Event::Incoming(_)
             | Event::ReinviteRefused { .. }
             | Event::Info { .. }
+            | Event::InfoAnswered { .. }
             | Event::EarlyAnswer { .. }
             | Event::Referred { .. }
             | Event::ReferProgress { .. }

@@ -7,6 +7,7 @@ use super::io::{Channel, Io, Socket};
 use super::send::{Way, hand_out};
 use super::wheel::Kind;
 use super::{Shard, graph};
+use crate::command::DigitForm;
 use crate::event::Event;
 use crate::packet::Buf;
 use crate::rtp::{Header, Verdict};
@@ -134,10 +135,12 @@ impl Shard {
         };
         let payload_type = stream.config().map(|config| match arrived.content {
             Content::Audio { .. } => Some(config.payload_type),
-            Content::Event => config.event_payload_type,
+            Content::Event => config
+                .event_payload_type
+                .filter(|_| config.digits == DigitForm::Events),
         });
         let Some(payload_type) = payload_type.flatten() else {
-            // No telephone-event was agreed there: the digit is made anew as a tone at its end.
+            // The digit is made anew at its end: no telephone-event was agreed there, or none is wanted.
             stream.outbound.skip_relayed(packet.speaker, packet.sequence);
             return;
         };

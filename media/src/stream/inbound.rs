@@ -271,6 +271,7 @@ mod tests {
             payload_type: 0,
             accepts: vec![(0, Codec::Pcmu), (8, Codec::Pcma)],
             event_payload_type: Some(101),
+            digits: crate::command::DigitForm::Events,
             ptime_ms: 20,
             remote: Some(REMOTE.parse().unwrap()),
             remote_rtcp: None,

@@ -47,6 +47,10 @@ pub enum PartyEvent {
     Answered,
     Refused(u16),
     ReinviteRefused(u16),
+    /// Told a digit by INFO, with its length.
+    Pressed(char, u32),
+    /// Its INFO was answered.
+    InfoAnswered(u16),
     /// Asked to call this one, or told that it was refused.
     Referred(String, Option<u16>),
     ReferProgress(u16),
@@ -423,7 +427,9 @@ impl Party {
             }
             Event::ReferProgress { status, .. } => note(PartyEvent::ReferProgress(status)),
             Event::ReferDone { outcome, .. } => note(PartyEvent::ReferDone(outcome)),
-            Event::Refreshed { .. } | Event::EarlyAnswer { .. } | Event::Info { .. } => {}
+            Event::Info { digit, .. } => note(PartyEvent::Pressed(digit.digit, digit.duration_ms)),
+            Event::InfoAnswered { status, .. } => note(PartyEvent::InfoAnswered(status)),
+            Event::Refreshed { .. } | Event::EarlyAnswer { .. } => {}
         }
     }
 

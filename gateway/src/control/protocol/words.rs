@@ -177,9 +177,11 @@ words! {
     DtmfMethod {
         /// telephone-event packets.
         Rfc4733 = "rfc4733",
+        /// SIP INFO.
+        Info = "info",
         /// Tones in the audio.
         Inband = "inband",
-    } later ["info"]
+    }
 }
 
 words! {

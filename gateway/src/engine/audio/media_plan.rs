@@ -5,13 +5,13 @@
 use std::net::SocketAddr;
 
 use media::srtp::{MasterKey, SrtpKeys, SrtpSuite};
-use media::{SourceRule, StreamConfig};
+use media::{DigitForm, SourceRule, StreamConfig};
 use sip::rng::Rng;
 use sip::sdp::{
     AgreedCrypto, Crypto, CryptoKey, CryptoSuite, Direction, LocalMedia, Negotiated, Profile, Security,
 };
 
-use crate::config::{AnswerCodecs, Codec, HoldDirection, MediaSource, Srtp, SrtpOffer, Trunk};
+use crate::config::{AnswerCodecs, Codec, DtmfMethod, HoldDirection, MediaSource, Srtp, SrtpOffer, Trunk};
 use crate::control::protocol::CodecName;
 
 /// What a leg's SDP agreed and what its shard was told of it.
@@ -121,6 +121,11 @@ pub fn stream_config(trunk: &Trunk, negotiated: &Negotiated, answered: bool) -> 
             .map(|(pt, codec)| (*pt, media_codec(*codec)))
             .collect(),
         event_payload_type: negotiated.event_payload_type,
+        digits: match trunk.dtmf {
+            DtmfMethod::Rfc4733 => DigitForm::Events,
+            DtmfMethod::Inband => DigitForm::Tones,
+            DtmfMethod::Info => DigitForm::Signalling,
+        },
         ptime_ms: negotiated.ptime_ms,
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,

@@ -11,7 +11,7 @@ use super::early;
 use super::ending::{End, end_leg};
 use super::inbound;
 use crate::config::Trunk;
-use crate::control::protocol::{EndReason, EndedBy, Event, Failure, LegAnswered, LegRinging};
+use crate::control::protocol::{EndReason, EndedBy, Event, Failure, LegAnswered, LegRinging, LegUpdated};
 use crate::engine::audio::media_plan;
 use crate::engine::keys::LegKey;
 use crate::engine::leg::{Leg, Owed, Stage};
@@ -152,7 +152,15 @@ pub fn configure(tx: &mut Tx, key: LegKey, negotiated: sdp::Negotiated, answered
         return;
     };
     let config = media_plan::stream_config(trunk, &negotiated, answered);
+    let was_secure = leg.media.plan.is_secure();
     leg.media.plan.agreed = Some(negotiated);
+    let secure = leg.media.plan.is_secure();
+    if secure != was_secure && leg.stage == Stage::Answered {
+        tell_secure(tx, key, secure);
+    }
+    let Some(leg) = tx.world.legs.get_mut(&key) else {
+        return;
+    };
     if leg.media.plan.told.as_ref() == Some(&config) {
         return;
     }
@@ -164,6 +172,19 @@ pub fn configure(tx: &mut Tx, key: LegKey, negotiated: sdp::Negotiated, answered
             config,
         },
     );
+}
+
+/// A change of an answered leg made it secure; before that its `leg.answered` tells.
+fn tell_secure(tx: &mut Tx, key: LegKey, secure: bool) {
+    let updated = LegUpdated {
+        codec: None,
+        secure: Some(secure),
+        gain_rx_db: None,
+        gain_tx_db: None,
+        on_controller_lost: None,
+        max_duration_ms: None,
+    };
+    tx.tell_leg(key, Event::LegUpdated(updated));
 }
 
 /// Our full offer at the next version; kept for the answer to come.

@@ -331,6 +331,7 @@ fn leg_set(tx: &mut Tx, params: &LegSet) -> Result<(), Failure> {
         on_controller_lost: params.on_controller_lost,
         max_duration_ms: params.max_duration_ms.map(|max| max.get().into()),
         codec: None,
+        secure: None,
     };
     tx.tell_leg(key, Event::LegUpdated(updated));
     Ok(())

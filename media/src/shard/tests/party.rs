@@ -109,6 +109,7 @@ impl World {
             payload_type: codec.static_payload_type(),
             accepts: vec![(0, Codec::Pcmu), (8, Codec::Pcma)],
             event_payload_type: Some(101),
+            digits: DigitForm::Events,
             ptime_ms: 20,
             remote: Some(address),
             remote_rtcp: Some(SocketAddr::new(address.ip(), 4001)),

@@ -110,6 +110,8 @@ words! {
     DtmfMethod {
         /// telephone-event.
         Rfc4733 = "rfc4733",
+        /// SIP INFO.
+        Info = "info",
         /// Tones in the audio.
         Inband = "inband",
     }

@@ -188,7 +188,7 @@ fn wrong_parameters_name_their_path() {
         ),
         (
             "leg.send_dtmf",
-            json!({ "leg": "l", "digits": "1", "method": "info" }),
+            json!({ "leg": "l", "digits": "1", "method": "smoke" }),
             "params.method",
         ),
         (
