@@ -4,6 +4,10 @@
 //! their variant. Knows nothing of packets, SDP or who listens.
 
 pub mod g711;
+pub mod g722;
+mod resample;
+
+use resample::{Doubler, Halver};
 
 pub use crate::command::Codec;
 
@@ -13,6 +17,7 @@ impl Codec {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
+            Codec::G722 => 9,
         }
     }
 
@@ -21,40 +26,54 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
         }
     }
 
-    /// The code of a zero sample.
-    pub const fn silence_byte(self) -> u8 {
+    /// The code of a zero sample; none where a byte says something only after those before it.
+    pub const fn silence_byte(self) -> Option<u8> {
         match self {
-            Codec::Pcmu => 0xff,
-            Codec::Pcma => 0xd5,
+            Codec::Pcmu => Some(0xff),
+            Codec::Pcma => Some(0xd5),
+            Codec::G722 => None,
         }
     }
 
-    /// Samples that `payload` holds once decoded.
+    /// Samples of 8000 Hz that `payload` holds once decoded.
     pub const fn samples_in(self, payload: &[u8]) -> usize {
         match self {
-            Codec::Pcmu | Codec::Pcma => payload.len(),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => payload.len(),
         }
     }
 }
 
-/// Samples in, payload out, for one outgoing stream.
+/// Samples in, payload out, for one outgoing stream. What a codec remembers is taken at the start.
 #[derive(Clone, Debug)]
 pub enum Encoder {
     /// G.711 µ-law.
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722, with the way up to its 16 kHz.
+    G722(Box<(Doubler, g722::Encoder)>),
 }
 
 impl Encoder {
     /// An encoder at rest.
-    pub const fn new(codec: Codec) -> Encoder {
+    pub fn new(codec: Codec) -> Encoder {
         match codec {
             Codec::Pcmu => Encoder::Pcmu,
             Codec::Pcma => Encoder::Pcma,
+            Codec::G722 => Encoder::G722(Box::new((Doubler::new(), g722::Encoder::new()))),
+        }
+    }
+
+    /// What it encodes to.
+    pub const fn codec(&self) -> Codec {
+        match self {
+            Encoder::Pcmu => Codec::Pcmu,
+            Encoder::Pcma => Codec::Pcma,
+            Encoder::G722(_) => Codec::G722,
         }
     }
 
@@ -63,25 +82,35 @@ impl Encoder {
         match self {
             Encoder::Pcmu => g711::encode_ulaw(samples, payload),
             Encoder::Pcma => g711::encode_alaw(samples, payload),
+            Encoder::G722(state) => {
+                let (doubler, encoder) = &mut **state;
+                for (byte, sample) in payload.iter_mut().zip(samples) {
+                    *byte = encoder.encode(doubler.push(*sample));
+                }
+                samples.len().min(payload.len())
+            }
         }
     }
 }
 
-/// Payload in, samples out, for one incoming stream.
+/// Payload in, samples out, for one incoming stream. What a codec remembers is taken at the start.
 #[derive(Clone, Debug)]
 pub enum Decoder {
     /// G.711 µ-law.
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722, with the way down from its 16 kHz.
+    G722(Box<(Halver, g722::Decoder)>),
 }
 
 impl Decoder {
     /// A decoder at rest.
-    pub const fn new(codec: Codec) -> Decoder {
+    pub fn new(codec: Codec) -> Decoder {
         match codec {
             Codec::Pcmu => Decoder::Pcmu,
             Codec::Pcma => Decoder::Pcma,
+            Codec::G722 => Decoder::G722(Box::new((Halver::new(), g722::Decoder::new()))),
         }
     }
 
@@ -90,6 +119,13 @@ impl Decoder {
         match self {
             Decoder::Pcmu => g711::decode_ulaw(payload, samples),
             Decoder::Pcma => g711::decode_alaw(payload, samples),
+            Decoder::G722(state) => {
+                let (halver, decoder) = &mut **state;
+                for (sample, byte) in samples.iter_mut().zip(payload) {
+                    *sample = halver.push(decoder.decode(*byte));
+                }
+                samples.len().min(payload.len())
+            }
         }
     }
 }
@@ -103,13 +139,13 @@ mod tests {
         for (codec, expected) in [(Codec::Pcmu, 0), (Codec::Pcma, 8)] {
             let mut samples = [99];
             assert_eq!(
-                Decoder::new(codec).decode(&[codec.silence_byte()], &mut samples),
+                Decoder::new(codec).decode(&[codec.silence_byte().unwrap()], &mut samples),
                 1
             );
             assert_eq!(samples, [expected], "{}", codec.name());
             let mut payload = [0];
             assert_eq!(Encoder::new(codec).encode(&[0], &mut payload), 1);
-            assert_eq!(payload, [codec.silence_byte()]);
+            assert_eq!(payload, [codec.silence_byte().unwrap()]);
         }
     }
 

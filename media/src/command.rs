@@ -30,6 +30,8 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722 at 64 kbit/s: 16 kHz audio under a clock of 8000 Hz (RFC 3551 §4.5.2).
+    G722,
 }
 
 /// One agreed session, from offer and answer. Every field holds from the moment it is applied.

@@ -19,6 +19,7 @@ mod stats;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::codec::{Codec, Encoder};
 use crate::command::{StreamConfig, StreamKey, TrackGate};
 use crate::dtmf::Receiver;
 use crate::jitter::Playout;
@@ -65,6 +66,8 @@ pub struct Stream {
     pub(crate) relay_to: Vec<u32>,
     /// Its audio on the 20 ms grid, while anyone needs it decoded.
     pub(crate) playout: Option<Box<Playout>>,
+    /// What turns frames into payload; as agreed.
+    pub(crate) encoder: Encoder,
     /// Frames on their way to packets.
     pub(crate) packer: Packer,
     /// What feeds it.
@@ -136,6 +139,7 @@ impl Stream {
             heard_by: Vec::new(),
             relay_to: Vec::new(),
             playout: None,
+            encoder: Encoder::new(Codec::Pcmu),
             packer: Packer::new(),
             sink: Sink::Off,
             plays: Plays::default(),
@@ -171,6 +175,9 @@ impl Stream {
         config.ptime_ms = sane_ptime_ms(config.ptime_ms);
         self.inbound.configure(self.config.as_ref(), &config);
         self.configure_srtp(config.srtp.as_ref());
+        if self.encoder.codec() != config.codec {
+            self.encoder = Encoder::new(config.codec);
+        }
         self.config = Some(config);
         self.watch.receiving_told = false;
         self.watch.sending_told = false;

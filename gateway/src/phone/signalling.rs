@@ -96,6 +96,7 @@ impl Signalling {
         description.codecs = match config.codec {
             media::Codec::Pcmu => vec![sdp::Codec::Pcmu],
             media::Codec::Pcma => vec![sdp::Codec::Pcma],
+            media::Codec::G722 => vec![sdp::Codec::G722],
         };
         Signalling {
             endpoint,

@@ -8,6 +8,7 @@ use super::events::Events;
 use super::io::{Channel, Io, Socket};
 use super::metrics::Counts;
 use crate::event::Event;
+use crate::frame::FRAME_SAMPLES;
 use crate::rtp::Header;
 use crate::stream::{Sealed, Stamp, Stream};
 
@@ -21,6 +22,13 @@ pub(super) struct Way<'a, I> {
 }
 
 impl<I: Io> Way<'_, I> {
+    /// Encodes and sends one frame.
+    pub fn send_samples(&mut self, stream: &mut Stream, frame: &[i16; FRAME_SAMPLES]) {
+        let mut payload = [0; FRAME_SAMPLES];
+        stream.encoder.encode(frame, &mut payload);
+        self.send_frame(stream, &payload);
+    }
+
     /// Sends one frame of 20 ms, or what it completes. A frame that is a packet is sent from where it lies.
     pub fn send_frame(&mut self, stream: &mut Stream, frame: &[u8]) {
         let Some((format, to)) = stream.sendable() else {

@@ -69,16 +69,24 @@ impl Default for Packer {
     }
 }
 
-/// Payload bytes of a packet of G.711.
+/// Payload bytes of a packet of G.711 or G.722.
 fn packet_bytes(ptime_ms: u8) -> usize {
     usize::from(ptime_ms.max(10)) * 8
 }
 
-/// 20 ms of silence, ready to send.
-pub fn silence(codec: Codec) -> &'static [u8; FRAME_SAMPLES] {
+/// 20 ms of silence, ready to send; none where it must be encoded.
+pub fn silence(codec: Codec) -> Option<&'static [u8; FRAME_SAMPLES]> {
     match codec {
-        Codec::Pcmu => const { &[Codec::Pcmu.silence_byte(); FRAME_SAMPLES] },
-        Codec::Pcma => const { &[Codec::Pcma.silence_byte(); FRAME_SAMPLES] },
+        Codec::Pcmu => Some(const { &[silence_byte(Codec::Pcmu); FRAME_SAMPLES] }),
+        Codec::Pcma => Some(const { &[silence_byte(Codec::Pcma); FRAME_SAMPLES] }),
+        Codec::G722 => None,
+    }
+}
+
+const fn silence_byte(codec: Codec) -> u8 {
+    match codec.silence_byte() {
+        Some(byte) => byte,
+        None => 0,
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, static payload type 8.
     Pcma,
+    /// G.722, static payload type 9; its clock is 8000 though it is sampled at 16 kHz (RFC 3551 §4.5.2).
+    G722,
 }
 
 impl Codec {
@@ -29,12 +31,13 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
         }
     }
 
     /// The codec of an encoding name, in any case.
     pub fn from_name(name: &str) -> Option<Codec> {
-        [Codec::Pcmu, Codec::Pcma]
+        [Codec::Pcmu, Codec::Pcma, Codec::G722]
             .into_iter()
             .find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
@@ -44,13 +47,14 @@ impl Codec {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
+            Codec::G722 => 9,
         }
     }
 
     /// The clock of rtpmap, hertz.
     pub fn clock_rate_hz(self) -> u32 {
         match self {
-            Codec::Pcmu | Codec::Pcma => 8000,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8000,
         }
     }
 }

@@ -209,6 +209,7 @@ fn static_encoding(payload_type: u8) -> Encoding {
     match payload_type {
         0 => Encoding::Audio(Codec::Pcmu),
         8 => Encoding::Audio(Codec::Pcma),
+        9 => Encoding::Audio(Codec::G722),
         _ => Encoding::Foreign,
     }
 }

@@ -94,7 +94,7 @@ fn words_of_later_versions_are_refused_by_name() {
     );
     trunk_refused(
         "codecs = [\"PCMU\", \"opus\"]",
-        "codecs[1]: `opus` is not available in this version; use `PCMU` or `PCMA`",
+        "codecs[1]: `opus` is not available in this version; use `PCMU`, `PCMA` or `G722`",
     );
     trunk_refused(
         "options_interval_s = 5",

@@ -176,6 +176,7 @@ pub fn codec_name(codec: sip::sdp::Codec) -> CodecName {
     match codec {
         sip::sdp::Codec::Pcmu => CodecName::Pcmu,
         sip::sdp::Codec::Pcma => CodecName::Pcma,
+        sip::sdp::Codec::G722 => CodecName::G722,
     }
 }
 
@@ -183,6 +184,7 @@ fn sdp_codec(codec: Codec) -> sip::sdp::Codec {
     match codec {
         Codec::Pcmu => sip::sdp::Codec::Pcmu,
         Codec::Pcma => sip::sdp::Codec::Pcma,
+        Codec::G722 => sip::sdp::Codec::G722,
     }
 }
 
@@ -190,6 +192,7 @@ fn media_codec(codec: sip::sdp::Codec) -> media::Codec {
     match codec {
         sip::sdp::Codec::Pcmu => media::Codec::Pcmu,
         sip::sdp::Codec::Pcma => media::Codec::Pcma,
+        sip::sdp::Codec::G722 => media::Codec::G722,
     }
 }
 

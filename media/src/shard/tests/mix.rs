@@ -71,6 +71,26 @@ fn one_speaker_of_another_codec_is_transcoded() {
 }
 
 #[test]
+fn g722_and_g711_hear_each_other_and_two_of_g722_are_relayed() {
+    let mut world = conference([Codec::G722, Codec::Pcmu, Codec::Pcma]);
+    world.run(2000);
+    assert_eq!(tones_heard(&world, 0, 1000), [1, 2]);
+    assert_eq!(tones_heard(&world, 1, 1000), [0, 2]);
+    assert_eq!(tones_heard(&world, 2, 1000), [0, 1]);
+    world.parties.iter().for_each(|party| party.assert_unbroken());
+
+    let mut world = World::new(2);
+    let (a, b) = (world.party(Codec::G722), world.party(Codec::G722));
+    (world.parties[a].tone_hz, world.parties[b].tone_hz) = (TONES[0], TONES[1]);
+    let rows = vec![world.row(a, &[b]), world.row(b, &[a])];
+    world.command(rows);
+    world.run(2000);
+    assert_eq!(tones_heard(&world, a, 1000), [1]);
+    assert_eq!(tones_heard(&world, b, 1000), [0]);
+    assert_eq!(world.metrics.counts().mixed, 0);
+}
+
+#[test]
 fn other_packet_lengths_are_filled_from_the_same_grid() {
     for ptime_ms in [10, 30, 40, 60] {
         let mut world = World::new(3);

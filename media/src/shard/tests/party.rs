@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::codec::{Decoder, Encoder};
 use crate::command::*;
 use crate::event::Event;
 use crate::rtp::{Header, Packet, RtpTime, SeqNo, Ssrc};
@@ -41,6 +42,7 @@ pub struct Party {
     /// A tone sent for ever, Hz.
     pub tone_hz: f32,
     pub phase: u64,
+    pub encoder: Encoder,
     pub heard: Vec<Heared>,
     /// Its end of a secure stream.
     pub srtp: Option<Srtp>,
@@ -107,7 +109,7 @@ impl World {
         let mut config = StreamConfig {
             codec,
             payload_type: codec.static_payload_type(),
-            accepts: vec![(0, Codec::Pcmu), (8, Codec::Pcma)],
+            accepts: vec![(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722)],
             event_payload_type: Some(101),
             ptime_ms: 20,
             remote: Some(address),
@@ -132,6 +134,7 @@ impl World {
             to_send: Default::default(),
             tone_hz: 0.0,
             phase: 0,
+            encoder: Encoder::new(codec),
             heard: Vec::new(),
             srtp,
             wire: Vec::new(),
@@ -205,7 +208,7 @@ impl Party {
                 })
                 .collect();
             let mut payload = vec![0; samples.len()];
-            crate::codec::Encoder::new(self.codec).encode(&samples, &mut payload);
+            self.encoder.encode(&samples, &mut payload);
             let payload_type = self.payload_type;
             self.send(network, payload_type, false, &payload);
         }
@@ -260,14 +263,14 @@ impl Party {
     /// What it heard from a moment on, as samples.
     pub fn samples_since(&self, at_ms: u64) -> Vec<i16> {
         let mut all = Vec::new();
+        let mut decoders = [Codec::Pcmu, Codec::Pcma, Codec::G722].map(|codec| (codec, Decoder::new(codec)));
         for heard in self.audio_since(at_ms) {
-            let codec = if heard.header.payload_type == 8 {
-                Codec::Pcma
-            } else {
-                Codec::Pcmu
-            };
+            let (_, decoder) = decoders
+                .iter_mut()
+                .find(|(codec, _)| codec.static_payload_type() == heard.header.payload_type)
+                .unwrap();
             let mut samples = vec![0; heard.payload.len()];
-            crate::codec::Decoder::new(codec).decode(&heard.payload, &mut samples);
+            decoder.decode(&heard.payload, &mut samples);
             all.extend(samples);
         }
         all

@@ -121,6 +121,8 @@ words! {
         Pcmu = "PCMU",
         /// G.711 A-law.
         Pcma = "PCMA",
+        /// G.722, 16 kHz audio.
+        G722 = "G722",
     }
 }
 impl Codec {
@@ -129,6 +131,7 @@ impl Codec {
         match self {
             Codec::Pcmu => media::Codec::Pcmu,
             Codec::Pcma => media::Codec::Pcma,
+            Codec::G722 => media::Codec::G722,
         }
     }
 }
