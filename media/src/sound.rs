@@ -49,7 +49,7 @@ impl Sound {
         match codec {
             Codec::Pcmu => Some(&self.pcmu),
             Codec::Pcma => Some(&self.pcma),
-            Codec::G722 => None,
+            Codec::G722 | Codec::Opus => None,
         }
     }
 

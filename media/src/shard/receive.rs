@@ -96,11 +96,12 @@ impl Shard {
         let samples = match arrived.content {
             Content::Audio { codec, .. } => {
                 let packet = self.pool.packet(buf);
-                codec.samples_in(
-                    packet
-                        .get(arrived.payload_at..arrived.payload_end)
-                        .unwrap_or_default(),
-                ) as u32
+                codec.units_per_sample()
+                    * codec.samples_in(
+                        packet
+                            .get(arrived.payload_at..arrived.payload_end)
+                            .unwrap_or_default(),
+                    ) as u32
             }
             Content::Event => 0,
         };

@@ -221,9 +221,10 @@ impl Shard {
         let Some((stream, mut way)) = self.way(io, slot, now) else {
             return true;
         };
-        let Some((_, to)) = stream.sendable() else {
+        let Some((format, to)) = stream.sendable() else {
             return true;
         };
+        let units = FRAME_SAMPLES as u32 * format.codec.units_per_sample();
         let mut frame = [0; FRAME_SAMPLES];
         let time = stream.outbound.time_made(now);
         match stream.digits.tick(time, &mut frame) {
@@ -234,9 +235,7 @@ impl Shard {
             } => {
                 let event_payload_type = stream.config().and_then(|config| config.event_payload_type);
                 if let Some(payload_type) = event_payload_type {
-                    let stamp = stream
-                        .outbound
-                        .stamp_digit(time, marker, FRAME_SAMPLES as u32, now);
+                    let stamp = stream.outbound.stamp_digit(time, marker, units, now);
                     way.send(stream, payload_type, stamp, &payload, to);
                 }
                 true

@@ -109,7 +109,12 @@ impl World {
         let mut config = StreamConfig {
             codec,
             payload_type: codec.static_payload_type(),
-            accepts: vec![(0, Codec::Pcmu), (8, Codec::Pcma), (9, Codec::G722)],
+            accepts: vec![
+                (0, Codec::Pcmu),
+                (8, Codec::Pcma),
+                (9, Codec::G722),
+                (96, Codec::Opus),
+            ],
             event_payload_type: Some(101),
             ptime_ms: 20,
             remote: Some(address),
@@ -207,13 +212,16 @@ impl Party {
                     (angle.sin() * 8000.0) as i16
                 })
                 .collect();
-            let mut payload = vec![0; samples.len()];
-            self.encoder.encode(&samples, &mut payload);
+            let mut payload = vec![0; samples.len().max(400)];
+            let length = self.encoder.encode(&samples, &mut payload);
+            payload.truncate(length);
             let payload_type = self.payload_type;
             self.send(network, payload_type, false, &payload);
         }
         self.phase += samples as u64;
-        self.time = self.time.wrapping_add(samples as u32);
+        self.time = self
+            .time
+            .wrapping_add(samples as u32 * self.codec.units_per_sample());
     }
 
     /// Sends one packet with the current time and the next number.
@@ -263,14 +271,16 @@ impl Party {
     /// What it heard from a moment on, as samples.
     pub fn samples_since(&self, at_ms: u64) -> Vec<i16> {
         let mut all = Vec::new();
-        let mut decoders = [Codec::Pcmu, Codec::Pcma, Codec::G722].map(|codec| (codec, Decoder::new(codec)));
+        let mut decoders =
+            [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus].map(|codec| (codec, Decoder::new(codec)));
         for heard in self.audio_since(at_ms) {
             let (_, decoder) = decoders
                 .iter_mut()
                 .find(|(codec, _)| codec.static_payload_type() == heard.header.payload_type)
                 .unwrap();
-            let mut samples = vec![0; heard.payload.len()];
-            decoder.decode(&heard.payload, &mut samples);
+            let mut samples = vec![0; 960];
+            let length = decoder.decode(&heard.payload, &mut samples);
+            samples.truncate(length);
             all.extend(samples);
         }
         all
