@@ -22,7 +22,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("number.unclaimed.action", &["play", "music", "forward"]),
     ("app.*.on_controller_lost.action", &["fallback"]),
     ("trunk.t38", &["pass"]),
-    ("trunk.codecs", &["opus"]),
     ("trunk.dtmf", &["info"]),
 ];
 

@@ -353,6 +353,7 @@ fn codec_word(codec: Codec) -> &'static str {
         Codec::Pcmu => "PCMU",
         Codec::Pcma => "PCMA",
         Codec::G722 => "G722",
+        Codec::Opus => "opus",
     }
 }
 

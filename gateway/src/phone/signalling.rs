@@ -97,6 +97,7 @@ impl Signalling {
             media::Codec::Pcmu => vec![sdp::Codec::Pcmu],
             media::Codec::Pcma => vec![sdp::Codec::Pcma],
             media::Codec::G722 => vec![sdp::Codec::G722],
+            media::Codec::Opus => vec![sdp::Codec::Opus],
         };
         Signalling {
             endpoint,

@@ -58,6 +58,7 @@ pub struct Task {
     socket: UdpSocket,
     ear: Ear,
     hearing: Arc<Mutex<Hearing>>,
+    decoder: Decoder,
     status: watch::Sender<Status>,
     rng: Rng,
     speaking: Option<Speaking>,
@@ -212,7 +213,7 @@ impl Task {
         let payload_type = packet.header.payload_type;
         if payload_type == self.config.codec.static_payload_type() {
             let mut samples = [0; SAMPLES_MAX];
-            let length = Decoder::new(self.config.codec).decode(packet.payload, &mut samples);
+            let length = self.decoder.decode(packet.payload, &mut samples);
             self.hearing
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -93,10 +93,6 @@ fn words_of_later_versions_are_refused_by_name() {
         "dtmf: `info` is not available in this version; use `rfc4733` or `inband`",
     );
     trunk_refused(
-        "codecs = [\"PCMU\", \"opus\"]",
-        "codecs[1]: `opus` is not available in this version; use `PCMU`, `PCMA` or `G722`",
-    );
-    trunk_refused(
         "options_interval_s = 5",
         "options_interval_s: must be 10 to 600, is 5",
     );

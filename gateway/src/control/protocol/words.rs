@@ -159,7 +159,9 @@ words! {
         Pcma = "PCMA",
         /// G.722, 16 kHz audio.
         G722 = "G722",
-    } later ["opus"]
+        /// Opus.
+        Opus = "opus",
+    }
 }
 
 words! {

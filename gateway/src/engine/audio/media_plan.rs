@@ -177,6 +177,7 @@ pub fn codec_name(codec: sip::sdp::Codec) -> CodecName {
         sip::sdp::Codec::Pcmu => CodecName::Pcmu,
         sip::sdp::Codec::Pcma => CodecName::Pcma,
         sip::sdp::Codec::G722 => CodecName::G722,
+        sip::sdp::Codec::Opus => CodecName::Opus,
     }
 }
 
@@ -185,6 +186,7 @@ fn sdp_codec(codec: Codec) -> sip::sdp::Codec {
         Codec::Pcmu => sip::sdp::Codec::Pcmu,
         Codec::Pcma => sip::sdp::Codec::Pcma,
         Codec::G722 => sip::sdp::Codec::G722,
+        Codec::Opus => sip::sdp::Codec::Opus,
     }
 }
 
@@ -193,6 +195,7 @@ fn media_codec(codec: sip::sdp::Codec) -> media::Codec {
         sip::sdp::Codec::Pcmu => media::Codec::Pcmu,
         sip::sdp::Codec::Pcma => media::Codec::Pcma,
         sip::sdp::Codec::G722 => media::Codec::G722,
+        sip::sdp::Codec::Opus => media::Codec::Opus,
     }
 }
 

@@ -299,7 +299,7 @@ impl Party {
             );
             let step = after.header.time.since(before.header.time);
             assert!(
-                (0..=1600).contains(&step),
+                (0..=1600 * self.codec.units_per_sample() as i32).contains(&step),
                 "time steps by {step} at {} ms",
                 after.at_ms
             );

@@ -123,6 +123,8 @@ words! {
         Pcma = "PCMA",
         /// G.722, 16 kHz audio.
         G722 = "G722",
+        /// Opus.
+        Opus = "opus",
     }
 }
 impl Codec {
@@ -132,6 +134,7 @@ impl Codec {
             Codec::Pcmu => media::Codec::Pcmu,
             Codec::Pcma => media::Codec::Pcma,
             Codec::G722 => media::Codec::G722,
+            Codec::Opus => media::Codec::Opus,
         }
     }
 }
