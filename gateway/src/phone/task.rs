@@ -88,6 +88,7 @@ impl Task {
         // The endpoint draws from the same seed; the stream's numbers must not be its tags.
         let seed = std::array::from_fn(|_| rng.u32() as u8);
         Ok(Task {
+            decoder: Decoder::new(config.codec),
             config,
             signalling,
             socket,

@@ -75,6 +75,21 @@ impl Phone {
         Self::start_as(folder, user, ip, voice, account).await
     }
 
+    /// One that speaks only this codec, in baresip's words, for example `G722/16000/1`.
+    pub async fn start_speaking(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        voice: (f64, Option<&str>),
+        codec: &'static str,
+    ) -> Self {
+        let account = Account {
+            codec: Some(codec),
+            ..Account::default()
+        };
+        Self::start_as(folder, user, ip, voice, account).await
+    }
+
     /// The same with signalling under TLS, showing the certificate with its key of that file.
     pub async fn start_secure(
         folder: &Folder,
@@ -162,7 +177,7 @@ impl Phone {
             .map(|entry| entry.path())
             .find(|path| path.to_string_lossy().ends_with("dec.wav"));
         let heard = heard.unwrap_or_else(|| panic!("baresip recorded nothing: {}", self.log()));
-        tone::read_wav(&heard).remove(0)
+        tone::read_narrow_wav(&heard)
     }
 
     fn log(&self) -> String {
@@ -196,6 +211,7 @@ struct Account {
     encryption: Encryption,
     tls: Option<PathBuf>,
     registrar: Option<(SocketAddr, String)>,
+    codec: Option<&'static str>,
 }
 
 fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Account) {
@@ -209,7 +225,16 @@ fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Acc
         media + 20,
         modules.display(),
     );
-    for module in ["stdio.so", "g711.so", "sndfile.so", "aufile.so", "aubridge.so"] {
+    let modules = [
+        "stdio.so",
+        "g711.so",
+        "g722.so",
+        "opus.so",
+        "sndfile.so",
+        "aufile.so",
+        "aubridge.so",
+    ];
+    for module in modules {
         config.push_str(&format!("module {module}\n"));
     }
     let mut media = "";
@@ -229,7 +254,8 @@ fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Acc
         }
         None => format!("<sip:{user}@{ip}:{port}{transport}>;regint=0"),
     };
-    let account = format!("{address};answermode=auto;audio_codecs=PCMU/8000/1{media}\n");
+    let codec = account.codec.unwrap_or("PCMU/8000/1");
+    let account = format!("{address};answermode=auto;audio_codecs={codec}{media}\n");
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
 }
