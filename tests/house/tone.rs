@@ -74,11 +74,16 @@ pub fn alaw(sample: i16) -> u8 {
     (sign | (exponent << 4) | mantissa) as u8 ^ 0x55
 }
 
-/// A mono file of 16 bits a sample.
+/// A mono file of 16 bits a sample at 8000 Hz.
 pub fn write_wav(path: &std::path::Path, samples: &[i16]) {
+    write_wav_at(path, 8_000, samples);
+}
+
+/// The same at another rate.
+pub fn write_wav_at(path: &std::path::Path, sample_rate: u32, samples: &[i16]) {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: 8_000,
+        sample_rate,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };

@@ -73,7 +73,9 @@ fn each_pair_of_codecs_hears_the_other_and_the_record_names_them() {
             );
             let heard = town.parties[parties[0]].heard.last().unwrap();
             assert_eq!(heard.payload_type, ours_number);
-            parties.map(|party| town.hang_up(party));
+            for party in parties {
+                town.hang_up(party);
+            }
             town.run_for(SECOND);
             let legs = town.records[0]["legs"].as_array().unwrap();
             let mut named: Vec<_> = legs.iter().map(|leg| leg["codec"].as_str().unwrap()).collect();
