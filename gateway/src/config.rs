@@ -149,6 +149,8 @@ pub struct Limits {
     pub calls: u32,
     /// New INVITEs a second.
     pub calls_per_second: u32,
+    /// New INVITEs at once over that rate.
+    pub burst: u32,
     /// SIP messages a second from one listed address.
     pub messages_per_second: u32,
     /// Longest call; none: no limit.

@@ -187,9 +187,12 @@ pub struct Limits {
     /// Calls at once; over it a new call gets 503 with Retry-After.
     #[schemars(range(min = 1, max = 100_000))]
     pub calls: u32,
-    /// New INVITEs a second, with bursts of 5.
+    /// New INVITEs a second, dialled ones included.
     #[schemars(range(min = 1, max = 10_000))]
     pub calls_per_second: u32,
+    /// New INVITEs at once over that rate. A tenth of a second's worth suits hundreds of calls a second.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub burst: u32,
     /// SIP messages a second that one listed address (of IPv6 one /64) may send, twice as many at once; what is
     /// over is dropped unread and raises the alarm `flood`. A call takes about 8, so the default is that of a carrier
     /// with 600 new calls a second.
@@ -205,6 +208,7 @@ impl Default for Limits {
         Limits {
             calls: 100,
             calls_per_second: 20,
+            burst: 5,
             messages_per_second: 5_000,
             max_duration_s: 14_400,
         }

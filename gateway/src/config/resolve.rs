@@ -154,6 +154,7 @@ fn resolve(file: &file::File, folder: &Path, state_dir: Option<&Path>) -> (Confi
     let limits = Limits {
         calls: file.limits.calls,
         calls_per_second: file.limits.calls_per_second,
+        burst: file.limits.burst,
         messages_per_second: file.limits.messages_per_second,
         max_duration: seconds(file.limits.max_duration_s),
     };

@@ -29,6 +29,7 @@ fn defaults_of_a_short_file() {
         Limits {
             calls: 100,
             calls_per_second: 20,
+            burst: 5,
             messages_per_second: 5_000,
             max_duration: Some(Duration::from_secs(14_400))
         }

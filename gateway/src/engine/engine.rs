@@ -74,8 +74,7 @@ impl Engine {
     /// An engine without calls. `seed` decides ids, tags and draws.
     pub fn new(setup: Arc<Setup>, seed: [u8; 32], now: Now) -> Self {
         let limits = &setup.config.limits;
-        // A burst of 5 is the contract's, for the instance too.
-        let instance = (limits.calls, limits.calls_per_second, 5);
+        let instance = (limits.calls, limits.calls_per_second, limits.burst);
         let trunks = setup
             .config
             .trunks
@@ -84,9 +83,10 @@ impl Engine {
         let trunks: Vec<_> = trunks.collect();
         let mut gates = Gates::new(instance, &trunks, now.mono);
         let mut books = Books::new(&setup);
-        saved_limits::apply(&setup, &mut gates, &mut books, now.mono);
+        let mut world = World::new(&setup.epoch, seed);
+        saved_limits::apply(&setup, &mut gates, &mut books, &mut world, now.mono);
         let mut engine = Engine {
-            world: World::new(&setup.epoch, seed),
+            world,
             gates,
             books,
             peers: Peers::new(&setup, seed_of_peers(seed), now.mono),
@@ -113,6 +113,9 @@ impl Engine {
                 Event::GatewayStarted(GatewayStarted { version, lost_calls }),
             );
             registrations::begin(tx);
+            for trunk in tx.world.disabled.keys() {
+                health::tell(tx, trunk);
+            }
         });
         engine
     }
@@ -308,6 +311,11 @@ impl Engine {
         for counted in outbox.counted {
             self.books.undo(counted);
         }
+        for trunk in outbox.trunks_told {
+            if let Some(trunk) = self.peers.trunk_mut(trunk) {
+                trunk.told_down = !trunk.told_down;
+            }
+        }
         for scope in outbox.tokens {
             self.gates.give_back(scope);
         }
@@ -370,7 +378,7 @@ impl Engine {
     }
 
     fn save_limits(&mut self) {
-        let limits = saved_limits::of(&self.setup, &self.gates, &self.books);
+        let limits = saved_limits::of(&self.setup, &self.gates, &self.books, &self.world);
         self.outputs.push_back(Output::SaveLimits { limits });
     }
 

@@ -267,6 +267,7 @@ listen = "127.0.0.1:0"
 [limits]
 calls = {calls}
 calls_per_second = 10000
+burst = 1000
 [recordings]
 min_free_mb = 0
 [music.default]

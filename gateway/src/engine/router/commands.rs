@@ -22,6 +22,7 @@ use crate::engine::keys::{CallKey, LegKey, Named};
 use crate::engine::op::{Audience, Manner};
 use crate::engine::policy::gates::Scope;
 use crate::engine::transfers::transferring;
+use crate::engine::trunks::switched;
 use crate::engine::trunks::traces;
 use crate::engine::tx::Tx;
 
@@ -122,6 +123,8 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         Request::TrunkList(_) => Ok(ResultBody::of(&TrunkListResult {
             trunks: snapshot::trunks(tx),
         })),
+        Request::TrunkEnable(params) => switched::switch(tx, &params.trunk, true),
+        Request::TrunkDisable(params) => switched::switch(tx, &params.trunk, false),
         Request::PromptList(_) => Ok(ResultBody::of(&PromptListResult {
             prompts: snapshot::prompts(tx),
         })),
@@ -139,6 +142,7 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         | Request::Ping(_)
         | Request::SchemaGet(_)
         | Request::Batch(_)
+        | Request::Explain(_)
         | Request::LegStats(_) => Err(Failure::internal("answered elsewhere")),
     }
 }
