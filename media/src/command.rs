@@ -23,13 +23,17 @@ pub struct PlayKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DtmfKey(pub u64);
 
-/// A codec with what the packet path must know of it. 8000 Hz clock.
+/// A codec, with what `media::codec` says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 µ-law (RFC 3551 §4.5.14).
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722 at 64 kbit/s: 16 kHz audio under a clock of 8000 Hz (RFC 3551 §4.5.2).
+    G722,
+    /// Opus (RFC 7587).
+    Opus,
 }
 
 /// One agreed session, from offer and answer. Every field holds from the moment it is applied.

@@ -19,6 +19,7 @@ mod stats;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::codec::{Codec, Encoder};
 use crate::command::{StreamConfig, StreamKey, TrackGate};
 use crate::dtmf::{Presses, Receiver, Told};
 use crate::jitter::Playout;
@@ -65,8 +66,12 @@ pub struct Stream {
     pub(crate) relay_to: Vec<u32>,
     /// Its audio on the 20 ms grid, while anyone needs it decoded.
     pub(crate) playout: Option<Box<Playout>>,
+    /// What turns frames into payload; as agreed.
+    pub(crate) encoder: Encoder,
     /// Frames on their way to packets.
-    pub(crate) packer: Packer,
+    pub(crate) packer: Packer<u8>,
+    /// Samples on their way to packets, of a codec that encodes only whole ones.
+    pub(crate) samples: Packer<i16>,
     /// What feeds it.
     pub(crate) sink: Sink,
     /// What plays towards it.
@@ -142,7 +147,9 @@ impl Stream {
             heard_by: Vec::new(),
             relay_to: Vec::new(),
             playout: None,
+            encoder: Encoder::new(Codec::Pcmu),
             packer: Packer::new(),
+            samples: Packer::new(),
             sink: Sink::Off,
             plays: Plays::default(),
             limiter: Limiter::new(),
@@ -193,9 +200,15 @@ impl Stream {
 
     /// Applies what was agreed. SSRC, sequence and timestamp sent go on unbroken.
     pub fn configure(&mut self, mut config: StreamConfig, now: Instant) {
-        config.ptime_ms = sane_ptime_ms(config.ptime_ms);
+        config.ptime_ms = config.codec.packet_ms(sane_ptime_ms(config.ptime_ms));
+        self.outbound.set_clock(config.codec.clock());
         self.inbound.configure(self.config.as_ref(), &config);
         self.configure_srtp(config.srtp.as_ref());
+        if self.encoder.codec() != config.codec {
+            self.encoder = Encoder::new(config.codec);
+            self.packer.clear();
+            self.samples.clear();
+        }
         self.config = Some(config);
         self.watch.receiving_told = false;
         self.watch.sending_told = false;
@@ -271,6 +284,7 @@ impl Stream {
     /// Another sink begins: half a packet of the old one is not sent with the new one's.
     pub fn begin_sink(&mut self) {
         self.packer.clear();
+        self.samples.clear();
         if self.sink == Sink::Off {
             self.outbound.interrupt();
         }
@@ -287,19 +301,23 @@ impl Stream {
         let loss_percent = reception.lost() as f32 * 100.0 / expected.max(1) as f32;
         let remote = self.reporter.remote();
         let discarded = self.inbound.discarded();
+        let clock = self
+            .config
+            .as_ref()
+            .map_or(ClockRate::NARROWBAND, |config| config.codec.clock());
         Stats {
             packets_received,
             bytes_received,
             packets_lost: reception.lost(),
             packets_discarded: discarded.total(),
             discarded,
-            jitter_ms: reception.jitter_ms(ClockRate::NARROWBAND),
+            jitter_ms: reception.jitter_ms(clock),
             mos: (expected > 0).then(|| mos(loss_percent, one_way)),
             packets_sent,
             bytes_sent,
             send_failed: self.send_failed,
             remote_packets_lost: remote.map_or(0, |block| block.cumulative_lost.max(0) as u64),
-            remote_jitter_ms: self.reporter.remote_jitter_ms(),
+            remote_jitter_ms: self.reporter.remote_jitter_ms(clock),
             remote_mos: remote.map(|block| mos(f32::from(block.fraction_lost) / 2.56, one_way)),
             rtt_ms: rtt.map(|rtt| rtt.as_secs_f32() * 1000.0),
         }

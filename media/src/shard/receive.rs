@@ -96,7 +96,13 @@ impl Shard {
         };
         let samples = match arrived.content {
             Content::Audio { codec, .. } => {
-                (arrived.payload_end - arrived.payload_at) as u32 * samples_per_byte(codec)
+                let packet = self.pool.packet(buf);
+                codec.units_per_sample()
+                    * codec.samples_in(
+                        packet
+                            .get(arrived.payload_at..arrived.payload_end)
+                            .unwrap_or_default(),
+                    ) as u32
             }
             Content::Event => 0,
         };
@@ -229,12 +235,5 @@ impl Shard {
         if !is_read {
             self.metrics.counts.rtcp_dropped += 1;
         }
-    }
-}
-
-/// One byte of G.711 is one sample.
-fn samples_per_byte(codec: crate::command::Codec) -> u32 {
-    match codec {
-        crate::command::Codec::Pcmu | crate::command::Codec::Pcma => 1,
     }
 }

@@ -92,10 +92,6 @@ fn words_of_later_versions_are_refused_by_name() {
         "t38: `pass` is not available in this version; use `refuse`",
     );
     trunk_refused(
-        "codecs = [\"PCMU\", \"opus\"]",
-        "codecs[1]: `opus` is not available in this version; use `PCMU` or `PCMA`",
-    );
-    trunk_refused(
         "options_interval_s = 5",
         "options_interval_s: must be 10 to 600, is 5",
     );

@@ -181,6 +181,8 @@ pub fn codec_name(codec: sip::sdp::Codec) -> CodecName {
     match codec {
         sip::sdp::Codec::Pcmu => CodecName::Pcmu,
         sip::sdp::Codec::Pcma => CodecName::Pcma,
+        sip::sdp::Codec::G722 => CodecName::G722,
+        sip::sdp::Codec::Opus => CodecName::Opus,
     }
 }
 
@@ -188,6 +190,8 @@ fn sdp_codec(codec: Codec) -> sip::sdp::Codec {
     match codec {
         Codec::Pcmu => sip::sdp::Codec::Pcmu,
         Codec::Pcma => sip::sdp::Codec::Pcma,
+        Codec::G722 => sip::sdp::Codec::G722,
+        Codec::Opus => sip::sdp::Codec::Opus,
     }
 }
 
@@ -195,6 +199,8 @@ fn media_codec(codec: sip::sdp::Codec) -> media::Codec {
     match codec {
         sip::sdp::Codec::Pcmu => media::Codec::Pcmu,
         sip::sdp::Codec::Pcma => media::Codec::Pcma,
+        sip::sdp::Codec::G722 => media::Codec::G722,
+        sip::sdp::Codec::Opus => media::Codec::Opus,
     }
 }
 

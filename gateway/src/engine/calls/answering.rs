@@ -196,8 +196,7 @@ pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
     let origin = (leg.media.sdp_id, leg.media.sdp_version);
     let mut ours = media_plan::local_media(trunk, port, origin, held, security);
     if let Some(negotiated) = &leg.media.plan.agreed {
-        ours.side_lines = negotiated.side_lines.clone();
-        ours.event_payload_type = negotiated.event_payload_type.or(ours.event_payload_type);
+        ours.follow(negotiated);
     }
     if let Some(codecs) = &leg.codecs {
         media_plan::limited(&mut ours, codecs);
