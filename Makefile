@@ -1,9 +1,7 @@
 # Each target is a line or two over cargo. CARGO_FLAGS and DEMO_ARGS add to them.
 CARGO ?= cargo
 # Peers and tools of tests/interop.
-TEST_PACKAGES = sip-tester baresip-core secsipidx sipsak sipvicious sox
-# The rival of benches/setup.
-BENCH_PACKAGES = kamailio
+TEST_PACKAGES = sip-tester baresip-core kamailio secsipidx sipsak sipvicious sox
 # How long `make soak` goes on, and how many cases `make fuzz` draws for each property and runs for each target.
 SOAK_S ?= 3600
 FUZZ_CASES ?= 100000
@@ -37,8 +35,7 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --locked --quiet --test tidy
 
-bench:
-	@$(MAKE) --no-print-directory test-packages TEST_PACKAGES="$(TEST_PACKAGES) $(BENCH_PACKAGES)"
+bench: test-packages
 	$(CARGO) bench --locked $(CARGO_FLAGS)
 
 # The suite again and again, with new random cases each time and the long form of hostile ones, until the time is

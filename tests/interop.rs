@@ -1,4 +1,4 @@
-//! The real program against real peers on loopback: SIPp and baresip, UDP and TCP, on the machine's clock.
+//! The real program against real peers on loopback: SIPp, baresip and Kamailio, UDP and TCP, on the machine's clock.
 //!
 //! One call of the operating system's programs proves more than any number of our own; how to read a
 //! failure and what has to be installed: `tests/interop/README.md`.
@@ -21,6 +21,10 @@ mod early;
 mod inbound;
 #[path = "interop/info.rs"]
 mod info;
+#[path = "interop/kamailio.rs"]
+mod kamailio;
+#[path = "interop/leaks.rs"]
+mod leaks;
 #[path = "interop/limits.rs"]
 mod limits;
 #[path = "interop/load.rs"]

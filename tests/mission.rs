@@ -7,6 +7,7 @@
 //! | 8, 9: an offer is missed after 20 s, refused, withdrawn; the next agent gets the call | `offer.rs` |
 //! | 10 to 15, 18: hold, resume, mute, end, the moment of the end, digits | `conversation.rs` |
 //! | 19 to 25: consult, transfer, join, swap, drop, mute among three | `consult.rs` |
+//! | 4: why a call went as it did; trunks switched off | `explained.rs` |
 //! | 26 to 28: voice on a desk phone | `deskphone.rs` |
 //! | 35 to 46: menu, prompts, queue, caller at ring, whisper, a record for each call | `flow.rs` |
 //! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
@@ -43,6 +44,8 @@ mod deskphone;
 mod edges;
 #[path = "mission/emergency.rs"]
 mod emergency;
+#[path = "mission/explained.rs"]
+mod explained;
 #[path = "mission/flow.rs"]
 mod flow;
 #[path = "mission/fraud.rs"]

@@ -7,12 +7,9 @@
 //! `cargo bench --bench setup -- [--rates 100,200,400,600] [--seconds 5]`
 
 use std::collections::BTreeMap;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use house::wire::{
-    AGENTS, CARRIER, Finished, Folder, Heard, Router, Settings, Sipp, Site, free_port, peer, until,
-};
+use house::wire::{AGENTS, CARRIER, Finished, Folder, Heard, Kamailio, Router, Settings, Sipp, Site};
 use serde_json::json;
 
 /// The core of what is measured, and of SIPp and this process.
@@ -67,50 +64,6 @@ impl Run {
             "{:>6} {:>8} {:>7.2} {:>7.2} {:>7.2}",
             self.calls, self.repeated, self.p50_ms, self.p99_ms, self.cpu_ms_per_call
         )
-    }
-}
-
-/// Ended when dropped.
-struct Kamailio(Child);
-
-impl Kamailio {
-    async fn start(folder: &Folder, listen: u16, callee: &str) -> Self {
-        let text = include_str!("kamailio.cfg")
-            .replace("[listen]", &format!("127.0.0.1:{listen}"))
-            .replace("[callee]", callee);
-        let config = folder.join("kamailio.cfg");
-        std::fs::write(&config, text).expect("a file");
-        let mut command = peer("kamailio", "kamailio");
-        command
-            .arg("-f")
-            .arg(&config)
-            .args(["-DD", "-E", "-m", "128", "-M", "16"]);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut kamailio = Kamailio(command.spawn().expect("kamailio"));
-        let wanted = format!(":{listen:04X} ");
-        until("Kamailio to listen", Duration::from_secs(10), || {
-            assert!(
-                kamailio.0.try_wait().expect("its state").is_none(),
-                "kamailio ended"
-            );
-            let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
-            table.contains(&wanted).then_some(())
-        })
-        .await;
-        house::wire::pin(kamailio.0.id(), SUBJECT_CPU);
-        kamailio
-    }
-}
-
-impl Drop for Kamailio {
-    fn drop(&mut self) {
-        // Its main process ends its workers at SIGTERM, and leaves them behind at SIGKILL.
-        let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
-        let _ = self.0.wait();
     }
 }
 
@@ -192,13 +145,14 @@ fn pair(rate: u32, seconds: u32) -> (Sipp, Sipp) {
 async fn kamailio(rate: u32, seconds: u32) -> Run {
     let folder = Folder::new("setup-kamailio");
     let (caller, callee) = pair(rate, seconds);
-    let port = free_port("127.0.0.1");
-    let kamailio = Kamailio::start(&folder, port, &callee.address().to_string()).await;
+    let calls = format!("$du = \"sip:{}\";\n\tt_relay();", callee.address());
+    let kamailio = Kamailio::start(&folder, "127.0.0.1", &calls).await;
+    house::wire::pin(kamailio.pid(), SUBJECT_CPU);
     let callee = callee.start(&folder).await;
-    let before = cpu_time(kamailio.0.id());
-    let caller = caller.to(([127, 0, 0, 1], port).into()).start(&folder).await;
+    let before = cpu_time(kamailio.pid());
+    let caller = caller.to(kamailio.address()).start(&folder).await;
     let finished = caller.finish().await;
-    let cpu = cpu_time(kamailio.0.id()) - before;
+    let cpu = cpu_time(kamailio.pid()) - before;
     drop(callee);
     Run::read(&finished, cpu)
 }

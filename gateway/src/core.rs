@@ -111,6 +111,9 @@ impl Core {
     fn connected(&mut self, flow: Flow, peer: Option<TlsPeer>, now: Now) {
         self.engine.peer_shown(flow, peer);
         if !self.engine.is_unfit(&flow) {
+            if let Some(trunk) = self.engine.trunk_proved(&flow) {
+                self.endpoint.prove(flow, trunk);
+            }
             return self.endpoint.handle_connected(flow, now.mono);
         }
         self.engine.metrics_mut().sip_dropped(CERTIFICATE_UNFIT);

@@ -49,6 +49,7 @@ mod world;
 
 pub use audio::bridging::STRAY_BRIDGES_MAX;
 pub use engine::Engine;
+pub use gauges::sip_held;
 pub use setup::Setup;
 pub use trunks::traces::TRACES_MAX;
 pub use world::World;

@@ -246,9 +246,18 @@ impl Endpoint {
         }
     }
 
+    /// The peer of a connection, new or open, has proved whose it is: `domain` is that one's place in the list given
+    /// to [`Endpoint::set_domains`], whatever its address says (RFC 5923 §5). Holds until the connection closes; the
+    /// sessions it carries stay that domain's.
+    pub fn prove(&mut self, flow: Flow, domain: usize) {
+        self.domains.prove(flow, domain);
+        self.sessions.prove(flow, domain);
+    }
+
     /// A TCP or TLS connection closed or could not be opened, or a UDP destination is unreachable.
     pub fn handle_disconnected(&mut self, flow: Flow, now: Instant) {
         self.assert_drained();
+        self.domains.forget(&flow);
         self.connections.remove(flow);
         self.arm_connection(flow);
         self.failed.push(flow);
@@ -315,6 +324,11 @@ impl Endpoint {
         self.clients.len() + self.servers.len()
     }
 
+    /// Owners of deadlines that are armed.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Contacts registered here.
     pub fn bindings(&self) -> usize {
         self.domains.bindings_len()
@@ -331,6 +345,9 @@ impl Endpoint {
     }
 
     fn handle_message(&mut self, flow: Flow, bytes: &Bytes, now: Instant) {
+        if self.absorb_ack(bytes, now) {
+            return;
+        }
         match message::parse(bytes) {
             Ok(Message::Request(request)) => self.handle_request(flow, request, now),
             Ok(Message::Response(response)) => self.handle_response(flow, response, now),

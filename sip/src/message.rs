@@ -39,6 +39,7 @@ mod salvage;
 mod session_expires;
 pub mod sip_frag;
 mod status_code;
+pub(crate) mod top_via;
 mod uri;
 mod via;
 mod vocabulary;

@@ -74,6 +74,8 @@ pub struct Rig {
     pub lookups: Vec<sip::transport::target::Question>,
     ports: u16,
     asked: u64,
+    /// Time that the core itself has taken, without this rig's own.
+    pub busy: Duration,
 }
 
 impl Rig {
@@ -115,6 +117,7 @@ impl Rig {
             lookups: Vec::new(),
             ports: 20_000,
             asked: 0,
+            busy: Duration::ZERO,
         };
         let conn = ConnKey(1);
         rig.handle(Input::ControlOpened { conn });
@@ -131,9 +134,12 @@ impl Rig {
             mono: self.now,
             wall_us: 1_767_225_600_000_000 + since,
         };
+        let begun = Instant::now();
         self.core.handle(input, now);
+        let outputs: Vec<Output> = std::iter::from_fn(|| self.core.poll_output()).collect();
+        self.busy += begun.elapsed();
         let mut answers = Vec::new();
-        while let Some(output) = self.core.poll_output() {
+        for output in outputs {
             self.take(output, &mut answers);
         }
         for answer in answers {
@@ -255,6 +261,20 @@ impl Rig {
         self.events.iter().filter(|event| event["type"] == kind).collect()
     }
 
+    /// Forgets what it has seen so far.
+    pub fn forget(&mut self) {
+        self.sent.clear();
+        self.events.clear();
+        self.replies.clear();
+        self.records.clear();
+    }
+
+    /// The last message sent that begins so.
+    pub fn last(&self, start: &str) -> String {
+        let mut sent = self.sent.iter().rev();
+        sent.find(|(_, text)| text.starts_with(start)).unwrap().1.clone()
+    }
+
     pub fn dropped(&self, why: &str) -> u64 {
         let drops = self.core.engine().metrics().sip_drops();
         drops
@@ -334,6 +354,24 @@ pub fn in_dialog(method: &str, from: &str, branch: &str, ok: &str, cseq: u32) ->
         "{method} sip:10.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{branch}{method}{cseq}\r\nMax-Forwards: 70\r\n\
          From: <sip:+4930987654@10.0.1.1>;tag=t{branch}\r\n{to}\r\nCall-ID: c{branch}\r\nCSeq: {cseq} {method}\r\n\
          Contact: <sip:peer@{from}>\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// A response to a request of the gateway's.
+pub fn answer(request: &str, status: &str, sdp: &str) -> String {
+    let names = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+    let copied = request
+        .lines()
+        .filter(|line| names.iter().any(|name| line.starts_with(name)));
+    let tagged = |line: &str| match line.starts_with("To:") && !line.contains(";tag=") {
+        true => format!("{line};tag=callee\r\n"),
+        false => format!("{line}\r\n"),
+    };
+    let copied: String = copied.map(tagged).collect();
+    format!(
+        "SIP/2.0 {status}\r\n{copied}Contact: <sip:peer@{OTHER}>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
     )
 }
 

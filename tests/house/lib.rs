@@ -17,4 +17,5 @@ pub mod phonebook;
 pub mod sim;
 pub mod srtp;
 pub mod tone;
+pub mod torture;
 pub mod wire;

@@ -177,6 +177,12 @@ impl Peer {
         self.send(&answer).await;
     }
 
+    /// Forgets what came, so that many calls are no burden on the last.
+    pub fn forget(&mut self) {
+        self.waiting.clear();
+        self.came.clear();
+    }
+
     /// Everything that came, for a panic.
     pub fn transcript(&self) -> String {
         let came = self.came.iter().rev().take(12).rev();

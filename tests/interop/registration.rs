@@ -240,15 +240,43 @@ async fn a_phone_with_sums_of_its_own_registers_by_sha_256() {
     );
     let next = exchange(&socket, gateway, 5, &answer("secret", 2)).await;
     assert!(next.starts_with("SIP/2.0 200 OK\r\n"), "{next}");
+    // Seen under its own address, yet naming one outside the trunk's networks: turned away, nothing bound.
+    let own = socket.local_addr().unwrap();
+    let outside: SocketAddr = "192.0.2.7:5060".parse().unwrap();
+    let lied = exchange_as(&socket, gateway, (6, own, outside), &answer("secret", 3)).await;
+    assert!(lied.starts_with("SIP/2.0 403 "), "{lied}");
+    // Behind a NAT it knows no better: bound, and called by the way it came.
+    let hidden = exchange_as(&socket, gateway, (7, outside, outside), &answer("secret", 4)).await;
+    assert!(
+        hidden.starts_with("SIP/2.0 200 OK\r\n") && hidden.contains("192.0.2.7"),
+        "{hidden}"
+    );
+    let dial = serde_json::json!({ "to": "sip:anna", "trunk": "agents" });
+    site.router.call("leg.dial", dial).await;
+    let mut buffer = [0; 4096];
+    let rung = tokio::time::timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await;
+    let rung = String::from_utf8_lossy(&buffer[..rung.unwrap().unwrap()]).into_owned();
+    assert!(rung.starts_with("INVITE "), "{rung}");
 }
 
 /// Sends a REGISTER and waits for its answer.
 async fn exchange(socket: &UdpSocket, gateway: SocketAddr, cseq: u32, head: &str) -> String {
     let own = socket.local_addr().unwrap();
+    exchange_as(socket, gateway, (cseq, own, own), head).await
+}
+
+/// The same with the address that Via says, and the one that Contact says.
+async fn exchange_as(
+    socket: &UdpSocket,
+    gateway: SocketAddr,
+    (cseq, sent_by, contact): (u32, SocketAddr, SocketAddr),
+    head: &str,
+) -> String {
+    let own = socket.local_addr().unwrap();
     let text = format!(
-        "REGISTER sip:{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{cseq};rport\r\n\
+        "REGISTER sip:{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP {sent_by};branch=z9hG4bK{cseq};rport\r\n\
          From: <sip:anna@{gateway}>;tag=own\r\nTo: <sip:anna@{gateway}>\r\nCall-ID: own@{own}\r\n\
-         CSeq: {cseq} REGISTER\r\nContact: <sip:anna@{own}>\r\n{head}Content-Length: 0\r\n\r\n"
+         CSeq: {cseq} REGISTER\r\nContact: <sip:anna@{contact}>\r\n{head}Content-Length: 0\r\n\r\n"
     );
     socket.send_to(text.as_bytes(), gateway).await.unwrap();
     let mut buffer = [0; 4096];

@@ -27,7 +27,9 @@ mod within;
 mod words;
 
 pub use batch::{STEPS_MAX, Step, resolve_references};
-pub use call_record::{Attempt, CallRecord, RecordBridge, RecordLeg, RecordRecording, Refusal};
+pub use call_record::{
+    Attempt, CallRecord, RecordBridge, RecordLeg, RecordRecording, Refusal, WrittenRecord,
+};
 pub use cause::Cause;
 pub use event::{Envelope, Event, EventInfo, Subject};
 pub use event_data::*;

@@ -5,6 +5,7 @@
 //! | an INVITE comes in, why it was refused | `inbound.rs` |
 //! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused | `dialing.rs`, `dial_plan.rs` |
+//! | refused dials, told and recorded | `refused_dials.rs` |
 //! | target after target, CANCEL at the ring limit | `attempts.rs` |
 //! | ends, causes, the record | `ending.rs`, `cause.rs`, `call_record.rs` |
 //! | no new calls | `draining.rs` |
@@ -19,3 +20,4 @@ pub mod draining;
 pub mod early;
 pub mod ending;
 pub mod inbound;
+pub mod refused_dials;

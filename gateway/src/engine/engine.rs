@@ -83,9 +83,10 @@ impl Engine {
         let trunks: Vec<_> = trunks.collect();
         let mut gates = Gates::new(instance, &trunks, now.mono);
         let mut books = Books::new(&setup);
-        saved_limits::apply(&setup, &mut gates, &mut books, now.mono);
+        let mut world = World::new(&setup.epoch, seed);
+        saved_limits::apply(&setup, &mut gates, &mut books, &mut world, now.mono);
         let mut engine = Engine {
-            world: World::new(&setup.epoch, seed),
+            world,
             gates,
             books,
             peers: Peers::new(&setup, seed_of_peers(seed), now.mono),
@@ -112,6 +113,9 @@ impl Engine {
                 Event::GatewayStarted(GatewayStarted { version, lost_calls }),
             );
             registrations::begin(tx);
+            for trunk in tx.world.disabled.keys() {
+                health::tell(tx, trunk);
+            }
         });
         engine
     }
@@ -171,7 +175,8 @@ impl Engine {
             }
             Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
-            Input::DiskFree { mb } => self.gates.set_free_mb(mb),
+            Input::DiskFree { mb } => self.gates.set_disk(mb),
+            Input::DiskFault { why } => self.gates.set_disk_fault(why),
             Input::Drain { deadline_ms } => {
                 self.by(CauseBy::Policy, now, |tx| draining::start(tx, deadline_ms))
             }
@@ -307,6 +312,11 @@ impl Engine {
         for counted in outbox.counted {
             self.books.undo(counted);
         }
+        for trunk in outbox.trunks_told {
+            if let Some(trunk) = self.peers.trunk_mut(trunk) {
+                trunk.told_down = !trunk.told_down;
+            }
+        }
         for scope in outbox.tokens {
             self.gates.give_back(scope);
         }
@@ -369,7 +379,7 @@ impl Engine {
     }
 
     fn save_limits(&mut self) {
-        let limits = saved_limits::of(&self.setup, &self.gates, &self.books);
+        let limits = saved_limits::of(&self.setup, &self.gates, &self.books, &self.world);
         self.outputs.push_back(Output::SaveLimits { limits });
     }
 

@@ -1,5 +1,9 @@
 //! Levels at one moment, read from the live guards and tables.
 
+use std::collections::BTreeMap;
+
+use sip::endpoint::Endpoint;
+
 use super::engine::Engine;
 use super::io::Now;
 use super::policy::admission::Way;
@@ -7,6 +11,20 @@ use super::policy::gates::Scope;
 use super::trunks::peers::Health;
 use crate::control::protocol::Direction;
 use crate::observe::metrics::{Gauges, InstanceGauges, TrunkGauges};
+
+/// What SIP holds now, by kind; each goes back to where it was when calls are over, or something leaks.
+pub fn sip_held(endpoint: &Endpoint) -> BTreeMap<&'static str, u64> {
+    let held = [
+        ("session", endpoint.sessions()),
+        ("dialog", endpoint.dialogs()),
+        ("transaction", endpoint.transactions()),
+        ("timer", endpoint.timers()),
+        ("connection", endpoint.connections()),
+    ];
+    held.into_iter()
+        .map(|(kind, count)| (kind, count as u64))
+        .collect()
+}
 
 impl Engine {
     /// What the metrics page shows as gauges.
@@ -71,7 +89,9 @@ impl Engine {
             calls_out: calls(Direction::Out),
             legs_in: self.world.guards.legs_of(trunk, Some(Way::In)) as u64,
             legs_out: self.world.guards.legs_of(trunk, Some(Way::Out)) as u64,
-            is_up: self.peers.down_why(trunk).is_none(),
+            is_up: self.peers.down_why(trunk).is_none()
+                && self.world.disabled.get(&trunk).is_none()
+                && self.registrations.is_registered(trunk) != Some(false),
             peers: self.peers_by_state(trunk, now),
             legs_limit: self.gates.calls_max(Scope::Trunk(trunk)).into(),
             registered: self.registrations.is_registered(trunk),

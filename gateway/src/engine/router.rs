@@ -7,6 +7,7 @@
 //! | events in one order, told to whom · resuming | `journal.rs`, `audience.rs` · `sessions.rs` |
 //! | what is so now | `snapshot.rs` |
 //! | figures asked of shards · told by and by | `questions.rs` · `stats_feed.rs` |
+//! | why a call went as it did | `explaining.rs` |
 //! | what needs a person | `alarms.rs` |
 
 pub mod alarms;
@@ -14,6 +15,7 @@ pub mod audience;
 pub mod commands;
 pub mod control;
 pub mod controllers;
+pub mod explaining;
 pub mod journal;
 pub mod questions;
 pub mod replay;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | where peers are, whether they answer | `peers.rs`, `health.rs` |
 //! | phones that registered, trunks that are registered | `registrations.rs` |
+//! | trunks that an operator switched off | `switched.rs` |
 //! | whose a connection under TLS is | `tls_peers.rs` |
 //! | how well a trunk does | `quality.rs` |
 //! | SIP messages written down for an engineer | `traces.rs` |
@@ -12,5 +13,6 @@ pub mod health;
 pub mod peers;
 pub mod quality;
 pub mod registrations;
+pub mod switched;
 pub mod tls_peers;
 pub mod traces;

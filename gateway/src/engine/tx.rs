@@ -56,6 +56,8 @@ pub struct Outbox {
     pub counted: Vec<Counted>,
     /// Traces that begin or end.
     pub traces: Vec<TraceChange>,
+    /// Trunks that were told to be down or up, untold should the transaction be taken back.
+    pub trunks_told: Vec<usize>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
 }

@@ -17,6 +17,7 @@ use super::leg::Leg;
 use super::op::Op;
 use super::policy::admission::Guards;
 use super::table::{Row, Table};
+use super::trunks::switched::Disabled;
 use super::trunks::tls_peers::TlsPeers;
 use crate::control::protocol::{Id, Name};
 
@@ -56,6 +57,8 @@ pub struct World {
     pub guards: Guards,
     /// What peers under TLS have shown; of the network, so no transaction takes it back.
     pub tls_peers: TlsPeers,
+    /// Trunks that are switched off.
+    pub disabled: Table<usize, Disabled>,
     /// Apps whose last connection has gone.
     pub lost_apps: BTreeSet<Name>,
     /// Numbers and ids.
@@ -76,6 +79,7 @@ impl World {
             plays: Table::default(),
             tracks: Table::default(),
             guards: Guards::default(),
+            disabled: Table::default(),
             tls_peers: TlsPeers::default(),
             lost_apps: BTreeSet::new(),
             make: KeyMaker::new(run, seed),
@@ -93,6 +97,7 @@ impl World {
         self.sessions.commit();
         self.plays.commit();
         self.tracks.commit();
+        self.disabled.commit();
         self.guards.commit();
     }
 
@@ -107,6 +112,7 @@ impl World {
         self.sessions.rollback();
         self.plays.rollback();
         self.tracks.rollback();
+        self.disabled.rollback();
         self.guards.rollback();
     }
 

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub engine: EngineMetrics,
     /// Levels at this moment.
     pub gauges: Gauges,
+    /// What the SIP endpoint holds, by kind.
+    pub sip: BTreeMap<&'static str, u64>,
     /// One per media shard, in their order.
     pub shards: Vec<ShardMetrics>,
     /// What the shell around the engine had to drop, by reason.
@@ -323,6 +325,7 @@ impl Snapshot {
     fn encode_control(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (commands, errors) = self.engine.control();
         counters(out, "sip_dropped", words("why", self.engine.sip_drops()))?;
+        gauges(out, "sip_held", words("kind", &self.sip))?;
         counters(out, "shell_dropped", words("why", &self.losses))?;
         self.encode_tls(out)?;
         counters(out, "control_commands", plain(commands))?;

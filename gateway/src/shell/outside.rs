@@ -19,6 +19,7 @@ use super::udp::UdpSockets;
 use crate::control::connection::Connections;
 use crate::core::Core;
 use crate::engine::io::{Input, Now, Output, RecorderEvent};
+use crate::engine::sip_held;
 use crate::observe::health::{ObserveRequest, Readiness};
 use crate::observe::metrics::{ShardMetrics, Snapshot};
 use crate::observe::record_writer::{Entry, RecordWriter};
@@ -141,6 +142,7 @@ impl World<Core> for Outside {
                 let mut snapshot = Snapshot {
                     engine: core.engine().metrics().clone(),
                     gauges: core.engine().gauges(now),
+                    sip: sip_held(core.endpoint()),
                     shards: self.shard_metrics.clone(),
                     losses: self.losses.snapshot(),
                     tls: self.tcp.tls_metrics(),

@@ -4,6 +4,7 @@
 
 mod early;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -28,7 +29,7 @@ pub const PROVISIONAL_REPEAT: Duration = Duration::from_secs(60);
 pub struct Ringing {
     key: SessionKey,
     transaction: TransactionKey,
-    invite: Box<Request>,
+    invite: Arc<Request>,
     dialog: Dialog,
     policy: Policy,
     state: State,
@@ -57,7 +58,7 @@ impl Ringing {
     pub fn new(
         key: SessionKey,
         transaction: TransactionKey,
-        invite: Box<Request>,
+        invite: Arc<Request>,
         local_tag: &str,
         policy: Policy,
         rng: &mut Rng,

@@ -29,6 +29,8 @@ pub struct Session {
     key: SessionKey,
     /// Where its messages go unless the dialog names another place.
     pub flow: Flow,
+    /// Whose it is, by its place in the list of domains, once the peer's connection has proved that.
+    pub domain: Option<usize>,
     /// Host of Contact, when its owner chose one.
     pub contact_host: Option<String>,
     /// Answers to challenges; none for sessions of the peer (docs/threats.md: B16).
@@ -63,6 +65,7 @@ impl Session {
         Session {
             key,
             flow,
+            domain: None,
             contact_host: None,
             account: None,
             policy,

@@ -59,7 +59,7 @@ impl Endpoint {
 
     /// Whose request it must be.
     fn users_for(&self, flow: Flow, method: &Method) -> Option<Arc<Users>> {
-        let domain = self.domains.of(flow.remote.ip())?;
+        let domain = self.domains.of(flow)?;
         match (method, &domain.registrar) {
             (Method::Register, Some(registrar)) => Some(registrar.users.clone()),
             _ => domain.challenge.clone(),

@@ -2,9 +2,11 @@
 //!
 //! Its owner makes one for each trunk. Must not know messages or what a user may do.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::Flow;
 use crate::auth::Users;
 use crate::network::Network;
 use crate::registration::Bindings;
@@ -37,6 +39,8 @@ pub struct Registrar {
 #[derive(Debug, Default)]
 pub(super) struct Domains {
     all: Vec<(Domain, Bindings)>,
+    /// Connections whose peer has proved whose it is; at most as many as are open.
+    proved: BTreeMap<Flow, usize>,
 }
 
 impl Domains {
@@ -45,11 +49,35 @@ impl Domains {
             let max = domain.registrar.as_ref().map_or(0, |one| one.bindings_max);
             (domain, Bindings::new(max))
         });
-        Domains { all: all.collect() }
+        Domains {
+            all: all.collect(),
+            proved: BTreeMap::new(),
+        }
+    }
+
+    /// The peer of a connection has proved whose it is, whatever its address says.
+    pub fn prove(&mut self, flow: Flow, index: usize) {
+        self.proved.insert(flow, index);
+    }
+
+    /// The connection is closed.
+    pub fn forget(&mut self, flow: &Flow) {
+        self.proved.remove(flow);
+    }
+
+    /// The domain of what comes or goes on a flow: as its peer has proved, else as its address says.
+    pub fn find(&self, flow: Flow) -> Option<usize> {
+        let proved = self.proved.get(&flow).copied();
+        proved.or_else(|| self.around(flow.remote.ip()))
+    }
+
+    /// What the peer of a connection has proved.
+    pub fn proved(&self, flow: &Flow) -> Option<usize> {
+        self.proved.get(flow).copied()
     }
 
     /// The domain with the longest prefix around a source, by its place in the list.
-    pub fn find(&self, source: IpAddr) -> Option<usize> {
+    fn around(&self, source: IpAddr) -> Option<usize> {
         let around = self.all.iter().enumerate().filter_map(|(index, (domain, _))| {
             let networks = domain.networks.iter().filter(|one| one.contains(source));
             Some((networks.map(Network::prefix_bits).max()?, index))
@@ -61,9 +89,9 @@ impl Domains {
         self.all.get(index).map(|(domain, _)| domain)
     }
 
-    /// The domain of a source.
-    pub fn of(&self, source: IpAddr) -> Option<&Domain> {
-        self.get(self.find(source)?)
+    /// See [`Domains::find`].
+    pub fn of(&self, flow: Flow) -> Option<&Domain> {
+        self.get(self.find(flow)?)
     }
 
     pub fn bindings(&mut self, index: usize) -> Option<&mut Bindings> {
@@ -107,7 +135,7 @@ mod tests {
             ("198.51.100.1", Some(1)),
             ("2001:db8::1", None),
         ] {
-            assert_eq!(domains.find(source.parse().unwrap()), index, "{source}");
+            assert_eq!(domains.around(source.parse().unwrap()), index, "{source}");
         }
     }
 }

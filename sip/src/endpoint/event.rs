@@ -4,6 +4,7 @@
 //! number of steps, and exactly one closing event ([`Event::closes`]). Knows nothing of calls or trunks.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ pub struct IncomingInvite {
     /// Where it came from; `flow.remote` is the packet's true source.
     pub flow: Flow,
     /// The whole request, validated; bodies are opaque here.
-    pub request: Box<Request>,
+    pub request: Arc<Request>,
     /// The SDP offer; none: the peer wants ours (late offer).
     pub offer: Option<Bytes>,
     /// Provisional responses go out reliably: the first one must carry our offer when the INVITE has none

@@ -56,6 +56,7 @@ pub(super) fn outside_dialog(
         check_missing(request, policy)?;
         check_interval(request, policy)?;
         check_body(request)?;
+        check_accept(request)?;
         check_contact(request)?;
         check_hops(request, hop_mark)?;
     }
@@ -213,10 +214,27 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
     })
 }
 
+/// RFC 4475 §3.3.15: the answer will be SDP, so a caller that would not take it is told at once (RFC 3261 §20.1: no
+/// Accept means SDP, an empty one nothing). A range that cannot be read shuts nothing out.
+fn check_accept(invite: &Request) -> Result<(), Refusal> {
+    let takes_sdp = |range: &str| {
+        MediaType::parse(range).map_or(true, |kind| {
+            [SDP, "application/*", "*/*"].iter().any(|taken| kind.is(taken))
+        })
+    };
+    let headers = &invite.headers;
+    if !headers.has("Accept") || headers.values("Accept").any(takes_sdp) {
+        return Ok(());
+    }
+    Err(plain(StatusCode::NOT_ACCEPTABLE))
+}
+
 /// RFC 3261 §8.1.1.8: without the one URI that the dialog's requests go to, there is no dialog. An element of RFC 2543
 /// need give none.
 fn check_contact(invite: &Request) -> Result<(), Refusal> {
-    match invite.headers.contacts().len() {
+    // Each was read on its way in.
+    let contacts = invite.headers.values("Contact").filter(|contact| *contact != "*");
+    match contacts.count() {
         1 => Ok(()),
         0 if !invite.headers.via().is_branch_unique() => Ok(()),
         _ => Err(Refusal {

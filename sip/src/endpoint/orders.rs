@@ -124,6 +124,7 @@ impl Endpoint {
         let transaction = self.next_transaction();
         let calling = Calling::new(session, transaction);
         let mut started = Session::new(session, flow, invite.policy, Phase::Calling(calling));
+        started.domain = self.domains.proved(&flow);
         started.contact_host = invite.contact_host;
         started.account = invite.credentials.map(Account::new);
         self.sessions.insert(started);

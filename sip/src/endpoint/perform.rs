@@ -199,14 +199,14 @@ impl Endpoint {
     /// A Via of ours with a branch nobody can guess.
     pub(super) fn new_via(&mut self, flow: &Flow) -> Via {
         let branch = format!("{MAGIC_COOKIE}{}", self.rng.token(TOKEN_LETTERS));
-        let domain = self.domains.of(flow.remote.ip());
+        let domain = self.domains.of(*flow);
         let name = domain.and_then(|domain| domain.our_host.as_deref());
         self.config.via(flow, name, &branch)
     }
 
     /// Our Contact on `flow`, under the host its owner chose, else the one its domain knows us by.
     pub(super) fn contact(&self, flow: &Flow, chosen: Option<&str>, user: Option<&str>) -> Uri {
-        let domain = self.domains.of(flow.remote.ip());
+        let domain = self.domains.of(*flow);
         let name = domain.and_then(|domain| domain.our_host.as_deref());
         let host = chosen.or(domain.and_then(|domain| domain.contact_host.as_deref()));
         self.config.contact(flow, name, host, user)
@@ -250,7 +250,7 @@ impl Endpoint {
     /// taken to mean the transport of the session. A session under TLS stays under TLS whatever `transport` says.
     fn route(&self, home: Flow, next_hop: &Uri) -> Flow {
         // A phone that registers may stand behind a NAT: its Contact is no address of ours to use.
-        let domain = self.domains.of(home.remote.ip());
+        let domain = self.domains.of(home);
         let is_phone = domain.is_some_and(|domain| domain.registrar.is_some());
         if is_phone || self.connections.is_open(&home) {
             return home;

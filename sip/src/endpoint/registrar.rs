@@ -12,7 +12,7 @@ use super::config::RETRY_AFTER_S;
 use super::event::{Output, RegistrationEvent};
 use super::timers::TimerKey;
 use super::{Endpoint, TransactionKey};
-use crate::message::{Host, Request, Response, Scheme, StatusCode};
+use crate::message::{Host, NameAddr, Request, Response, Scheme, StatusCode};
 use crate::registration::wish::EXPIRES_MIN;
 use crate::registration::{Origin, Refused, RegisteredContact, Wish};
 use crate::rng::TOKEN_LETTERS;
@@ -35,14 +35,18 @@ impl Endpoint {
             Sender::User(user) => named.filter(|named| *named == user),
             Sender::Anyone => None,
         };
-        let (Some(user), Some(domain)) = (own, self.domains.find(flow.remote.ip())) else {
+        let (Some(user), Some(domain)) = (own, self.domains.find(flow)) else {
             // Each his own address only (RFC 3261 §10.3, step 4).
+            return self.respond_simply(key, request, StatusCode::FORBIDDEN, None, now);
+        };
+        let Some(way_back) = self.way_back(domain, flow, request) else {
+            self.drop_message(flow.remote, "contact_outside");
             return self.respond_simply(key, request, StatusCode::FORBIDDEN, None, now);
         };
         let origin = Origin {
             call_id: request.headers.call_id().clone(),
             cseq: request.headers.cseq().number,
-            flow: self.way_back(domain, flow, request),
+            flow: way_back,
         };
         let before = self.contacts_of(domain, &user);
         let applied = Wish::of(request).and_then(|wish| match self.domains.bindings(domain) {
@@ -105,25 +109,26 @@ impl Endpoint {
     }
 
     /// Where calls to the contacts of a REGISTER go: back by the way it came. Only a phone that is seen under
-    /// its own address may name another port or host, inside its domain's networks: one behind a NAT cannot be
-    /// reached by the address it knows (RFC 5626 §3.1, docs/threats.md: B25).
-    fn way_back(&self, domain: usize, flow: Flow, request: &Request) -> Flow {
+    /// its own address may name another port or host, inside its domain's networks, or it is turned away: one
+    /// behind a NAT cannot be reached by the address it knows (RFC 5626 §3.1, docs/threats.md: B25).
+    fn way_back(&self, domain: usize, flow: Flow, request: &Request) -> Option<Flow> {
         let via = request.headers.via();
         let sent_by = via
             .host()
             .ip()
             .map(|ip| SocketAddr::new(ip.to_canonical(), via.port().unwrap_or(5060)));
         let is_direct = flow.transport == Transport::Udp && sent_by == Some(flow.remote);
-        let contact = request.headers.contact().filter(|_| is_direct);
-        let named = contact.and_then(|contact| {
-            let ip = contact.uri().host().and_then(Host::ip)?.to_canonical();
-            let is_udp = contact
-                .uri()
+        let named = |contact: &NameAddr| {
+            let uri = contact.uri();
+            let ip = uri.host().and_then(Host::ip)?.to_canonical();
+            let is_udp = uri
                 .param("transport")
                 .is_none_or(|one| one.eq_ignore_ascii_case("udp"));
-            let port = contact.uri().port().unwrap_or(5060);
-            (is_udp && ip.is_ipv4() == flow.local.is_ipv4()).then_some(SocketAddr::new(ip, port))
-        });
+            is_udp.then_some(SocketAddr::new(ip, uri.port().unwrap_or(5060)))
+        };
+        let contacts = request.headers.contacts();
+        let contacts = contacts.iter().filter(|_| is_direct);
+        let all: Vec<SocketAddr> = contacts.filter_map(named).collect();
         let networks = self.domains.get(domain).map(|domain| domain.networks.as_slice());
         let is_inside = |at: &SocketAddr| {
             let is_host = !at.ip().is_unspecified() && !at.ip().is_multicast();
@@ -133,8 +138,15 @@ impl Endpoint {
                     .iter()
                     .any(|one| one.contains(at.ip()))
         };
-        let remote = named.filter(is_inside).unwrap_or(flow.remote);
-        Flow { remote, ..flow }
+        if !all.iter().all(is_inside) {
+            return None;
+        }
+        let reachable = |at: &&SocketAddr| at.is_ipv4() == flow.local.is_ipv4();
+        let remote = all.iter().find(reachable).copied();
+        Some(Flow {
+            remote: remote.unwrap_or(flow.remote),
+            ..flow
+        })
     }
 
     /// The time of a binding is over.

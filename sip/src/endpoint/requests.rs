@@ -1,5 +1,6 @@
 //! Requests of the peer: repeats, refusals, and the way to the session they are for (RFC 3261 §8.2, §12.2.2).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::access::Sender;
@@ -13,7 +14,7 @@ use super::timers::TimerKey;
 use super::{Endpoint, SessionKey, Transport};
 use crate::dialog::action::{SDP, sdp_of_request};
 use crate::dialog::{DialogId, Phase, Ringing, Session};
-use crate::message::{Method, Request, Response, StatusCode};
+use crate::message::{Method, Request, Response, StatusCode, top_via};
 use crate::rng::TOKEN_LETTERS;
 use crate::transaction::{InviteServer, MergeKey, NonInviteServer, Pass, ServerKey, TransactionKey};
 
@@ -58,7 +59,7 @@ impl Endpoint {
         let mut out = vec![];
         let machine = match request.method {
             Method::Invite => {
-                let trying = Response::to(request, StatusCode::TRYING, None).to_bytes();
+                let trying = Response::trying(request);
                 Machine::Invite(InviteServer::start(trying, reliability(&flow), &mut out))
             }
             _ => Machine::NonInvite(NonInviteServer::start(reliability(&flow))),
@@ -91,17 +92,24 @@ impl Endpoint {
     /// there is none (docs/threats.md: B18).
     fn find_dialog(&self, id: &DialogId, source: Flow) -> Option<SessionKey> {
         let found = self.sessions.find(id)?;
-        let home = self.sessions.get(found)?.flow;
-        self.are_of_one_domain(home, source).then_some(found)
+        let session = self.sessions.get(found)?;
+        self.is_of_one_domain((session.flow, session.domain), source)
+            .then_some(found)
     }
 
-    fn are_of_one_domain(&self, home: Flow, source: Flow) -> bool {
-        let domain_of = |flow: Flow| self.domains.find(flow.remote.ip());
-        home == source || domain_of(home) == domain_of(source)
+    /// Whether `source` is of the domain of a session at `home`. Once its peer has proved whose it is, only a source
+    /// that proves the same is; no source that has proved another's is.
+    fn is_of_one_domain(&self, (home, proved): (Flow, Option<usize>), source: Flow) -> bool {
+        let proved = proved.or_else(|| self.domains.proved(&home));
+        match (proved, self.domains.proved(&source)) {
+            _ if home == source => true,
+            (None, None) => self.domains.find(home) == self.domains.find(source),
+            (home, source) => home == source,
+        }
     }
 
     fn takes_register(&self, flow: Flow) -> bool {
-        let domain = self.domains.of(flow.remote.ip());
+        let domain = self.domains.of(flow);
         domain.is_some_and(|domain| domain.registrar.is_some())
     }
 
@@ -124,7 +132,7 @@ impl Endpoint {
         };
         let session = self.sessions.next_key();
         let local_tag = self.rng.token(TOKEN_LETTERS);
-        let request = Box::new(request);
+        let request = Arc::new(request);
         let ringing = Ringing::new(
             session,
             transaction,
@@ -133,8 +141,9 @@ impl Endpoint {
             policy,
             &mut self.rng,
         );
-        self.sessions
-            .insert(Session::new(session, flow, policy, Phase::Ringing(ringing)));
+        let mut started = Session::new(session, flow, policy, Phase::Ringing(ringing));
+        started.domain = self.domains.proved(&flow);
+        self.sessions.insert(started);
         if let Some(server) = self.servers.get_mut(transaction) {
             server.session = Some(session);
         }
@@ -203,6 +212,28 @@ impl Endpoint {
         }
     }
 
+    /// The ACK of a refusal ends in its transaction, whatever else is in it: half of what refusing costs would be
+    /// reading it (docs/threats.md: B14). False: it is something else, or not plain to see.
+    pub(super) fn absorb_ack(&mut self, bytes: &[u8], now: Instant) -> bool {
+        let Some(via) = top_via::of_ack(bytes) else {
+            return false;
+        };
+        let wire = ServerKey::of_via(&via, &Method::Invite);
+        let Some(key) = wire.and_then(|wire| self.servers.find(&wire)) else {
+            return false;
+        };
+        let mut is_refused = false;
+        self.with_server(key, now, |machine, _| {
+            if let Machine::Invite(invite) = machine
+                && invite.is_refused()
+            {
+                is_refused = true;
+                let _ = invite.handle_ack(now);
+            }
+        });
+        is_refused
+    }
+
     fn handle_ack(&mut self, flow: Flow, ack: &Request, now: Instant) {
         if let Some(key) = self.servers.find(&ServerKey::of_request(ack)) {
             let mut pass = Pass::Absorbed;
@@ -227,8 +258,10 @@ impl Endpoint {
     fn handle_cancel(&mut self, flow: Flow, key: TransactionKey, cancel: Box<Request>, now: Instant) {
         let cancelled = self.servers.find(&ServerKey::of_cancelled(&cancel));
         let Some((cancelled, session)) = cancelled.and_then(|cancelled| {
-            let home = self.servers.get_mut(cancelled)?.flow;
-            let cancelled = self.are_of_one_domain(home, flow).then_some(cancelled)?;
+            let server = self.servers.get_mut(cancelled)?;
+            let (home, session) = (server.flow, server.session);
+            let proved = session.and_then(|session| self.sessions.get(session)?.domain);
+            let cancelled = self.is_of_one_domain((home, proved), flow).then_some(cancelled)?;
             let server = self.servers.get_mut(cancelled)?;
             let is_open = matches!(&server.machine, Machine::Invite(invite) if invite.is_proceeding());
             Some((cancelled, server.session.filter(|_| is_open)))

@@ -1,10 +1,10 @@
 //! The sessions and the dialogs that lead to them.
 //!
-//! Must not know transactions or flows.
+//! Must not know transactions.
 
 use std::collections::BTreeMap;
 
-use super::command::SessionKey;
+use super::command::{Flow, SessionKey};
 use crate::dialog::{DialogId, Session};
 
 /// Every session by its number, and by the names of its dialogs.
@@ -39,6 +39,15 @@ impl Sessions {
             },
         );
         self.index(key);
+    }
+
+    /// The peer at `flow` has proved whose it is.
+    pub fn prove(&mut self, flow: Flow, domain: usize) {
+        for entry in self.by_key.values_mut() {
+            if entry.session.flow == flow && entry.session.domain.is_none() {
+                entry.session.domain = Some(domain);
+            }
+        }
     }
 
     pub fn remove(&mut self, key: SessionKey) {

@@ -52,6 +52,11 @@ impl Timers {
         debug_assert_eq!(self.by_time.len(), self.by_owner.len());
     }
 
+    /// How many owners have a deadline.
+    pub fn len(&self) -> usize {
+        self.by_owner.len()
+    }
+
     /// Takes out every owner that is due, in order of time.
     pub fn take_due(&mut self, now: Instant) -> Vec<TimerKey> {
         let mut due = vec![];

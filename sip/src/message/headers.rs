@@ -294,7 +294,11 @@ impl Headers {
 
     /// Every field value of that name, in order; lists are not cut.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let name = canonical(name);
+        // Only compact names need looking up: fields have their full ones.
+        let name = match name.len() {
+            1 => canonical(name),
+            _ => Cow::Owned(name.to_owned()),
+        };
         let of_name = move |field: &&Field| field.name.eq_ignore_ascii_case(&name);
         self.fields
             .iter()
@@ -369,7 +373,11 @@ impl Headers {
         let is_core = |field: &&Field| FIXED.contains(&&*field.name) && field.name != "Content-Length";
         Headers {
             fields: self.fields.iter().filter(is_core).cloned().collect(),
-            ..self.clone()
+            vias: self.vias.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            call_id: self.call_id.clone(),
+            cseq: self.cseq.clone(),
         }
     }
 

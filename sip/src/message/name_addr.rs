@@ -78,6 +78,10 @@ impl NameAddr {
 
     /// The same with this tag. Characters that no token has are left out.
     pub fn with_tag(mut self, tag: &str) -> NameAddr {
+        if is_token(tag) {
+            self.params.put("tag", Some(tag));
+            return self;
+        }
         let tag: String = tag
             .chars()
             .filter(|char| is_token(char.encode_utf8(&mut [0; 4])))

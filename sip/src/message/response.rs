@@ -47,6 +47,11 @@ impl Response {
         }
     }
 
+    /// 100 (Trying) to `request`, as it goes out.
+    pub fn trying(request: &Request) -> Bytes {
+        write::trying(request)
+    }
+
     /// Sets the body and what it is.
     pub fn set_body(&mut self, content_type: &str, body: Bytes) -> Result<(), GuardError> {
         self.headers.set("Content-Type", content_type)?;
@@ -106,6 +111,7 @@ mod tests {
     #[test]
     fn trying_copies_timestamp_and_failures_no_routes() {
         let trying = Response::to(&invite(), StatusCode::TRYING, None);
+        assert_eq!(trying.to_bytes(), Response::trying(&invite()));
         assert_eq!(
             (trying.headers.get("Timestamp"), trying.headers.to().tag()),
             (Some("5.4"), None)

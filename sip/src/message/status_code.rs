@@ -37,6 +37,8 @@ named! {
     NOT_FOUND = 404;
     /// 405
     METHOD_NOT_ALLOWED = 405;
+    /// 406
+    NOT_ACCEPTABLE = 406;
     /// 407
     PROXY_AUTHENTICATION_REQUIRED = 407;
     /// 408

@@ -160,6 +160,11 @@ impl InviteServer {
         matches!(self.state, State::Proceeding { .. })
     }
 
+    /// True once a 3xx to 6xx went out: its ACK ends here (RFC 3261 §17.2.1).
+    pub fn is_refused(&self) -> bool {
+        matches!(self.state, State::Completed { .. } | State::Confirmed { .. })
+    }
+
     /// True when it can be forgotten.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

@@ -3,7 +3,7 @@
 //! Keys are kept in ordered maps, so that no choice of ids by a peer makes a lookup slow. Knows nothing
 //! of states or timers.
 
-use crate::message::{Method, Request, Response};
+use crate::message::{Method, Request, Response, Via};
 
 /// Our number of a transaction, client or server; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,15 +79,20 @@ impl ServerKey {
         ServerKey::with_method(cancel, Method::Invite)
     }
 
+    /// The key of a request with this top Via, if its branch is unique by itself.
+    pub fn of_via(via: &Via, method: &Method) -> Option<Self> {
+        let branch = via.branch().filter(|_| via.is_branch_unique())?;
+        Some(ServerKey::Branch {
+            branch: branch.to_owned(),
+            sent_by: format!("{}:{}", via.host(), via.port().unwrap_or(5060)).to_ascii_lowercase(),
+            method: method.clone(),
+        })
+    }
+
     fn with_method(request: &Request, method: Method) -> Self {
         let (headers, via) = (&request.headers, request.headers.via());
-        let sent_by = format!("{}:{}", via.host(), via.port().unwrap_or(5060)).to_ascii_lowercase();
-        match via.branch().filter(|_| via.is_branch_unique()) {
-            Some(branch) => ServerKey::Branch {
-                branch: branch.to_owned(),
-                sent_by,
-                method,
-            },
+        match ServerKey::of_via(via, &method) {
+            Some(key) => key,
             None => ServerKey::Legacy {
                 uri: request.uri.to_string(),
                 from_tag: headers.from().tag().unwrap_or_default().to_owned(),

@@ -78,6 +78,8 @@ fn refusals_outside_a_dialog() {
             "415 Unsupported Media Type",
             "Accept-Encoding",
         ),
+        (invite("16", "Accept: text/plain\r\n"), "406 Not Acceptable", ""),
+        (invite("17", "Accept:\r\n"), "406 Not Acceptable", ""),
         (invite("10", "Max-Forwards: 0\r\n"), "483 Too Many Hops", ""),
         (
             invite(
@@ -126,6 +128,23 @@ fn refusals_outside_a_dialog() {
         assert_eq!((pair.take_events(Left).len(), pair.left.sessions()), (0, 0));
         pair.run_for(Duration::from_secs(33));
         assert_eq!(pair.left.transactions(), 0);
+    }
+}
+
+#[test]
+fn an_accept_that_has_sdp_or_a_range_over_it_or_cannot_be_read_is_fine() {
+    for accept in [
+        "Accept: text/plain, application/SDP;level=1\r\n",
+        "Accept: text/plain\r\nAccept: application/*;q=0.5\r\n",
+        "Accept: */*\r\n",
+        "Accept: anything\r\n",
+    ] {
+        let mut pair = pair(6);
+        assert_eq!(
+            lines(&give(&mut pair, &invite("1", accept))),
+            ["SIP/2.0 100 Trying"],
+            "{accept}"
+        );
     }
 }
 

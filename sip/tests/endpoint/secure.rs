@@ -178,21 +178,97 @@ fn invited(endpoint: &mut Endpoint, flow: Flow, contact: &str, via_port: &str, n
 }
 
 fn confirmed(endpoint: &mut Endpoint, flow: Flow, contact: &str, now: Instant) -> SessionKey {
+    confirmed_as(endpoint, flow, contact, now).0
+}
+
+/// The session of a call that is up, and our tag.
+fn confirmed_as(endpoint: &mut Endpoint, flow: Flow, contact: &str, now: Instant) -> (SessionKey, String) {
     let session = invited(endpoint, flow, contact, "", now);
     endpoint.handle_command(answer(session), now);
     let Some(Output::Send { bytes, .. }) = endpoint.poll_output() else {
         panic!("no 200")
     };
     let ok = String::from_utf8(bytes.to_vec()).unwrap();
-    let tags = [";tag=peer", &format!(";tag={}", to_tag(&ok))];
+    let tag = to_tag(&ok).to_owned();
+    let tags = [";tag=peer", &format!(";tag={tag}")];
     let ack = tagged("ACK", "2", 1, tags, "", "");
     endpoint.handle_stream(flow, by_hand(&ack, flow, contact), now);
     while endpoint.poll_output().is_some() {}
-    session
+    (session, tag)
 }
 
 fn by_hand(text: &str, flow: Flow, contact: &str) -> Bytes {
     let word = format!("SIP/2.0/{:?}", flow.transport).to_uppercase();
     let text = text.replace("SIP/2.0/UDP", &word);
     Bytes::from(text.replace("<sip:peer@192.0.2.2:5060>", &format!("<{contact}>")))
+}
+
+/// Of two parties behind one address, told apart by what their connections have proved, neither ends the other's call,
+/// nor does a connection that proves nothing; a further connection of its own party does.
+#[test]
+fn a_dialog_is_deaf_to_a_connection_that_proved_another_party() {
+    let contact = "sip:peer@192.0.2.2:5060;transport=tls";
+    for (port, status) in [(2_000, "481"), (3_000, "481"), (4_000, "200"), (1_000, "200")] {
+        let (mut endpoint, flow, now) = of_two_parties();
+        let other = at_port(flow, port);
+        invited(&mut endpoint, flow, contact, "", now);
+        let cancel = request("CANCEL", "1", 1, "", "");
+        endpoint.handle_stream(other, by_hand(&cancel, other, contact), now);
+        let line = first_line(&mut endpoint);
+        assert!(line.contains(status), "CANCEL {port}: {line}");
+
+        let (mut endpoint, flow, now) = of_two_parties();
+        let (_, tag) = confirmed_as(&mut endpoint, flow, contact, now);
+        if port != 1_000 {
+            // Its own connection is gone; what it proved is not.
+            endpoint.handle_disconnected(flow, now);
+            while endpoint.poll_output().is_some() {}
+        }
+        let tags = [";tag=peer", &format!(";tag={tag}")];
+        let bye = tagged("BYE", "3", 2, tags, "", "");
+        endpoint.handle_stream(other, by_hand(&bye, other, contact), now);
+        let line = first_line(&mut endpoint);
+        assert!(line.contains(status), "BYE {port}: {line}");
+    }
+}
+
+fn at_port(flow: Flow, port: u16) -> Flow {
+    Flow {
+        remote: SocketAddr::new(flow.remote.ip(), port),
+        ..flow
+    }
+}
+
+/// Connections from ports 1000 and 4000 have proved one party, 2000 another, 3000 none.
+fn of_two_parties() -> (Endpoint, Flow, Instant) {
+    let (mut endpoint, flow, now) = connected(Transport::Tls);
+    for (port, domain) in [
+        (1_000, Some(0)),
+        (2_000, Some(1)),
+        (3_000, None),
+        (4_000, Some(0)),
+    ] {
+        let flow = at_port(flow, port);
+        if port != 1_000 {
+            endpoint.handle_connected(flow, now);
+        }
+        if let Some(domain) = domain {
+            endpoint.prove(flow, domain);
+        }
+    }
+    (endpoint, flow, now)
+}
+
+/// The first line that is sent; nothing else is left.
+fn first_line(endpoint: &mut Endpoint) -> String {
+    let mut line = String::new();
+    while let Some(output) = endpoint.poll_output() {
+        if let Output::Send { bytes, .. } = output
+            && line.is_empty()
+        {
+            let text = String::from_utf8_lossy(&bytes);
+            line = text.lines().next().unwrap_or_default().to_owned();
+        }
+    }
+    line
 }

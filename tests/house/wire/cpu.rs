@@ -17,7 +17,8 @@ pub fn pin(process: u32, cpu: usize) {
     }
 }
 
-fn children(process: u32) -> Vec<u32> {
+/// Processes it started.
+pub fn children(process: u32) -> Vec<u32> {
     let text = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
     let text = text.unwrap_or_default();
     text.split_whitespace()

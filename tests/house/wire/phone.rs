@@ -31,6 +31,7 @@ pub struct Phone {
     ip: &'static str,
     port: u16,
     tls: Option<PathBuf>,
+    orders: SocketAddr,
 }
 
 impl Phone {
@@ -104,7 +105,8 @@ impl Phone {
         tone::sine(hz, 0.3, 0, &mut samples);
         tone::write_wav(&folder.join("says.wav"), &samples);
         let port = ports::free_port(ip);
-        write_files(&folder, user, (ip, port), &account);
+        let orders = SocketAddr::from(([127, 0, 0, 1], ports::free_port("127.0.0.1")));
+        write_files(&folder, user, (ip, port), orders, &account);
         let mut command = binary::peer("baresip", "baresip-core");
         command.args(["-4", "-s", "-v", "-t", "60", "-f"]).arg(&folder);
         if let Some(target) = target {
@@ -124,6 +126,7 @@ impl Phone {
             ip,
             port,
             tls: account.tls,
+            orders,
         };
         clock::until("baresip to be ready", START_PATIENCE, || {
             assert!(
@@ -146,6 +149,19 @@ impl Phone {
         }
     }
 
+    /// Has it do something with its call, as somebody at its keys would; what it says of SIP's answer is in its log only.
+    pub fn order(&self, command: &str, params: &str) {
+        use std::io::{Read, Write};
+        let order = serde_json::json!({ "command": command, "params": params, "token": "test" }).to_string();
+        let mut stream = std::net::TcpStream::connect(self.orders).unwrap();
+        // A netstring.
+        write!(stream, "{}:{order},", order.len()).unwrap();
+        let mut reply = [0; 4_096];
+        let length = stream.read(&mut reply).unwrap();
+        let reply = String::from_utf8_lossy(&reply[..length]).into_owned();
+        assert!(reply.contains("\"ok\":true"), "{command} {params}: {reply}");
+    }
+
     /// What it heard, once it has ended the file.
     pub async fn heard(mut self) -> Vec<i16> {
         // SIGTERM, by its own id: it closes its files.
@@ -165,7 +181,8 @@ impl Phone {
         tone::read_wav(&heard).remove(0)
     }
 
-    fn log(&self) -> String {
+    /// What it wrote on its screen.
+    pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.join("log")).unwrap_or_default()).into_owned()
     }
 }
@@ -198,7 +215,7 @@ struct Account {
     registrar: Option<(SocketAddr, String)>,
 }
 
-fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Account) {
+fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), orders: SocketAddr, account: &Account) {
     let modules = folder_of("baresip-core", "g711.so");
     let media = ports::free_port(ip);
     let at = folder.display();
@@ -217,6 +234,7 @@ fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Acc
         config.push_str("module srtp.so\n");
         media = ";mediaenc=srtp-mand";
     }
+    config.push_str(&format!("ctrl_tcp_listen {orders}\nmodule_app ctrl_tcp.so\n"));
     config.push_str("module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n");
     if let Some(identity) = &account.tls {
         config.push_str(&format!("sip_certificate {}\n", identity.display()));

@@ -29,7 +29,10 @@ fn text_that_is_no_toml() {
         "instance = \"main\"\nlimits = [\n",
         &[":2: not TOML: unclosed array, expected `]`"],
     );
-    refused("a = 1\na = 2\n", &[":2: not TOML: duplicate key"]);
+    refused(
+        "a = 1\na = 2\n",
+        &[":2: not TOML: duplicate key `a`; keep one of them"],
+    );
 }
 
 #[test]

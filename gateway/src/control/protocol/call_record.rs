@@ -1,7 +1,11 @@
 //! The final record of a call: one line a call, for ever. Computes nothing.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::id::{Id, Name};
 use super::party::Party;
@@ -49,6 +53,46 @@ pub struct CallRecord {
     pub recordings: Vec<RecordRecording>,
     /// Its tags.
     pub tags: Tags,
+}
+
+/// A [`CallRecord`] as JSON: written once, for its file and for its event.
+#[derive(Clone, Debug)]
+pub struct WrittenRecord(Arc<RawValue>);
+
+impl WrittenRecord {
+    /// Writes it; an error when it is not plain data.
+    pub fn new(record: &CallRecord) -> Result<Self, serde_json::Error> {
+        Ok(WrittenRecord(to_raw_value(record)?.into()))
+    }
+
+    /// One line, without its end.
+    pub fn line(&self) -> Arc<str> {
+        self.0.get().into()
+    }
+}
+
+impl Serialize for WrittenRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::serialize(&self.0, serializer)
+    }
+}
+
+impl PartialEq for WrittenRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl JsonSchema for WrittenRecord {
+    fn schema_name() -> Cow<'static, str> {
+        CallRecord::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        CallRecord::schema_id()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        CallRecord::json_schema(generator)
+    }
 }
 
 /// Why a call was not let in.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::call_record::CallRecord;
+use super::call_record::WrittenRecord;
 use super::cause::Cause;
 use super::event_data::*;
 use super::id::{Id, Name};
@@ -167,7 +167,7 @@ events! {
     /// Long work came to its end; once for every op.
     "op.ended" => OpEnded(OpEnded),
     /// The final record of a call; once for every call, also for refused ones.
-    "call.record" => CallRecord(Box<CallRecord>),
+    "call.record" => CallRecord(WrittenRecord),
     /// Measurements, at the subscription's interval. Takes no number of its own.
     "stats" => Stats(Stats),
 }

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::id::{Id, Name};
 use super::params::{HoldMusic, OnControllerLost};
 use super::party::{Party, Redirected, Stir};
+use super::policy::PolicyDecision;
 use super::stats::LegStats;
 use super::text::Tags;
 use super::time::Timestamp;
 use super::view::{Db, Hears};
 use super::words::{
     BridgeLeftWhy, BridgeMode, BridgeRole, CodecName, CollectEndedWhy, ControllerLostAction, Direction,
-    DtmfMethod, EndReason, EndedBy, MediaDirection, MuteDirection, OpKind, OpOutcome, PlayEndedWhy,
+    DtmfMethod, EndReason, EndedBy, MediaDirection, MuteDirection, OpKind, OpOutcome, PlayEndedWhy, Route,
     TraceEndedWhy, TraceNumbers,
 };
 
@@ -156,6 +157,10 @@ data! {
         pub to: Party,
         /// Where it went.
         pub trunk: Name,
+        /// Why it went there.
+        pub route: Route,
+        /// Why it may be dialled.
+        pub decision: PolicyDecision,
     }
 
     /// 18x was sent or came.
@@ -309,8 +314,11 @@ data! {
         pub from: Party,
         /// The number called.
         pub to: Party,
-        /// Where it came from.
+        /// Where it came from, or was to go.
         pub trunk: Name,
+        /// Of a dial: what decided, the very object its error carries.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub decision: Option<serde_json::Map<String, serde_json::Value>>,
     }
 
     /// Tags were put on a call.

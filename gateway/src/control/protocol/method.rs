@@ -195,6 +195,10 @@ methods! {
     "limits.set" => LimitsSet(LimitsSet) -> Limits, Change, [NotFound];
     /// The trunks and whether they are up.
     "trunk.list" => TrunkList(TrunkList) -> TrunkListResult, None, [];
+    /// Takes calls of a trunk again.
+    "trunk.enable" => TrunkEnable(TrunkEnable) -> TrunkSwitchResult, Change, [NotFound];
+    /// Takes no new calls of a trunk and sends it none; calls that are up stay. Kept over a restart.
+    "trunk.disable" => TrunkDisable(TrunkDisable) -> TrunkSwitchResult, Change, [NotFound];
     /// The prompts that can be played.
     "prompt.list" => PromptList(PromptList) -> PromptListResult, None, [];
     /// The recordings, also those that grow.
@@ -210,6 +214,9 @@ methods! {
     "drain.cancel" => DrainCancel(DrainCancel) -> DrainResult, Change, [];
     /// How far the drain is.
     "drain.status" => DrainStatus(DrainStatus) -> DrainResult, None, [];
+    /// What led to what in a call or for a leg: each packet, command, timer or rule and what followed, without numbers
+    /// and names. Reaches back as far as the journal.
+    "explain" => Explain(Explain) -> ExplainResult, None, [NotFound];
 }
 
 /// Methods of the contract that this version has not.
@@ -229,12 +236,9 @@ pub const NOT_AVAILABLE: &[&str] = &[
     "stream.stop",
     "record.discard",
     "number.map",
-    "trunk.enable",
-    "trunk.disable",
     "prompt.delete",
     "recording.get",
     "recording.verify",
-    "explain",
     "config.check",
     "config.apply",
 ];

@@ -107,6 +107,44 @@ results! {
         pub op: Option<Id>,
     }
 
+    /// Whether the trunk was switched.
+    TrunkSwitchResult {
+        /// Whether it was so before.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub already: bool,
+    }
+
+    /// Why a call or a leg went as it did.
+    ExplainResult {
+        /// The call.
+        pub call: Id,
+        /// The leg, where one was asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub leg: Option<Id>,
+        /// Whether the chain goes back to the call's beginning; else that has fallen out of the journal.
+        pub complete: bool,
+        /// What happened, oldest first.
+        pub chain: Vec<ExplainLink>,
+    }
+
+    /// A packet, command, timer or rule, and what followed from it.
+    ExplainLink {
+        /// The event that told of it.
+        pub seq: u64,
+        /// When.
+        pub ts: String,
+        /// The event's type.
+        #[serde(rename = "type")]
+        pub type_name: String,
+        /// Whom it is about, where that is one leg.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub leg: Option<Id>,
+        /// Who or what did it: a command of an app, the peer's packet, a timer, a policy, a fault.
+        pub cause: Map<String, Value>,
+        /// What was decided: rule, limit, trunk, reason, status and the like; never a number, a name or a digit.
+        pub decision: Map<String, Value>,
+    }
+
     /// The leg is not held.
     LegResumeResult {
         /// It was not held before.

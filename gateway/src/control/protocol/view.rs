@@ -92,6 +92,9 @@ pub struct TrunkView {
     pub trunk: Name,
     /// Whether it can be used.
     pub state: TrunkState,
+    /// Whether `trunk.disable` holds: no new calls either way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     /// Whether its legs are agents.
     pub agents: bool,
     /// Whether it is registered at its carrier. Left out where it does not register.

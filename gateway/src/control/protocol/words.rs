@@ -65,6 +65,18 @@ macro_rules! words {
 pub(super) use words;
 
 words! {
+    /// Why a dialled leg went to its trunk.
+    Route {
+        /// The command names it.
+        Named = "named",
+        /// The trunk that the command names was down.
+        Fallback = "fallback",
+        /// An emergency call: it takes such calls.
+        Emergency = "emergency",
+    }
+}
+
+words! {
     /// Which way a leg was set up, seen from the gateway.
     Direction {
         /// The peer called us.

@@ -40,16 +40,41 @@ pub struct Said {
     pub stir: Option<Stir>,
 }
 
+/// How closely the numbers of an INVITE are looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Reading<'a> {
+    /// By the numbering plans: for calls that come in.
+    Close(&'a TrunkNumbers),
+    /// International numbers as they are written: for calls that are turned away, which must cost little.
+    Glance(&'a TrunkNumbers),
+}
+
+impl Reading<'_> {
+    fn number(self, uri: &Uri) -> Option<String> {
+        let numbers = match self {
+            Reading::Close(numbers) => numbers,
+            Reading::Glance(numbers) => {
+                match number_policy::glance(uri.user().unwrap_or_default(), numbers) {
+                    Some(number) => return Some(number.as_str().to_owned()),
+                    None => numbers,
+                }
+            }
+        };
+        let number = subscriber(uri).and_then(|text| number_policy::parse_inbound(&text, numbers).number);
+        number.map(|number| number.as_str().to_owned())
+    }
+}
+
 /// The caller: what a trusted trunk asserts, or else prefers; else From, as anyone may write it.
-pub fn caller(request: &Request, trunk: &Trunk, numbers: &TrunkNumbers) -> Party {
+pub fn caller(request: &Request, trunk: &Trunk, reading: Reading) -> Party {
     let trusted = |header: &str, source| {
         let identities = request.headers.addresses(header).take(IDENTITIES_MAX);
         let identities: Vec<NameAddr> = identities.filter(|_| trunk.identity_trusted).collect();
-        best(&identities, source, numbers)
+        best(&identities, source, reading)
     };
     let party = trusted("P-Asserted-Identity", NumberSource::PAssertedIdentity)
         .or_else(|| trusted("P-Preferred-Identity", NumberSource::PPreferredIdentity))
-        .unwrap_or_else(|| party(request.headers.from(), NumberSource::From, numbers));
+        .unwrap_or_else(|| party(request.headers.from(), NumberSource::From, reading));
     Party {
         privacy: wants_privacy(request).then_some(Privacy::Id),
         ..party
@@ -66,10 +91,10 @@ pub fn hops(request: &Request) -> Hops {
 }
 
 /// Of several values the first that is a number, with the first name among them.
-fn best(identities: &[NameAddr], source: NumberSource, numbers: &TrunkNumbers) -> Option<Party> {
+fn best(identities: &[NameAddr], source: NumberSource, reading: Reading) -> Option<Party> {
     let parties: Vec<Party> = identities
         .iter()
-        .map(|identity| party(identity, source, numbers))
+        .map(|identity| party(identity, source, reading))
         .collect();
     let name = parties.iter().find_map(|party| party.name.clone());
     let chosen = parties
@@ -96,23 +121,22 @@ fn wants_privacy(request: &Request) -> bool {
 }
 
 /// The called party: the Request-URI.
-pub fn called(request: &Request, numbers: &TrunkNumbers) -> Party {
-    of_uri(&request.uri, numbers)
+pub fn called(request: &Request, reading: Reading) -> Party {
+    of_uri(&request.uri, reading)
 }
 
-fn party(address: &NameAddr, source: NumberSource, numbers: &TrunkNumbers) -> Party {
+fn party(address: &NameAddr, source: NumberSource, reading: Reading) -> Party {
     Party {
         name: address.display().and_then(inert::name),
         source: Some(source),
-        ..of_uri(address.uri(), numbers)
+        ..of_uri(address.uri(), reading)
     }
 }
 
 /// Number, user part and the parameters of RFC 3966 and RFC 4694 of an address.
-pub fn of_uri(uri: &Uri, numbers: &TrunkNumbers) -> Party {
-    let number = subscriber(uri).and_then(|text| number_policy::parse_inbound(&text, numbers).number);
+pub fn of_uri(uri: &Uri, reading: Reading) -> Party {
     Party {
-        number: number.map(|number| number.as_str().to_owned()),
+        number: reading.number(uri),
         raw: raw(uri),
         ext: parameter(uri, "ext"),
         rn: parameter(uri, "rn"),

@@ -52,7 +52,7 @@ fn told(
     is_private: bool,
     numbers: &TrunkNumbers,
 ) -> Redirected {
-    let party = identity::of_uri(uri, numbers);
+    let party = identity::of_uri(uri, identity::Reading::Close(numbers));
     Redirected {
         number: party.number,
         raw: party.raw,

@@ -78,7 +78,7 @@ fn facts(request: &Request, caller: &Party, numbers: &TrunkNumbers) -> Facts {
         callers.extend(bare(from));
     }
     let to = headers.to().uri();
-    let mut called = texts(&identity::of_uri(to, numbers));
+    let mut called = texts(&identity::of_uri(to, identity::Reading::Close(numbers)));
     called.extend(bare(to));
     Facts {
         identities: headers.values("Identity").map(str::to_owned).collect(),

@@ -2,12 +2,11 @@
 //!
 //! Also the ledger lines that stand in for it should the process die first.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::protocol::{
     Attempt, CallRecord, Direction, Event, Id, Name, Party, RecordBridge, RecordLeg, RecordRecording,
-    Refusal, Tags, Timestamp,
+    Refusal, Tags, Timestamp, WrittenRecord,
 };
 use crate::engine::audio::media_plan;
 use crate::engine::audio::recording::{Recording, RecordingStage};
@@ -176,14 +175,20 @@ pub fn write(tx: &mut Tx, call: CallKey, record: CallRecord) {
     keep(tx, about, record);
 }
 
-/// The record of a call that was refused at the door.
-pub fn write_refused(tx: &mut Tx, id: Id, from: Party, to: Party, refusal: Refusal) {
+/// The record of a call that never came to be.
+pub fn write_refused(
+    tx: &mut Tx,
+    id: Id,
+    (from, to): (Party, Party),
+    direction: Direction,
+    refusal: Refusal,
+) {
     let now = Timestamp(tx.now.wall_us);
     let record = CallRecord {
         call: id.clone(),
         instance: tx.setup.instance.clone(),
-        app: None,
-        direction: Direction::In,
+        app: (direction == Direction::Out).then(|| tx.app.clone()),
+        direction,
         from,
         to,
         started: now,
@@ -200,8 +205,10 @@ pub fn write_refused(tx: &mut Tx, id: Id, from: Party, to: Party, refusal: Refus
 }
 
 fn keep(tx: &mut Tx, about: About, record: CallRecord) {
-    if let Ok(line) = serde_json::to_string(&record) {
-        tx.out.records.push((record.call.clone(), Arc::from(line)));
-    }
-    tx.tell(about, Event::CallRecord(Box::new(record)));
+    // Plain data: it serialises. Written once, for the file and for the event.
+    let Ok(written) = WrittenRecord::new(&record) else {
+        return;
+    };
+    tx.out.records.push((record.call, written.line()));
+    tx.tell(about, Event::CallRecord(written));
 }

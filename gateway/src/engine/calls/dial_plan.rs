@@ -21,6 +21,7 @@ use crate::engine::policy::number_policy::{
 };
 use crate::engine::trunks::peers::{Unrouted, flow_to};
 use crate::engine::trunks::registrations;
+use crate::engine::trunks::switched;
 use crate::engine::trunks::tls_peers::dial_transport;
 use crate::engine::tx::Tx;
 
@@ -92,7 +93,10 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             };
             let targets = match decision.is_emergency() {
                 true => emergency::targets(tx, index, trunk)?,
-                false => host_targets(tx, index, trunk)?,
+                false => {
+                    switched::check(tx, index)?;
+                    host_targets(tx, index, trunk)?
+                }
             };
             let to = addressee(trunk, digits);
             Ok(Plan {
@@ -107,6 +111,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             uri,
         } => {
             check_caller_id(numbers, &shown)?;
+            switched::check(tx, index)?;
             let to_party = Party {
                 raw: user.clone(),
                 ..Party::default()

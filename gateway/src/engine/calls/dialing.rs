@@ -11,7 +11,8 @@ use super::dial_plan::{Plan, Targets, admit, plan};
 use super::inbound;
 use crate::config::{DiversionOut, EarlyMedia};
 use crate::control::protocol::{
-    self, Direction, ErrorKind, Event, Failure, Id, LegDial, LegDialing, Name, Party, Privacy,
+    self, Direction, ErrorKind, Event, Failure, Id, LegDial, LegDialing, Name, Party, PolicyDecision,
+    Privacy, Route,
 };
 use crate::engine::audio::bridging;
 use crate::engine::call::Call;
@@ -138,6 +139,7 @@ fn make(
     let (op, op_id) = tx.start_op(call, Some(key), Work::Dial)?;
     let hops = hops_of(tx, call);
     let outbound = outbound(tx, params, &plan, op, hops);
+    let (route, decision) = (route_of(tx, params, &plan), plan.judged.clone());
     let (from_leg, origin) = (from, Origin::Out(Box::new(outbound)));
     let app = tx.app.clone();
     let mut row = inbound::new_leg(
@@ -156,7 +158,7 @@ fn make(
     row.codecs = params.codecs.clone();
     tx.world.legs.insert(key, row);
     inbound::open_stream(tx, key);
-    tell_dialing(tx, key);
+    tell_dialing(tx, key, route, decision);
     if let Some(bridge) = bridge {
         bridging::add(tx, bridge, key)?;
     }
@@ -193,7 +195,16 @@ fn remaining_fallback(tx: &mut Tx, params: &LegDial, used: usize) -> Vec<usize> 
     }
 }
 
-fn tell_dialing(tx: &mut Tx, key: LegKey) {
+fn route_of(tx: &Tx, params: &LegDial, plan: &Plan) -> Route {
+    let is_named = tx.setup.trunk_by_name(params.trunk.as_str()) == Some(plan.trunk);
+    match (plan.is_emergency, is_named) {
+        (_, true) => Route::Named,
+        (true, false) => Route::Emergency,
+        (false, false) => Route::Fallback,
+    }
+}
+
+fn tell_dialing(tx: &mut Tx, key: LegKey, route: Route, decision: PolicyDecision) {
     let Some(leg) = tx.world.legs.get(&key) else {
         return;
     };
@@ -202,6 +213,8 @@ fn tell_dialing(tx: &mut Tx, key: LegKey) {
         from: leg.from.clone(),
         to: leg.to.clone(),
         trunk: Name::from(trunk),
+        route,
+        decision,
     };
     tx.tell_leg(key, Event::LegDialing(Box::new(dialing)));
 }

@@ -17,7 +17,7 @@ use crate::control::protocol::{
 use crate::engine::audio::info_digits::InfoDigits;
 use crate::engine::audio::media_plan;
 use crate::engine::call::{Call, CallStage};
-use crate::engine::callers::identity::{self, Said};
+use crate::engine::callers::identity::{self, Reading, Said};
 use crate::engine::callers::redirected::{self, REDIRECTS_MAX};
 use crate::engine::callers::vouching;
 use crate::engine::keys::{CallKey, LegKey, Named};
@@ -26,6 +26,7 @@ use crate::engine::policy::admission::{Guard, Way};
 use crate::engine::policy::gates::Scope;
 use crate::engine::tallying;
 use crate::engine::transfers::replacing;
+use crate::engine::trunks::switched;
 use crate::engine::tx::{About, Tx};
 
 /// Why an INVITE of a known trunk is not let in.
@@ -66,9 +67,19 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
     let Some(numbers) = setup.numbers_of(index) else {
         return;
     };
+    let parties = |reading| {
+        let from = identity::caller(&invite.request, trunk, reading);
+        (from, identity::called(&invite.request, reading))
+    };
+    // Limits first: what they refuse is hardly looked at (docs/threats.md: B14).
+    if let Err(turned) = limits(tx, index, trunk, &invite) {
+        let (from, to) = parties(Reading::Glance(numbers));
+        return turn_away(tx, index, invite.session, from, to, turned);
+    }
+    let (from, to) = parties(Reading::Close(numbers));
     let mut said = Said {
-        from: identity::caller(&invite.request, trunk, numbers),
-        to: identity::called(&invite.request, numbers),
+        from,
+        to,
         redirected: redirected::read(&invite.request.headers, numbers),
         stir: None,
         replaces: None,
@@ -82,14 +93,9 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
     }
 }
 
-/// The gates in the order their words are told: drain, rates, counts, ports, number, offer.
-fn admit(
-    tx: &mut Tx,
-    index: usize,
-    trunk: &Trunk,
-    invite: &IncomingInvite,
-    said: &mut Said,
-) -> Result<(Name, CallStage), Turned> {
+/// The gates that only count, in the order their words are told: drain, switch, rates, counts, ports. A call to an emergency
+/// service needs no more than a port.
+fn limits(tx: &mut Tx, index: usize, trunk: &Trunk, invite: &IncomingInvite) -> Result<(), Turned> {
     let is_emergency = is_emergency(tx, index, trunk, invite);
     if tx.gates.is_draining() && !is_emergency {
         return Err(limit(
@@ -100,17 +106,28 @@ fn admit(
             None,
         ));
     }
-    let rated = rates(tx, index, trunk);
-    if !is_emergency {
-        rated?;
+    if switched::is_off(tx, index) && !is_emergency {
+        return Err(refuse("trunk_disabled", 503, vec![retry_after(trunk)]));
     }
+    let rated = rates(tx, index, trunk);
+    if is_emergency {
+        return ports(tx, trunk, tx.setup.port_pairs);
+    }
+    rated?;
+    counts(tx, index, trunk)
+}
+
+/// The gates that look at what the INVITE says: redirects, the leg it replaces, number, signature, offer.
+fn admit(
+    tx: &mut Tx,
+    index: usize,
+    trunk: &Trunk,
+    invite: &IncomingInvite,
+    said: &mut Said,
+) -> Result<(Name, CallStage), Turned> {
     let count = said.redirected.as_ref().map_or(0, |redirected| redirected.count);
     if count > REDIRECTS_MAX {
         return Err(refuse("redirects", 482, Vec::new()));
-    }
-    match is_emergency {
-        true => ports(tx, trunk, tx.setup.port_pairs)?,
-        false => counts(tx, index, trunk)?,
     }
     said.replaces = replacing::judge(tx, index, invite.replaced)
         .map_err(|status| refuse("replaces", status, Vec::new()))?;
@@ -253,10 +270,6 @@ fn limit(
     } else {
         trunk.limit_status
     };
-    let retry = ExtraHeader {
-        name: "Retry-After".into(),
-        value: trunk.retry_after_s.to_string(),
-    };
     Turned {
         throttle: Some(reason),
         word: reason.as_str(),
@@ -264,7 +277,14 @@ fn limit(
         limit,
         value,
         status,
-        headers: vec![retry],
+        headers: vec![retry_after(trunk)],
+    }
+}
+
+fn retry_after(trunk: &Trunk) -> ExtraHeader {
+    ExtraHeader {
+        name: "Retry-After".into(),
+        value: trunk.retry_after_s.to_string(),
     }
 }
 
@@ -326,6 +346,7 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
         from: from.clone(),
         to: to.clone(),
         trunk: Name::from(trunk.name.as_str()),
+        decision: None,
     };
     tx.tell(about, Event::CallRefused(Box::new(event)));
     let refusal = Refusal {
@@ -333,7 +354,7 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
         limit: turned.limit,
         value: turned.value,
     };
-    call_record::write_refused(tx, id, from, to, refusal);
+    call_record::write_refused(tx, id, (from, to), Direction::In, refusal);
 }
 
 fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Name, stage: CallStage) {

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use decision::{Decision, Step};
 pub use e164::{E164, NumberKind, country_code, load_plans, national};
-pub use inbound::{InboundNumber, NumberForm, parse_inbound};
+pub use inbound::{InboundNumber, NumberForm, glance, parse_inbound};
 pub use rules::{DenySet, DialRules, Presentation, Rewrite, RulesError, TrunkNumbers};
 pub use target::{Dialled, Target, TargetError, classify_target};
 

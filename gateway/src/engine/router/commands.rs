@@ -22,6 +22,7 @@ use crate::engine::keys::{CallKey, LegKey, Named};
 use crate::engine::op::{Audience, Manner};
 use crate::engine::policy::gates::Scope;
 use crate::engine::transfers::transferring;
+use crate::engine::trunks::switched;
 use crate::engine::trunks::traces;
 use crate::engine::tx::Tx;
 
@@ -85,16 +86,8 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         },
         Request::PlayStart(params) => op_result(playing::start(tx, params)),
         Request::PlayStop(params) => play_stop(tx, params),
-        Request::PlayPause(params) => {
-            let op = playing::find(tx, &params.op)?;
-            playing::pause(tx, op, true);
-            done()
-        }
-        Request::PlayResume(params) => {
-            let op = playing::find(tx, &params.op)?;
-            playing::pause(tx, op, false);
-            done()
-        }
+        Request::PlayPause(params) => play_pause(tx, &params.op, true).and_then(|()| done()),
+        Request::PlayResume(params) => play_pause(tx, &params.op, false).and_then(|()| done()),
         Request::CollectStart(params) => op_result(collecting::start(tx, leg(tx, &params.leg)?, params)),
         Request::RecordStart(params) => {
             let (_, recording) = taping::start(tx, params)?;
@@ -122,6 +115,8 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         Request::TrunkList(_) => Ok(ResultBody::of(&TrunkListResult {
             trunks: snapshot::trunks(tx),
         })),
+        Request::TrunkEnable(params) => switched::switch(tx, &params.trunk, true),
+        Request::TrunkDisable(params) => switched::switch(tx, &params.trunk, false),
         Request::PromptList(_) => Ok(ResultBody::of(&PromptListResult {
             prompts: snapshot::prompts(tx),
         })),
@@ -139,6 +134,7 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         | Request::Ping(_)
         | Request::SchemaGet(_)
         | Request::Batch(_)
+        | Request::Explain(_)
         | Request::LegStats(_) => Err(Failure::internal("answered elsewhere")),
     }
 }
@@ -386,6 +382,12 @@ fn play_stop(tx: &mut Tx, params: &PlayStop) -> Result<ResultBody, Failure> {
         }
         Err(failure) => already(failure),
     }
+}
+
+fn play_pause(tx: &mut Tx, op: &Id, is_paused: bool) -> Result<(), Failure> {
+    let op = playing::find(tx, op)?;
+    playing::pause(tx, op, is_paused);
+    Ok(())
 }
 
 fn limits_set(tx: &mut Tx, params: &LimitsSet) -> Result<ResultBody, Failure> {

@@ -4,11 +4,13 @@ use serde_json::value::RawValue;
 
 use super::alarms;
 use super::commands;
+use super::explaining;
 use super::replay::Known;
 use super::sessions;
 use crate::control::protocol::{
     Batch, BatchResult, Cause, Done, Failure, Name, Request, ResultBody, failure_line, success_line,
 };
+use crate::engine::calls::refused_dials;
 use crate::engine::engine::Engine;
 use crate::engine::io::{ConnKey, Now, Output};
 use crate::engine::tx::Tx;
@@ -38,11 +40,22 @@ pub fn handle(
     request: Result<Box<Request>, Failure>,
     now: Now,
 ) {
-    let answer = request.and_then(|request| dispatch(engine, conn, &id, &request, now));
+    let (request, answer) = match request {
+        Ok(request) => {
+            let answer = dispatch(engine, conn, &id, &request, now);
+            (Some(request), answer)
+        }
+        Err(failure) => (None, Err(failure)),
+    };
     match answer {
         Ok(Answer::At { seq, body, replayed }) => reply(engine, conn, &id, seq, &body, replayed),
         Ok(Answer::Written | Answer::Later) => {}
-        Err(failure) => refuse(engine, conn, &id, &failure),
+        Err(failure) => {
+            refuse(engine, conn, &id, &failure);
+            if let (Some(request), Some(app)) = (request, sessions::app_of(engine, conn)) {
+                refused_dials::tell(engine, &app, &request, &failure, now);
+            }
+        }
     }
     // A resumed client gets what it missed after its reply, and so do those whom an alarm is for.
     sessions::feed_backlog(engine, conn);
@@ -144,6 +157,12 @@ fn command(
             engine.outputs.extend(events);
             body
         }
+        Request::Explain(params) => {
+            let body = explaining::explain(engine, params)?;
+            engine.replied_seq = engine.journal.last_seq();
+            reply(engine, conn, id, engine.replied_seq, &body, false);
+            body
+        }
         _ => {
             let outbox = engine.transact(now, cause, app.clone(), |tx| run(tx, request));
             engine.count_dials(request, outbox.as_ref().map(|_| ()));
@@ -218,7 +237,9 @@ fn each_alone(engine: &mut Engine, batch: &Batch, app: &Name, now: Now) -> Resul
                 commands::run(tx, &request)
             });
             engine.count_dials(&request, outcome.as_ref().map(|_| ()));
-            let (body, outbox) = outcome?;
+            let (body, outbox) = outcome.inspect_err(|failure| {
+                refused_dials::tell(engine, app, &request, failure, now);
+            })?;
             engine.commit(outbox, now, None);
             Ok(body)
         });

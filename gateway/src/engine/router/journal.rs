@@ -127,6 +127,11 @@ impl Journal {
         Some(self.entries.iter().skip(skip).take(most))
     }
 
+    /// All events that are about what is wanted, oldest first.
+    pub fn about(&self, is_wanted: impl Fn(&Facts) -> bool) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| is_wanted(&entry.facts))
+    }
+
     fn oldest_is_over_age(&self, now: Instant) -> bool {
         let oldest = self.entries.front();
         oldest.is_some_and(|entry| now.saturating_duration_since(entry.at) > JOURNAL_AGE_MAX)

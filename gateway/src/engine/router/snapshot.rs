@@ -20,6 +20,7 @@ use crate::engine::policy::admission::Way;
 use crate::engine::policy::gates::Scope;
 use crate::engine::tallying;
 use crate::engine::trunks::peers::{Health, Peer, peer_text};
+use crate::engine::trunks::switched;
 use crate::engine::tx::Tx;
 
 /// `state.get`.
@@ -335,7 +336,8 @@ pub fn trunks(tx: &mut Tx) -> Vec<TrunkView> {
         let Some(trunk) = tx.setup.trunk(index) else {
             continue;
         };
-        let is_down = tx.peers.down_why(index).is_some();
+        let disabled = switched::is_off(tx, index);
+        let is_down = disabled || tx.peers.down_why(index).is_some();
         let (name, agents) = (Name::from(trunk.name.as_str()), trunk.agents);
         let registered = tx.registrations.is_registered(index);
         let phones = tx.registrations.users(index);
@@ -345,6 +347,7 @@ pub fn trunks(tx: &mut Tx) -> Vec<TrunkView> {
                 true => TrunkState::Down,
                 false => TrunkState::Up,
             },
+            disabled,
             agents,
             registered,
             phones: trunk.accept_register.as_ref().map(|_| phones),

@@ -5,6 +5,7 @@ use sip::transport::name_cache::Answer;
 use sip::transport::target::{Question, Target};
 
 use super::peers::{LastFailure, peer_text};
+use super::switched;
 use crate::control::protocol::{Event, Name, TrunkDown, TrunkUp};
 use crate::engine::calls::attempts;
 use crate::engine::calls::cause;
@@ -80,9 +81,10 @@ pub fn failed(tx: &mut Tx, index: usize, target: Target, status: Option<u16>, q8
     }
 }
 
-/// Tells `trunk.down` once its last peer is down and `trunk.up` once one is up again.
-fn tell(tx: &mut Tx, index: usize) {
-    let why = tx.peers.down_why(index);
+/// Tells `trunk.down` once its last peer is down or it is switched off, and `trunk.up` once neither is so any more.
+pub fn tell(tx: &mut Tx, index: usize) {
+    let is_off = switched::is_off(tx, index).then_some(switched::DISABLED);
+    let why = is_off.or_else(|| tx.peers.down_why(index));
     let (Some(trunk), Some(peers)) = (tx.setup.trunk(index), tx.peers.trunk_mut(index)) else {
         return;
     };
@@ -90,6 +92,7 @@ fn tell(tx: &mut Tx, index: usize) {
         return;
     }
     peers.told_down = why.is_some();
+    tx.out.trunks_told.push(index);
     let trunk = Name::from(trunk.name.as_str());
     let event = match why {
         Some(why) => Event::TrunkDown(TrunkDown {

@@ -98,6 +98,16 @@ impl Engine {
         self.world.tls_peers.is_unfit(&self.setup, flow)
     }
 
+    /// The trunk, by its place in the configuration, that a connection's certificate has proved its peer to be.
+    pub fn trunk_proved(&self, flow: &Flow) -> Option<usize> {
+        match self.world.tls_peers.known(&self.setup, flow) {
+            Known::Trunk(trunk) if trunk.is_known_by_certificate() && flow.transport.is_secure() => {
+                self.setup.trunk_by_name(&trunk.name)
+            }
+            _ => None,
+        }
+    }
+
     /// The trunk whose leg is dialled there; of several any, as their `tls` is the same.
     pub fn trunk_dialling(&self, flow: &Flow) -> Option<usize> {
         let mut legs = self.world.legs.iter();

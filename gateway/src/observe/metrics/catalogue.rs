@@ -166,6 +166,12 @@ pub(super) const METRICS: &[Metric] = &[
         "SIP messages dropped before any state was made",
     ),
     m(
+        "sip_held",
+        "gauge",
+        "kind",
+        "What SIP holds in memory: session dialog transaction timer connection; all but connections of idle trunks end with their calls",
+    ),
+    m(
         "shell_dropped",
         "counter",
         "why",

@@ -63,6 +63,7 @@ fn full() -> Snapshot {
         engine,
         gauges,
         shards: vec![shard],
+        sip: BTreeMap::from([("dialog", 6)]),
         losses: BTreeMap::from([(crate::shell::losses::DATAGRAM_QUEUE_FULL, 4)]),
         tls: TlsMetrics {
             numbers: crate::shell::tls::Numbers {
@@ -133,6 +134,7 @@ fn samples_carry_their_labels() {
         "media_gateway_calls_limit{instance=\"main\"} 100".to_owned(),
         "media_gateway_trunk_legs_limit{instance=\"main\",trunk=\"carrier\"} 50".to_owned(),
         "media_gateway_sip_dropped_total{why=\"malformed\"} 1".to_owned(),
+        "media_gateway_sip_held{kind=\"dialog\"} 6".to_owned(),
         "media_gateway_control_errors_total{kind=\"not_found\"} 1".to_owned(),
         "media_gateway_draining 0".to_owned(),
         "media_gateway_recordings_disk_free_bytes 2097152".to_owned(),

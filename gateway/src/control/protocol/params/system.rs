@@ -52,6 +52,40 @@ params! {
 }
 
 params! {
+    /// Takes calls of a trunk again.
+    TrunkEnable {
+        /// The trunk.
+        pub trunk: Name,
+    }
+}
+
+params! {
+    /// Takes no new calls of a trunk and sends it none; calls that are up stay. Kept over a restart.
+    TrunkDisable {
+        /// The trunk.
+        pub trunk: Name,
+    }
+}
+
+params! {
+    /// What led to what in a call or for a leg.
+    Explain {
+        /// The call, also one that is over or was refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub call: Option<Id>,
+        /// The leg, with what concerned its whole call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub leg: Option<Id>,
+    }
+    check fn check(&self) -> Result<(), Failure> {
+        if self.call.is_some() == self.leg.is_some() {
+            return Err(Failure::invalid_params("params", "must have either `call` or `leg`"));
+        }
+        Ok(())
+    }
+}
+
+params! {
     /// The prompts that can be played.
     PromptList {}
 }

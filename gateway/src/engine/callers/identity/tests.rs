@@ -31,7 +31,7 @@ fn invite(uri: &str, from: &str, headers: &[&str]) -> Option<Request> {
 fn caller_of(is_trusted: bool, from: &str, headers: &[&str]) -> Party {
     let trunk = testing::trunk(&format!("identity_trusted = {is_trusted}"));
     let request = invite("sip:+498001234567@192.0.2.9", from, headers).unwrap();
-    caller(&request, &trunk, &numbers())
+    caller(&request, &trunk, Reading::Close(&numbers()))
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn every_spelling_of_a_number_is_the_same_number() {
         "tel:+81312345678;ext=12;isub=1",
     ] {
         let request = invite(uri, "<sip:a@b>", &[]).unwrap();
-        let called = called(&request, &numbers());
+        let called = called(&request, Reading::Close(&numbers()));
         assert_eq!(called.number.as_deref(), Some("+81312345678"), "{uri}");
         assert!(!called.raw.contains(';'), "{uri}: {}", called.raw);
     }
@@ -153,7 +153,10 @@ fn extension_and_routing_number_are_told_beside_the_number() {
         ),
         ("sip:anna;rn=x%0Ay@h", None, None),
     ] {
-        let called = called(&invite(uri, "<sip:a@b>", &[]).unwrap(), &numbers());
+        let called = called(
+            &invite(uri, "<sip:a@b>", &[]).unwrap(),
+            Reading::Close(&numbers()),
+        );
         assert_eq!((called.ext.as_deref(), called.rn.as_deref()), (ext, rn), "{uri}");
     }
 }
@@ -174,7 +177,10 @@ fn what_is_no_number_keeps_its_text() {
         ("sip:%0d%0aVia@192.0.2.9", "%0d%0aVia"),
         ("sip:a%E2%80%AEb@192.0.2.9", "a%E2%80%AEb"),
     ] {
-        let called = called(&invite(uri, "<sip:a@b>", &[]).unwrap(), &numbers());
+        let called = called(
+            &invite(uri, "<sip:a@b>", &[]).unwrap(),
+            Reading::Close(&numbers()),
+        );
         assert_eq!((called.number, called.raw.as_str()), (None, raw), "{uri}");
     }
 }
@@ -204,11 +210,11 @@ proptest! {
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         if let Some(request) = invite("sip:a@b", &from, &headers) {
             let trunk = testing::trunk("");
-            let party = caller(&request, &trunk, &numbers());
+            let party = caller(&request, &trunk, Reading::Close(&numbers()));
             prop_assert_eq!(party.source, Some(NumberSource::From));
             prop_assert!(!party.raw.chars().any(inert::is_harmful));
             prop_assert!(!party.name.unwrap_or_default().chars().any(inert::is_harmful));
-            let trusted = caller(&request, &testing::trunk("identity_trusted = true"), &numbers());
+            let trusted = caller(&request, &testing::trunk("identity_trusted = true"), Reading::Close(&numbers()));
             prop_assert!(trusted.number.is_none_or(|number| number.starts_with('+')));
         }
     }

@@ -36,6 +36,17 @@ pub fn parse_inbound(raw: &str, trunk: &TrunkNumbers) -> InboundNumber {
     }
 }
 
+/// An international number that is nothing but its digits, as it is written: no numbering plan is asked whether there
+/// can be such a number.
+pub fn glance(user: &str, trunk: &TrunkNumbers) -> Option<E164> {
+    let number = match (user.strip_prefix('+'), trunk.number_in) {
+        (Some(digits), NumberForm::E164 | NumberForm::National) => E164::from_digits(digits),
+        (None, NumberForm::E164) => E164::from_digits(user),
+        (None, NumberForm::National) => None,
+    };
+    number.filter(|number| number.digits().len() >= E164_DIGITS_MIN)
+}
+
 fn read(raw: &str, trunk: &TrunkNumbers) -> Option<E164> {
     let Ok(Target::Number(dialled)) = classify_target(raw, trunk) else {
         return None;
