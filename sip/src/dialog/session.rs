@@ -249,16 +249,7 @@ impl Session {
                 });
             }
             (Phase::Confirmed(_) | Phase::Ringing(_) | Phase::Calling(_), Method::Info) => {
-                let response = response(&request, StatusCode::OK, id.local_tag(), &[], None);
-                out.push(Action::Respond {
-                    transaction,
-                    response,
-                });
-                let kind = request.content_type();
-                if let Some(digit) = kind.and_then(|kind| InfoDigit::parse(&kind, &request.body)) {
-                    let session = self.key;
-                    out.push(Action::Event(Event::Info { session, digit }));
-                }
+                take_info(self.key, id, &request, transaction, out);
             }
             // A callee may not send BYE before its 2xx (RFC 3261 §15): our INVITE still gets its answer.
             (Phase::Calling(_) | Phase::Ringing(_) | Phase::Confirmed(_), _) => {
@@ -489,5 +480,23 @@ impl Session {
                 self.settle_refer(out);
             }
         }
+    }
+}
+
+/// INFO is 200 in every early and confirmed dialog; what it cannot say was refused before.
+fn take_info(
+    session: SessionKey,
+    id: &DialogId,
+    request: &Request,
+    transaction: TransactionKey,
+    out: &mut Vec<Action>,
+) {
+    out.push(Action::Respond {
+        transaction,
+        response: response(request, StatusCode::OK, id.local_tag(), &[], None),
+    });
+    let kind = request.content_type();
+    if let Some(digit) = kind.and_then(|kind| InfoDigit::parse(&kind, &request.body)) {
+        out.push(Action::Event(Event::Info { session, digit }));
     }
 }
