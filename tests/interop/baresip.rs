@@ -28,6 +28,34 @@ async fn two_baresip_phones_record_each_others_tone() {
     record_each_other(&site, caller, agent).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn baresip_with_g722_or_opus_and_one_with_g711_record_each_others_tone() {
+    for (name, codec, agents) in [
+        ("g722-g711", "G722/16000/1", "PCMU/8000/1"),
+        ("g711-opus", "PCMU/8000/1", "opus/48000/2"),
+        ("opus-g722", "opus/48000/2", "G722/16000/1"),
+    ] {
+        let media = own_addresses().into_iter().chain([Ipv4Addr::LOCALHOST]);
+        let media: Vec<String> = media.map(|ip| ip.to_string()).collect();
+        let codecs = "codecs = [\"PCMU\", \"G722\", \"opus\"]\n";
+        let settings = Settings {
+            agents_media: media.clone(),
+            carrier_media: media,
+            media_source: "nat",
+            carrier_more: codecs.to_owned(),
+            agents_more: codecs.to_owned(),
+            ..Settings::default()
+        };
+        let site = Site::open(name, &settings).await;
+        let agent = Phone::start_speaking(&site.folder, "bob", AGENTS, (AGENT_HZ, None), agents).await;
+        let to = format!("sip:{OUR_NUMBER}@{}", site.gateway.udp());
+        let voice = (CALLER_HZ, Some(to.as_str()));
+        let caller = Phone::start_speaking(&site.folder, "alice", CARRIER, voice, codec).await;
+        println!("{codec} and {agents}");
+        record_each_other(&site, caller, agent).await;
+    }
+}
+
 /// Joins the two, and finds on each one's own recording the other's tone.
 pub async fn record_each_other(site: &Site, caller: Phone, agent: Phone) {
     let call = incoming(&site.router).await;

@@ -96,6 +96,8 @@ impl Signalling {
         description.codecs = match config.codec {
             media::Codec::Pcmu => vec![sdp::Codec::Pcmu],
             media::Codec::Pcma => vec![sdp::Codec::Pcma],
+            media::Codec::G722 => vec![sdp::Codec::G722],
+            media::Codec::Opus => vec![sdp::Codec::Opus],
         };
         Signalling {
             endpoint,
@@ -231,6 +233,7 @@ impl Signalling {
             Event::Incoming(_)
             | Event::ReinviteRefused { .. }
             | Event::Info { .. }
+            | Event::InfoAnswered { .. }
             | Event::EarlyAnswer { .. }
             | Event::Referred { .. }
             | Event::ReferProgress { .. }
