@@ -5,7 +5,7 @@
 use super::policy::{Policy, Support, TIMER};
 use crate::dialog::action::SDP;
 use crate::message::info_digit::{DIGIT_BODIES, InfoDigit, is_digit_body};
-use crate::message::{Method, Request, Scheme, StatusCode};
+use crate::message::{MediaType, Method, Request, Scheme, StatusCode};
 
 /// A refusal with the one header that explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
