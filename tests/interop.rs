@@ -19,6 +19,8 @@ mod digits;
 mod early;
 #[path = "interop/inbound.rs"]
 mod inbound;
+#[path = "interop/info.rs"]
+mod info;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
 #[path = "interop/leaks.rs"]

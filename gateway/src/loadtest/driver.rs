@@ -20,7 +20,7 @@ use super::call::{Call, Stage};
 use super::line::{Line, Over, Told};
 use super::mark::{Book, Mark};
 use super::outcome::Outcome;
-use super::plan::{Plan, call_of};
+use super::plan::{ANSWERER, Plan, call_of};
 use super::voice::Voice;
 use crate::phone::{Agreed, describe};
 use crate::shell::clock;
@@ -280,7 +280,7 @@ impl<'a> Driver<'a> {
         let names = [user(headers.to().uri()), user(headers.from().uri())];
         let number = names
             .iter()
-            .filter(|name| name.trim_start_matches('+').starts_with(own))
+            .filter(|name| name.starts_with(ANSWERER) || name.trim_start_matches('+').starts_with(own))
             .find_map(|name| call_of(name));
         let free = number.filter(|number| self.calls.get(number).is_some_and(|call| call.answerer.is_none()));
         let Some(number) = free else {

@@ -244,6 +244,7 @@ impl Line {
             | Event::Referred { .. }
             | Event::ReferProgress { .. }
             | Event::ReferDone { .. }
+            | Event::InfoAnswered { .. }
             | Event::Expired { .. } => {}
         }
     }

@@ -78,7 +78,15 @@ impl Plan {
     }
 }
 
-/// The call whose caller has that number.
+/// What the built-in router calls the answerer of call `number`.
+pub fn answerer_user(number: u32) -> String {
+    format!("{ANSWERER}{number:06}")
+}
+
+/// Beginning of the answerers' names.
+pub const ANSWERER: &str = "load-";
+
+/// The call whose caller, or answerer, has that number or name.
 pub fn call_of(caller_number: &str) -> Option<u32> {
     let start = caller_number.len().checked_sub(6)?;
     caller_number.get(start..)?.parse().ok()
@@ -135,6 +143,7 @@ mod tests {
     #[test]
     fn a_call_is_known_by_its_callers_number() {
         assert_eq!(call_of(&plan().caller_number(123)), Some(123));
+        assert_eq!(call_of(&answerer_user(32_767)), Some(32_767));
         assert_eq!(call_of("+123"), None);
         assert_eq!(call_of("anonymous"), None);
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::plan::Routing;
+use super::plan::{Routing, answerer_user, call_of};
 use crate::control::client::{Client, Events};
 
 /// Calls handled at the same time; what is beyond waits in the client's queue.
@@ -94,8 +94,9 @@ async fn connect_call(
         "" => text(from, "raw"),
         number => number,
     });
-    // The answerer knows its caller by the last digits of its own name.
-    let user = from.trim_start_matches('+');
+    // A name, not a number, so that no rule for numbers applies; the answerer knows its caller by it.
+    let number = call_of(from).ok_or_else(|| "the caller's number is none of ours".to_owned())?;
+    let user = answerer_user(number);
     let ask = |method: &'static str, params: Value| async move {
         let replied = client.call(method, params).await;
         replied.map_err(|error| format!("{method}: {error}"))

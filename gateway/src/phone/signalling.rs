@@ -205,6 +205,7 @@ impl Signalling {
             Event::Incoming(_)
             | Event::ReinviteRefused { .. }
             | Event::Info { .. }
+            | Event::InfoAnswered { .. }
             | Event::EarlyAnswer { .. }
             | Event::Referred { .. }
             | Event::ReferProgress { .. }
@@ -388,6 +389,8 @@ pub fn describe(codec: media::Codec, media: SocketAddr, seed: [u8; 32]) -> Local
     description.codecs = match codec {
         media::Codec::Pcmu => vec![sdp::Codec::Pcmu],
         media::Codec::Pcma => vec![sdp::Codec::Pcma],
+        media::Codec::G722 => vec![sdp::Codec::G722],
+        media::Codec::Opus => vec![sdp::Codec::Opus],
     };
     description
 }
