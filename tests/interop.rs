@@ -29,6 +29,8 @@ mod leaks;
 mod limits;
 #[path = "interop/load.rs"]
 mod load;
+#[path = "interop/loadtest.rs"]
+mod loadtest;
 #[path = "../sip/tests/endpoint/own_digest.rs"]
 mod own_digest;
 #[path = "interop/refresh.rs"]

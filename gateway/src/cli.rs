@@ -3,6 +3,8 @@
 //! Results go to `out`, everything else to `err`. Exit codes: 0 fine, 1 the work failed, 2 the command line or
 //! the configuration is wrong. Knows nothing of calls.
 
+mod loadtest;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -55,6 +57,8 @@ enum Command {
     Events(EventsArgs),
     /// Print the schema of the control protocol.
     Schema(SchemaArgs),
+    /// Place calls through a SIP target and check every frame that is heard.
+    Loadtest(Box<loadtest::LoadtestArgs>),
     /// Print the version.
     Version,
 }
@@ -286,6 +290,7 @@ fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyh
             let schema = serde_json::to_string_pretty(&config::schema()).context("schema")?;
             writeln!(out, "{schema}")?;
         }
+        Command::Loadtest(args) => return loadtest::run(*args, out, err),
         Command::Version => writeln!(out, "media-gateway {}", env!("CARGO_PKG_VERSION"))?,
     }
     Ok(EXIT_OK)
