@@ -4,8 +4,8 @@
 //! their variant. Knows nothing of packets, SDP or who listens.
 
 pub mod g711;
-pub mod g722;
-pub mod opus;
+mod g722;
+mod opus;
 mod resample;
 
 use resample::{Doubler, Halver};

@@ -179,7 +179,13 @@ mod tests {
     #[test]
     fn full_scale_does_not_wrap() {
         let mut doubler = Doubler::new();
-        let square = |n: usize| if n / 8 % 2 == 0 { i16::MAX } else { i16::MIN };
+        let square = |n: usize| {
+            if (n / 8).is_multiple_of(2) {
+                i16::MAX
+            } else {
+                i16::MIN
+            }
+        };
         let up: Vec<[i16; 2]> = (0..800).map(|n| doubler.push(square(n))).collect();
         let steepest = up
             .as_flattened()
