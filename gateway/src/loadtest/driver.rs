@@ -136,7 +136,7 @@ impl<'a> Driver<'a> {
             return;
         };
         let measures = &mut self.outcome.measures;
-        if id % 2 == 0 {
+        if id.is_multiple_of(2) {
             call.caller.hear(now, &answerer.said, &self.book, measures);
         } else {
             answerer.hear(now, &call.caller.said, &self.book, measures);
