@@ -1,7 +1,9 @@
 # Each target is a line or two over cargo. CARGO_FLAGS and DEMO_ARGS add to them.
 CARGO ?= cargo
+# What building needs beside Rust: libopus, found by pkg-config.
+BUILD_PACKAGES = libopus-dev pkg-config
 # Peers and tools of tests/interop.
-TEST_PACKAGES = sip-tester baresip-core kamailio secsipidx sipsak sipvicious sox
+TEST_PACKAGES = $(BUILD_PACKAGES) sip-tester baresip-core kamailio secsipidx sipsak sipvicious sox
 # How long `make soak` goes on, and how many cases `make fuzz` draws for each property and runs for each target.
 SOAK_S ?= 3600
 FUZZ_CASES ?= 100000
@@ -14,10 +16,10 @@ FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=
 # Found inputs are kept here, so that the next run begins where this one ended.
 FUZZ_OUT = target/fuzz
 
-.PHONY: demo test check bench soak fuzz test-packages
+.PHONY: demo test check bench soak fuzz test-packages build-packages
 
 # A carrier, two agent phones and a router around the gateway; then who heard whom.
-demo:
+demo: build-packages
 	$(CARGO) run --locked --release -p gateway $(CARGO_FLAGS) -- demo $(DEMO_ARGS)
 
 # Every test there is.
@@ -30,7 +32,7 @@ test: test-packages
 	fi
 
 # What can be said without running anything: form, lints, house rules.
-check:
+check: build-packages
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --locked --quiet --test tidy
@@ -49,7 +51,7 @@ soak: test-packages
 
 # Every property with many more cases; a failing one is printed, shrunk, and kept beside its source. Then each fuzz
 # target; an input that fails is kept as target/fuzz/TARGET-crash-….
-fuzz:
+fuzz: build-packages
 	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test -p sip -p media -p gateway --lib --release --locked $(CARGO_FLAGS)
 	host=$$(rustc -vV | sed -n 's/^host: //p'); \
 	RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --manifest-path tests/fuzz/Cargo.toml --locked --release \
@@ -61,6 +63,9 @@ fuzz:
 		$(FUZZ_OUT)/$$host/release/$$target -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -dict=tests/fuzz/sip.dict -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$$target- $(FUZZ_OUT)/corpus/$$target $$seeds || exit 1; \
 	done
+
+build-packages:
+	@$(MAKE) --no-print-directory test-packages TEST_PACKAGES="$(BUILD_PACKAGES)"
 
 # Installs what is missing where we may; otherwise says what to install.
 test-packages:

@@ -19,6 +19,8 @@ mod digits;
 mod early;
 #[path = "interop/inbound.rs"]
 mod inbound;
+#[path = "interop/info.rs"]
+mod info;
 #[path = "interop/kamailio.rs"]
 mod kamailio;
 #[path = "interop/leaks.rs"]
@@ -27,6 +29,8 @@ mod leaks;
 mod limits;
 #[path = "interop/load.rs"]
 mod load;
+#[path = "interop/loadtest.rs"]
+mod loadtest;
 #[path = "../sip/tests/endpoint/own_digest.rs"]
 mod own_digest;
 #[path = "interop/refresh.rs"]

@@ -11,6 +11,7 @@
 //! | 26 to 28: voice on a desk phone | `deskphone.rs` |
 //! | 35 to 46: menu, prompts, queue, caller at ring, whisper, a record for each call | `flow.rs` |
 //! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
+//! | legs of different codecs (flow T37) | `codecs.rs` |
 //! | who calls, who sent the call on, and what of it crosses to the other leg | `callers.rs` |
 //! | signed callers, theirs and ours | `vouched.rs` |
 //! | emergency calls | `emergency.rs` |
@@ -34,6 +35,8 @@ mod books;
 mod buttons;
 #[path = "mission/callers.rs"]
 mod callers;
+#[path = "mission/codecs.rs"]
+mod codecs;
 #[path = "mission/consult.rs"]
 mod consult;
 #[path = "mission/conversation.rs"]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use media::recorder::TrackKey;
 use media::shard::{BlockReader, ShardConfig, ShardHandle, spawn};
-use media::{Change, Codec, Event, Heard, SourceRule, StreamConfig, StreamKey, TrackGate};
+use media::{Change, Codec, DigitForm, Event, Heard, SourceRule, StreamConfig, StreamKey, TrackGate};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -193,6 +193,7 @@ fn stream_config(remote: SocketAddr) -> StreamConfig {
         payload_type: 0,
         accepts: vec![(0, Codec::Pcmu)],
         event_payload_type: None,
+        digits: DigitForm::Events,
         ptime_ms: 20,
         remote: Some(remote),
         remote_rtcp: None,

@@ -6,6 +6,8 @@ mod basics;
 mod commands;
 #[path = "sim/extensions.rs"]
 mod extensions;
+#[path = "sim/info.rs"]
+mod info;
 #[path = "sim/leaks.rs"]
 mod leaks;
 #[path = "sim/order.rs"]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use media::shard::{BlockReader, ShardConfig, ShardHandle, spawn};
-use media::{Change, Codec, Event, Heard, SourceRule, StreamConfig, StreamKey};
+use media::{Change, Codec, DigitForm, Event, Heard, SourceRule, StreamConfig, StreamKey};
 
 use crate::plain::Plain;
 use crate::{SUBJECT_CPU, pin};
@@ -122,6 +122,7 @@ fn stream_config(remote: SocketAddr) -> StreamConfig {
         payload_type: 0,
         accepts: vec![(0, Codec::Pcmu)],
         event_payload_type: Some(101),
+        digits: DigitForm::Events,
         ptime_ms: 20,
         remote: Some(remote),
         remote_rtcp: Some(SocketAddr::new(remote.ip(), remote.port() ^ 1)),

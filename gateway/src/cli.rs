@@ -3,8 +3,10 @@
 //! Results go to `out`, everything else to `err`. Exit codes: 0 fine, 1 the work failed, 2 the command line or
 //! the configuration is wrong. Knows nothing of calls.
 
+mod loadtest;
+
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -55,6 +57,8 @@ enum Command {
     Events(EventsArgs),
     /// Print the schema of the control protocol.
     Schema(SchemaArgs),
+    /// Place calls through a SIP target and check every frame that is heard.
+    Loadtest(Box<loadtest::LoadtestArgs>),
     /// Print the version.
     Version,
 }
@@ -182,10 +186,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut impl Write, err: 
         LogWord::Text => LogFormat::Text,
         LogWord::Json => LogFormat::Json,
     });
+    let only_prints = matches!(
+        cli.command,
+        Command::Check(_) | Command::Route(_) | Command::Schema(_) | Command::Version
+    );
     match perform(cli.command, out, err) {
         Ok(code) => code,
+        // Whoever read has seen enough, as `head` has.
+        Err(error) if only_prints && is_broken_pipe(&error) => EXIT_OK,
         Err(error) => {
-            let _ = writeln!(err, "{error:#}");
+            let _ = writeln!(err, "{}", whole(&error));
             if is_configuration(&error) {
                 EXIT_USAGE
             } else {
@@ -193,6 +203,30 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut impl Write, err: 
             }
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    kinds
+        .into_iter()
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error with its causes. Those of the library tell their cause in their own words already: nothing is said twice.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
 }
 
 /// Whether the operator's file is at fault rather than the machine.
@@ -256,6 +290,7 @@ fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyh
             let schema = serde_json::to_string_pretty(&config::schema()).context("schema")?;
             writeln!(out, "{schema}")?;
         }
+        Command::Loadtest(args) => return loadtest::run(*args, out, err),
         Command::Version => writeln!(out, "media-gateway {}", env!("CARGO_PKG_VERSION"))?,
     }
     Ok(EXIT_OK)
@@ -476,6 +511,30 @@ mod tests {
         let (code, _, err) = run_with(&["serve", "--state-dir", path]);
         assert_eq!(code, 1);
         assert!(err.contains(path), "{err}");
+        let why = err.matches("(os error").count();
+        assert_eq!(why, 1, "the system's words come once: {err}");
+    }
+
+    /// A reader that has left.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_seen_enough_is_no_error() {
+        for args in [&["schema"][..], &["schema", "--config"], &["version"]] {
+            let mut err = Vec::new();
+            let args = [&["media-gateway"], args].concat();
+            let code = run(args.into_iter().map(OsString::from), &mut Gone, &mut err);
+            assert_eq!((code, String::from_utf8_lossy(&err).as_ref()), (0, ""));
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod core;
 pub mod demo;
 pub mod engine;
 mod inert;
+pub mod loadtest;
 pub mod observe;
 pub mod phone;
 pub mod shell;

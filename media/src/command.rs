@@ -23,13 +23,17 @@ pub struct PlayKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DtmfKey(pub u64);
 
-/// A codec with what the packet path must know of it. 8000 Hz clock.
+/// A codec, with what `media::codec` says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 µ-law (RFC 3551 §4.5.14).
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722 at 64 kbit/s: 16 kHz audio under a clock of 8000 Hz (RFC 3551 §4.5.2).
+    G722,
+    /// Opus (RFC 7587).
+    Opus,
 }
 
 /// One agreed session, from offer and answer. Every field holds from the moment it is applied.
@@ -43,6 +47,8 @@ pub struct StreamConfig {
     pub accepts: Vec<(u8, Codec)>,
     /// telephone-event payload type in both directions, clock 8000 (RFC 4733).
     pub event_payload_type: Option<u8>,
+    /// How digits of others reach this party.
+    pub digits: DigitForm,
     /// Packet length sent, milliseconds: 10 to 60.
     pub ptime_ms: u8,
     /// Where RTP goes.
@@ -57,6 +63,17 @@ pub struct StreamConfig {
     pub may_receive: bool,
     /// The keys of both directions; none: the stream is clear.
     pub srtp: Option<SrtpKeys>,
+}
+
+/// How digits reach a party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigitForm {
+    /// As telephone-events, or as tones where none were agreed.
+    Events,
+    /// As tones in the audio.
+    Tones,
+    /// By the engine's signalling, which is told of each by `DigitFor`.
+    Signalling,
 }
 
 /// Which RTP sources a stream takes (docs/threats.md A1 decides the words).
@@ -246,6 +263,16 @@ pub enum Change {
         duration_ms: u32,
         /// Tones in the audio even where events were agreed.
         inband: bool,
+    },
+    /// The party pressed a digit and said so by signalling: told, and passed on, like one that came as an
+    /// event; the twin of such a one is dropped.
+    HearDigit {
+        /// Who pressed it.
+        stream: StreamKey,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// How long, milliseconds.
+        duration_ms: u32,
     },
     /// Whether digits of this speaker pass to whoever hears it.
     PassDtmf {

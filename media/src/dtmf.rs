@@ -1,15 +1,17 @@
-//! Digits: as telephone-events (RFC 4733) both ways, and as tones.
+//! Digits: as telephone-events (RFC 4733) both ways, and as tones; and which of them were told twice.
 //!
 //! Knows nothing of ports, payload types or who collects.
 
 mod digit;
 mod event;
+mod presses;
 mod receiver;
 mod sender;
 mod tone;
 
 pub use digit::Digit;
 pub use event::EventPayload;
+pub use presses::{ALONE_MAX, Presses, TWIN_WITHIN, Told};
 pub use receiver::{Pressed, Receiver};
 pub use sender::{SendTick, Sender};
 pub use tone::{ToneSender, ToneTick};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::command::{DtmfKey, PlayKey, StreamKey};
+use crate::dtmf::Told;
 use crate::stream::Stats;
 
 /// Why a play ended.
@@ -54,6 +55,17 @@ pub enum Event {
     /// The party pressed a digit; comes at the digit's end, once.
     Dtmf {
         /// Who pressed it.
+        stream: StreamKey,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// How long, milliseconds.
+        duration_ms: u32,
+        /// How it was told, first where it was told twice.
+        told: Told,
+    },
+    /// A digit of somebody this party hears, for a party that takes digits by signalling.
+    DigitFor {
+        /// Whom it is for.
         stream: StreamKey,
         /// `0-9 * # A-D`.
         digit: char,

@@ -14,9 +14,11 @@
 //! Knows nothing of addresses, payload types or listeners.
 
 mod clock;
+mod decoding;
 mod playout;
 mod seen;
 mod slots;
+mod timeline;
 
 pub use clock::{DELAY_MAX_MS, DELAY_START_MS};
 pub use playout::{Counts, Playout, Popped, Pushed};

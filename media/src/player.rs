@@ -93,7 +93,7 @@ impl Player {
             return Played::Paused;
         }
         if let Some(codec) = codec
-            && self.has_ready_frame()
+            && self.has_ready_frame(codec)
         {
             return self.ready_frame(codec);
         }
@@ -108,12 +108,14 @@ impl Player {
         Played::Pcm
     }
 
-    fn has_ready_frame(&self) -> bool {
+    fn has_ready_frame(&self, codec: Codec) -> bool {
         if !self.gain.is_unity() {
             return false;
         }
         match self.sources.get(self.piece) {
-            Some(Source::Sound(sound)) => self.offset + FRAME_SAMPLES as u64 <= sound.pcm().len() as u64,
+            Some(Source::Sound(sound)) => sound
+                .encoded(codec)
+                .is_some_and(|payload| self.offset + FRAME_SAMPLES as u64 <= payload.len() as u64),
             Some(Source::Tone(_) | Source::Silence(_)) | None => false,
         }
     }
@@ -123,7 +125,10 @@ impl Player {
             return Played::Ended;
         };
         let start = self.offset as usize;
-        let Some(payload) = sound.encoded(codec).get(start..start + FRAME_SAMPLES) else {
+        let payload = sound
+            .encoded(codec)
+            .and_then(|payload| payload.get(start..start + FRAME_SAMPLES));
+        let Some(payload) = payload else {
             return Played::Ended;
         };
         self.offset += FRAME_SAMPLES as u64;

@@ -44,11 +44,12 @@ impl Sound {
         &self.pcm
     }
 
-    /// The payload bytes in a codec; one byte a sample.
-    pub fn encoded(&self, codec: Codec) -> &[u8] {
+    /// The payload bytes in a codec, one byte a sample; none where a payload depends on those before it.
+    pub fn encoded(&self, codec: Codec) -> Option<&[u8]> {
         match codec {
-            Codec::Pcmu => &self.pcmu,
-            Codec::Pcma => &self.pcma,
+            Codec::Pcmu => Some(&self.pcmu),
+            Codec::Pcma => Some(&self.pcma),
+            Codec::G722 | Codec::Opus => None,
         }
     }
 
@@ -72,9 +73,9 @@ mod tests {
     fn payloads_are_the_samples_encoded() {
         let sound = Sound::from_pcm(vec![0, 1000, -1000, i16::MAX, i16::MIN]);
         let mut decoded = [0; 5];
-        g711::decode_ulaw(sound.encoded(Codec::Pcmu), &mut decoded);
+        g711::decode_ulaw(sound.encoded(Codec::Pcmu).unwrap(), &mut decoded);
         assert_eq!(decoded, [0, 988, -988, 32_124, -32_124]);
-        g711::decode_alaw(sound.encoded(Codec::Pcma), &mut decoded);
+        g711::decode_alaw(sound.encoded(Codec::Pcma).unwrap(), &mut decoded);
         assert_eq!(decoded, [8, 1008, -1008, 32_256, -32_256]);
         assert_eq!(sound.len_ms(), 0);
         assert_eq!(Sound::from_pcm(vec![0; 8007]).len_ms(), 1000);

@@ -8,6 +8,7 @@
 mod header;
 mod keys;
 mod receiver;
+mod rounds;
 mod sender;
 
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use sender::Sender;
 
 pub use keys::{MasterKey, SrtpKeys, SrtpSuite};
 pub use receiver::{SSRCS_MAX, WINDOW_PACKETS};
+pub use rounds::ROUNDS_MAX;
 
 /// How long packets under the old key are taken after the first under the new one: what the network may
 /// have turned around.
@@ -70,16 +72,38 @@ impl Srtp {
         }
     }
 
-    /// Applies what was agreed. A key that stays goes on with its rollover counter and its window; a new
-    /// one begins at zero, and where it is the peer's, the old one is taken until the peer has changed.
+    /// Applies what was agreed. A key that stays goes on with its rollover counter and its window. A new
+    /// one of ours begins at zero; under a new one of the peer its counter begins at zero or goes on, as the first
+    /// packet shows, and the old one is taken until then. The
+    /// peer may also go back to the key it has never left: then its round goes on, as a key may not begin anew
+    /// (RFC 3711 §9.1).
     pub fn configure(&mut self, keys: &SrtpKeys) {
         if *self.sender.key() != keys.send {
             self.sender = Sender::new(&keys.send);
         }
         if *self.receiver.key() != keys.receive {
-            let former = std::mem::replace(&mut self.receiver, Receiver::new(&keys.receive));
-            self.former = Former::InUse(Box::new(former));
+            self.expect(&keys.receive);
         }
+    }
+
+    /// The peer says that it will send under another key.
+    fn expect(&mut self, key: &MasterKey) {
+        self.former = match std::mem::replace(&mut self.former, Former::Gone) {
+            // Nothing has come under the key that was expected: the one before it is still in use.
+            Former::InUse(in_use) if in_use.key() == key => {
+                self.receiver = *in_use;
+                return;
+            }
+            Former::InUse(in_use) => {
+                self.receiver = Receiver::after(key, &in_use);
+                Former::InUse(in_use)
+            }
+            Former::Gone | Former::Fading(..) => {
+                let next = Receiver::after(key, &self.receiver);
+                let former = std::mem::replace(&mut self.receiver, next);
+                Former::InUse(Box::new(former))
+            }
+        };
     }
 
     /// Encrypts an RTP packet; none: it is not one, or its index was used before.

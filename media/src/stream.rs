@@ -19,8 +19,9 @@ mod stats;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::codec::{Codec, Encoder};
 use crate::command::{StreamConfig, StreamKey, TrackGate};
-use crate::dtmf::Receiver;
+use crate::dtmf::{Presses, Receiver, Told};
 use crate::jitter::Playout;
 use crate::mixer::Limiter;
 use crate::recorder::Track;
@@ -65,8 +66,12 @@ pub struct Stream {
     pub(crate) relay_to: Vec<u32>,
     /// Its audio on the 20 ms grid, while anyone needs it decoded.
     pub(crate) playout: Option<Box<Playout>>,
+    /// What turns frames into payload; as agreed.
+    pub(crate) encoder: Encoder,
     /// Frames on their way to packets.
-    pub(crate) packer: Packer,
+    pub(crate) packer: Packer<u8>,
+    /// Samples on their way to packets, of a codec that encodes only whole ones.
+    pub(crate) samples: Packer<i16>,
     /// What feeds it.
     pub(crate) sink: Sink,
     /// What plays towards it.
@@ -79,6 +84,12 @@ pub struct Stream {
     pub(crate) pressed: Receiver,
     /// The timestamp of the digit pressed last.
     pub(crate) pressed_at: Option<RtpTime>,
+    /// Its digits that may be told another way too.
+    pub(crate) presses: Presses,
+    /// The timestamp of the digit that `presses` was asked of last.
+    judged_at: Option<RtpTime>,
+    /// The timestamp of the last digit that was told another way before.
+    pub(crate) twin_at: Option<RtpTime>,
     /// Whether its digits pass to whoever hears it.
     pub(crate) pass_dtmf: bool,
     /// The timestamp of the last digit that was kept from everyone.
@@ -136,13 +147,18 @@ impl Stream {
             heard_by: Vec::new(),
             relay_to: Vec::new(),
             playout: None,
+            encoder: Encoder::new(Codec::Pcmu),
             packer: Packer::new(),
+            samples: Packer::new(),
             sink: Sink::Off,
             plays: Plays::default(),
             limiter: Limiter::new(),
             digits: Digits::default(),
             pressed: Receiver::new(),
             pressed_at: None,
+            presses: Presses::default(),
+            judged_at: None,
+            twin_at: None,
             pass_dtmf: true,
             withheld_at: None,
             event_relayed: None,
@@ -166,11 +182,33 @@ impl Stream {
         self.withheld_at == Some(time)
     }
 
+    /// Looks whether the digit that an event packet is of was told another way before: such a one is kept from
+    /// everyone.
+    pub fn judge_press(&mut self, now: Instant) {
+        let Some((digit, time)) = self.pressed.begun() else {
+            return;
+        };
+        if self.judged_at == Some(time) {
+            return self.presses.hold(now);
+        }
+        self.judged_at = Some(time);
+        if self.presses.is_twin(digit, Told::Events, now) {
+            self.twin_at = Some(time);
+            self.withheld_at = Some(time);
+        }
+    }
+
     /// Applies what was agreed. SSRC, sequence and timestamp sent go on unbroken.
     pub fn configure(&mut self, mut config: StreamConfig, now: Instant) {
-        config.ptime_ms = sane_ptime_ms(config.ptime_ms);
+        config.ptime_ms = config.codec.packet_ms(sane_ptime_ms(config.ptime_ms));
+        self.outbound.set_clock(config.codec.clock());
         self.inbound.configure(self.config.as_ref(), &config);
         self.configure_srtp(config.srtp.as_ref());
+        if self.encoder.codec() != config.codec {
+            self.encoder = Encoder::new(config.codec);
+            self.packer.clear();
+            self.samples.clear();
+        }
         self.config = Some(config);
         self.watch.receiving_told = false;
         self.watch.sending_told = false;
@@ -246,6 +284,7 @@ impl Stream {
     /// Another sink begins: half a packet of the old one is not sent with the new one's.
     pub fn begin_sink(&mut self) {
         self.packer.clear();
+        self.samples.clear();
         if self.sink == Sink::Off {
             self.outbound.interrupt();
         }
@@ -262,19 +301,23 @@ impl Stream {
         let loss_percent = reception.lost() as f32 * 100.0 / expected.max(1) as f32;
         let remote = self.reporter.remote();
         let discarded = self.inbound.discarded();
+        let clock = self
+            .config
+            .as_ref()
+            .map_or(ClockRate::NARROWBAND, |config| config.codec.clock());
         Stats {
             packets_received,
             bytes_received,
             packets_lost: reception.lost(),
             packets_discarded: discarded.total(),
             discarded,
-            jitter_ms: reception.jitter_ms(ClockRate::NARROWBAND),
+            jitter_ms: reception.jitter_ms(clock),
             mos: (expected > 0).then(|| mos(loss_percent, one_way)),
             packets_sent,
             bytes_sent,
             send_failed: self.send_failed,
             remote_packets_lost: remote.map_or(0, |block| block.cumulative_lost.max(0) as u64),
-            remote_jitter_ms: self.reporter.remote_jitter_ms(),
+            remote_jitter_ms: self.reporter.remote_jitter_ms(clock),
             remote_mos: remote.map(|block| mos(f32::from(block.fraction_lost) / 2.56, one_way)),
             rtt_ms: rtt.map(|rtt| rtt.as_secs_f32() * 1000.0),
         }

@@ -19,6 +19,7 @@ mod header_name;
 mod headers;
 mod host;
 mod identity;
+pub mod info_digit;
 mod lines;
 mod media_type;
 mod method;

@@ -161,6 +161,7 @@ fn name(event: &Event) -> &'static str {
         Event::ByeDone { .. } => "ByeDone",
         Event::Lost { .. } => "Lost",
         Event::Info { .. } => "Info",
+        Event::InfoAnswered { .. } => "InfoAnswered",
         Event::Referred { .. } => "Referred",
         Event::ReferProgress { .. } => "ReferProgress",
         Event::ReferDone { .. } => "ReferDone",

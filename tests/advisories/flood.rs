@@ -84,17 +84,14 @@ fn b14_the_default_is_no_limit_for_a_carrier_with_300_calls_a_second() {
     assert_eq!(rig.dropped("source_rate"), 0);
 }
 
-/// What the core itself takes for one of `each`: the best of ten batches of fifty, timers of earlier ones included.
+/// What the core itself takes for one of `each`, over fifty, timers of earlier ones included.
 fn cost(rig: &mut Rig, mut each: impl FnMut(&mut Rig, usize)) -> Duration {
-    let batches = (0..10).map(|batch| {
-        rig.busy = Duration::ZERO;
-        for number in 0..50 {
-            each(rig, batch * 50 + number);
-            rig.forget();
-        }
-        rig.busy / 50
-    });
-    batches.min().unwrap()
+    rig.busy = Duration::ZERO;
+    for number in 0..50 {
+        each(rig, number);
+        rig.forget();
+    }
+    rig.busy / 50
 }
 
 /// What an INVITE over the limit is told, acknowledged.
@@ -145,11 +142,33 @@ fn pass_one(rig: &mut Rig, branch: &str) {
 const SDP_OF_AGENT: &str =
     "v=0\r\no=- 1 1 IN IP4 10.0.3.1\r\ns=-\r\nc=IN IP4 10.0.3.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
 
+/// Ten times in turn, so that what else the machine does falls on both; the best turn counts.
 #[test]
 fn b14_a_refusal_costs_at_most_a_tenth_of_a_call() {
+    let mut calls = Rig::new();
+    // One that its trunk's limit refuses: told 503, with an event and a record of its own, and acknowledged.
+    let mut full = Rig::with("calls = 1", "");
+    full.udp(CARRIER, invite(CARRIER, "first", "", SDP));
+    let turns = (0..10).map(|turn| {
+        let call = cost(&mut calls, |rig, number| {
+            pass_one(rig, &format!("call{turn}x{number}"))
+        });
+        let bare = cost(&mut calls, |rig, _| rig.assert_alive());
+        let refused = cost(&mut full, |rig, number| {
+            refuse_one(rig, &format!("over{turn}x{number}"));
+            assert_eq!((rig.of("call.refused").len(), rig.records.len()), (1, 1));
+        });
+        println!("a call of two legs {call:?}, of one {bare:?}; over a limit {refused:?}");
+        refused.as_secs_f64() / call.as_secs_f64()
+    });
+    let share = turns.fold(f64::MAX, f64::min);
+    assert!(share <= 0.1, "over a limit: {share:.3} of a call");
+}
+
+#[test]
+fn b14_what_is_dropped_unread_costs_under_a_hundredth_of_a_call() {
     let mut rig = Rig::new();
     let call = cost(&mut rig, |rig, number| pass_one(rig, &format!("call{number}")));
-    let bare = cost(&mut rig, |rig, _| rig.assert_alive());
     let mut rig = narrow();
     for number in 0..1_000 {
         rig.udp(
@@ -160,18 +179,8 @@ fn b14_a_refusal_costs_at_most_a_tenth_of_a_call() {
     let text = invite(CARRIER, "same", "", SDP);
     let gated = cost(&mut rig, |rig, _| drop(rig.udp(CARRIER, &text)));
     let unlisted = cost(&mut rig, |rig, _| drop(rig.udp(STRANGER, &text)));
-    // One that its trunk's limit refuses: told 503, with an event and a record of its own, and acknowledged.
-    let mut rig = Rig::with("calls = 1", "");
-    rig.udp(CARRIER, invite(CARRIER, "first", "", SDP));
-    let limited = cost(&mut rig, |rig, number| {
-        refuse_one(rig, &format!("over{number}"));
-        assert_eq!((rig.of("call.refused").len(), rig.records.len()), (1, 1));
-    });
-    println!(
-        "a call of two legs {call:?}, of one {bare:?}; over the rate {gated:?}, unlisted {unlisted:?}, over a limit {limited:?}"
-    );
+    println!("a call {call:?}; over the rate {gated:?}, unlisted {unlisted:?}");
     for (what, cost) in [("over the rate", gated), ("unlisted", unlisted)] {
         assert!(cost * 100 <= call, "{what}: {cost:?} of {call:?}");
     }
-    assert!(limited * 10 <= call, "over a limit: {limited:?} of {call:?}");
 }

@@ -7,7 +7,7 @@ mod router;
 mod sdes;
 mod town;
 
-pub use party::{Answer, Party, PartyEvent};
+pub use party::{Answer, Party, PartyEvent, Voice};
 pub use post::Weather;
 pub use router::Router;
 pub use sdes::{Ask, Sdes};

@@ -74,11 +74,16 @@ pub fn alaw(sample: i16) -> u8 {
     (sign | (exponent << 4) | mantissa) as u8 ^ 0x55
 }
 
-/// A mono file of 16 bits a sample.
+/// A mono file of 16 bits a sample at 8000 Hz.
 pub fn write_wav(path: &std::path::Path, samples: &[i16]) {
+    write_wav_at(path, 8_000, samples);
+}
+
+/// The same at another rate.
+pub fn write_wav_at(path: &std::path::Path, sample_rate: u32, samples: &[i16]) {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: 8_000,
+        sample_rate,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
@@ -87,6 +92,16 @@ pub fn write_wav(path: &std::path::Path, samples: &[i16]) {
         wav.write_sample(*sample).unwrap();
     }
     wav.finalize().unwrap();
+}
+
+/// The samples of a file at 8000 Hz: of a faster one every so-manieth, which for tones below 4000 Hz is enough.
+pub fn read_narrow_wav(path: &std::path::Path) -> Vec<i16> {
+    let rate = hound::WavReader::open(path).unwrap().spec().sample_rate as usize;
+    read_wav(path)
+        .remove(0)
+        .into_iter()
+        .step_by(rate / 8000)
+        .collect()
 }
 
 /// The samples of a file of 16 bits a sample, by channel.

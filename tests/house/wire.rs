@@ -22,7 +22,7 @@ mod sipp;
 mod site;
 mod stalls;
 
-pub use binary::peer;
+pub use binary::{gateway as gateway_program, peer};
 pub use caller::SecureCaller;
 pub use capture::Capture;
 pub use certificates::{Authority, GATEWAY_NAME, Identity};

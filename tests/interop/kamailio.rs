@@ -128,7 +128,9 @@ impl Scene {
             peer.reply(&bye, 200, "").await;
         }
         self.caller.finish().await;
-        let is_record = |heard: &Heard| heard.is("call.record");
+        // A refused dial has a record of its own.
+        let is_record =
+            |heard: &Heard| heard.is("call.record") && heard.text("call") == self.call.text("call");
         self.site.router.wait(0, "the record", is_record).await;
         ports_are_free(&self.site).await;
         let heard = self.site.router.heard();

@@ -58,9 +58,15 @@ impl Held {
         let ports = gateway.metric("ports_used", "");
         let streams = gateway.metric("streams_active", "");
         let calls = gateway.metric("calls_active", "");
-        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", gateway.pid()));
+        // The least of some looks: those questions came by connections that it may not have closed yet.
+        let look = |_| {
+            std::thread::sleep(Duration::from_millis(10));
+            let descriptors = std::fs::read_dir(format!("/proc/{}/fd", gateway.pid()));
+            descriptors.unwrap().count()
+        };
+        let descriptors = (0..20).map(look).min();
         Held {
-            descriptors: descriptors.unwrap().count(),
+            descriptors: descriptors.unwrap(),
             ports,
             streams,
             calls,
@@ -327,12 +333,11 @@ async fn of_calls_that_come_to_nothing_the_process_keeps_nothing() {
     client.hello("default").await.unwrap();
     let records = Arc::new(AtomicU64::new(0));
     let router = tokio::spawn(route(client, events, Arc::clone(&records)));
-    let at_start = Held::by(&gateway);
     let calls = CALLS * factor() / 2;
-    // The first half brings memory to its height: what is kept for 32 s after each call.
+    // The first half opens the files that are opened once, and brings memory to its height: what is kept for 32 s after
+    // each call.
     run(&gateway, calls).await;
     let at_first = at_rest(&gateway, "the first half").await;
-    assert_eq!(at_start, at_first);
     let (before_kb, journal_kb) = (resident_kb(&gateway), journal_kb_of(&gateway));
     let begun = Instant::now();
     run(&gateway, calls).await;

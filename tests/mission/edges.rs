@@ -1,6 +1,6 @@
 //! Where two honest readings of a promise would differ: the one that holds.
 
-use gateway::engine::io::RecorderCommand;
+use gateway::engine::io::{Input, RecorderCommand};
 use house::sim::{Answer, PartyEvent, Town};
 use house::tone;
 use serde_json::json;
@@ -238,4 +238,25 @@ fn row_73_the_q850_cause_of_the_network_says_what_a_500_was() {
         [("error", 2), ("bad_number", 2), ("busy", 1), ("no_answer", 1)]
     );
     assert!(town.parties[carrier].heard.is_empty());
+}
+
+#[test]
+fn a_recording_is_refused_while_its_folder_cannot_be_written_and_taken_once_it_can() {
+    let mut scene = Scene::talking(4401);
+    let record = json!({"target": scene.call});
+    let why = "Read-only file system".to_owned();
+    scene.town.input(Input::DiskFault { why });
+    let reply = scene.town.request(scene.router, "record.start", record.clone());
+    assert_eq!(reply["error"]["data"]["kind"], "storage_unavailable");
+    let message = reply["error"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("recordings.dir ") && message.contains("Read-only file system"),
+        "{message}"
+    );
+    assert!(scene.events("record.started").is_empty());
+    let (customer, agent) = (scene.customer, scene.agent);
+    scene.assert_hears(customer, &[AGENT_HZ], &[]);
+    scene.assert_hears(agent, &[CUSTOMER_HZ], &[]);
+    scene.town.input(Input::DiskFree { mb: 100_000 });
+    scene.ask("record.start", record);
 }

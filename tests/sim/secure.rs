@@ -320,16 +320,26 @@ fn an_optional_leg_that_became_secure_stays_so() {
 }
 
 #[test]
-fn an_optional_leg_may_become_secure_later() {
+fn an_optional_leg_may_become_secure_later_and_that_is_told() {
     let mut town = town(9, &srtp("optional"), "");
     let router = town.router();
     let customer = town.customer(CUSTOMER_HZ);
     town.parties[customer].sdes = Some(Sdes::new(SUITE, Ask::Avp, 1));
     town.answered_call(router, customer);
+    let changes = |town: &Town| -> Vec<Value> {
+        let updates = town.routers[router].of("leg.updated").into_iter();
+        let changes = updates.filter_map(|event| event["data"].get("secure").cloned());
+        changes.collect()
+    };
+    assert_eq!(changes(&town), [json!(null); 0]);
     town.parties[customer].sdes.as_mut().unwrap().ask = Ask::Savp;
     town.reinvite(customer, "sendrecv");
     town.run_for(200 * MS);
     assert!(town.parties[customer].sdes.as_ref().unwrap().is_agreed());
+    assert_eq!(changes(&town), [true], "told once, where it changed");
+    town.reinvite(customer, "sendrecv");
+    town.run_for(200 * MS);
+    assert_eq!(changes(&town), [true]);
     let state = town.ask(router, "state.get", json!({}));
     assert_eq!(state["legs"][0]["secure"], true);
 }
@@ -383,6 +393,32 @@ fn a_new_key_of_the_peer_is_taken_without_a_gap() {
         talk.town.parties[talk.customer].sdes.as_ref().unwrap().keys.len(),
         1
     );
+    talk.end();
+}
+
+/// T49: the peer's sequence has turned before it agrees anew, with the key that stays and then with another one.
+#[test]
+fn agreements_after_the_sequence_has_wrapped_keep_the_round_of_a_key_that_stays() {
+    let mut talk = talk(19, SUITE, "", None);
+    talk.assert_both_hear();
+    assert!(
+        talk.town.parties[talk.customer].sequence < 1_000,
+        "its round is the second"
+    );
+    for direction in ["sendrecv", "sendonly", "sendrecv"] {
+        talk.town.reinvite(talk.customer, direction);
+        talk.town.run_for(300 * MS);
+    }
+    talk.assert_both_hear();
+    let counts = talk.town.media_counts()[0];
+    assert_eq!((counts.dropped_tag, counts.dropped_replay), (0, 0));
+    // A new key begins at zero (RFC 3711 §3.3.1), wherever the sequence is; ours stays in its round.
+    let customer = &mut talk.town.parties[talk.customer];
+    customer.sdes.as_mut().unwrap().change_key(0x45);
+    talk.town.reinvite(talk.customer, "sendrecv");
+    talk.town.run_for(300 * MS);
+    talk.assert_both_hear();
+    assert!(talk.town.parties[talk.customer].unread.is_empty());
     talk.end();
 }
 

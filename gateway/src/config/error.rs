@@ -154,7 +154,10 @@ pub enum Problem {
         address: String,
     },
     /// Not one of what another key lists.
-    #[error("`{actual}` is not in `{list}`; write one of {}", allowed.join(", "))]
+    #[error("`{actual}` is not in `{list}`; {}", match allowed.is_empty() {
+        true => "it lists no other: remove this".to_owned(),
+        false => format!("write one of {}", allowed.join(", ")),
+    })]
     NotListed {
         /// What was given.
         actual: String,

@@ -22,8 +22,6 @@ pub(super) const WORDS: &[(&str, &[&str])] = &[
     ("number.unclaimed.action", &["play", "music", "forward"]),
     ("app.*.on_controller_lost.action", &["fallback"]),
     ("trunk.t38", &["pass"]),
-    ("trunk.codecs", &["G722", "opus"]),
-    ("trunk.dtmf", &["info"]),
 ];
 
 /// Whether a key, or any table it lies in, comes later.

@@ -409,7 +409,7 @@ mod tests {
             assert_eq!(waits, Vec::<String>::new(), "{}", preset.word());
         }
         // What is not there is told apart from what is.
-        assert!(value_taken(&row("dtmf", "\"info\""), &schema).is_none());
+        assert!(value_taken(&row("t38", "\"pass\""), &schema).is_none());
         assert!(value_taken(&row("hold", "\"inactive\""), &schema).is_some());
     }
 }

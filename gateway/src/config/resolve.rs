@@ -117,7 +117,12 @@ fn read(text: &str) -> Result<(file::File, Spanned<DeTable<'_>>), Vec<Fault>> {
 }
 
 fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {
-    let message = error.message().lines().collect::<Vec<_>>().join("; ");
+    let mut message = error.message().lines().collect::<Vec<_>>().join("; ");
+    if message == "duplicate key"
+        && let Some(name) = error.span().and_then(|span| text.get(span))
+    {
+        message = format!("duplicate key `{}`; keep one of them", name.trim());
+    }
     let line = error.span().map(|span| line_at(text, span.start));
     Fault {
         line,

@@ -6,7 +6,7 @@
 //! | SDP to media | `media_plan.rs` |
 //! | hold, mute · bridges | `holding.rs` · `bridging.rs` |
 //! | plays · the files they name | `playing.rs` · `sounds.rs` |
-//! | digits | `collecting.rs`, `gathering.rs` |
+//! | digits · by INFO | `collecting.rs` · `info_digits.rs` |
 //! | recordings · the rule of one | `taping.rs` · `recording.rs` |
 
 pub mod audibility;
@@ -14,6 +14,7 @@ pub mod bridging;
 pub mod collecting;
 pub mod gathering;
 pub mod holding;
+pub mod info_digits;
 pub mod media_plan;
 pub mod playing;
 pub mod reconcile;

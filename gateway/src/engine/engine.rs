@@ -175,7 +175,8 @@ impl Engine {
             }
             Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
-            Input::DiskFree { mb } => self.gates.set_free_mb(mb),
+            Input::DiskFree { mb } => self.gates.set_disk(mb),
+            Input::DiskFault { why } => self.gates.set_disk_fault(why),
             Input::Drain { deadline_ms } => {
                 self.by(CauseBy::Policy, now, |tx| draining::start(tx, deadline_ms))
             }
@@ -550,6 +551,7 @@ fn stream_of(event: &media::Event) -> Option<media::StreamKey> {
         | media::Event::Silent { stream }
         | media::Event::Heard { stream }
         | media::Event::Dtmf { stream, .. }
+        | media::Event::DigitFor { stream, .. }
         | media::Event::Stats { stream, .. }
         | media::Event::Closed { stream, .. } => Some(*stream),
         media::Event::DtmfSent { .. } | media::Event::PlayStarted { .. } | media::Event::PlayEnded { .. } => {

@@ -103,10 +103,15 @@ pub enum Input {
         /// What it said.
         answer: Answer,
     },
-    /// Free space where recordings go.
+    /// Free space where recordings go, which can be written to.
     DiskFree {
         /// Mebibytes.
         mb: u64,
+    },
+    /// Where recordings go nothing can be written.
+    DiskFault {
+        /// The system's words.
+        why: String,
     },
     /// A trace is over and written down.
     Trace(TraceEnd),

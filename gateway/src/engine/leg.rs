@@ -12,6 +12,7 @@ use media::PlayKey;
 use sip::endpoint::{ExtraHeader, Flow, SessionKey};
 use sip::sdp::LocalMedia;
 
+use super::audio::info_digits::InfoDigits;
 use super::audio::media_plan::MediaPlan;
 use super::callers::redirected::Diverter;
 use super::io::Now;
@@ -63,6 +64,8 @@ pub struct Leg {
     pub media: LegMedia,
     /// The bridge it is in.
     pub bridge: Option<BridgeKey>,
+    /// Digits on their way to it by INFO.
+    pub info_digits: InfoDigits,
     /// A running collect.
     pub collect: Option<OpKey>,
     /// A REFER of the peer that waits for a word.
@@ -535,6 +538,7 @@ impl Row for Leg {
             self.max_duration_at(),
             self.media_timeout_at(),
             self.controller_lost_at,
+            self.info_digits.deadline(),
             self.asked.as_ref().map(|asked| asked.until),
         ];
         all.into_iter().flatten().min()

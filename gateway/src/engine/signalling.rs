@@ -3,10 +3,13 @@
 //! Events of a session whose leg has ended are its echo and change nothing.
 
 use bytes::Bytes;
+use media::Change;
 use sip::endpoint::{Command, Event as SipEvent, SessionKey};
 use sip::message::Request;
+use sip::message::info_digit::InfoDigit;
 
 use super::audio::holding;
+use super::audio::info_digits;
 use super::audio::media_plan;
 use super::calls::answering;
 use super::calls::attempts;
@@ -74,7 +77,8 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
             };
             end_leg(tx, key, end);
         }
-        SipEvent::Info { .. } => info_without_effect(tx),
+        SipEvent::Info { digit, .. } => pressed(tx, key, digit),
+        SipEvent::InfoAnswered { status, .. } => info_digits::answered(tx, key, status),
         SipEvent::Referred {
             referral, refused, ..
         } => referred::asked(tx, key, *referral, refused),
@@ -83,11 +87,16 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
     }
 }
 
-/// Digits by INFO are not taken in this version: told to the operator rather than lost without a word.
-fn info_without_effect(tx: &mut Tx) {
-    tx.metrics.sip_dropped("info_digits");
-    let text = "a peer sent INFO, and digits are taken as telephone-event only";
-    tx.out.log.push((true, text.into()));
+/// A digit by INFO goes the way of one by telephone-event: through the stream, which knows its twins and hearers.
+fn pressed(tx: &mut Tx, key: LegKey, pressed: InfoDigit) {
+    tx.media_of(
+        key,
+        Change::HearDigit {
+            stream: key.stream(),
+            digit: pressed.digit,
+            duration_ms: pressed.duration_ms,
+        },
+    );
 }
 
 /// Our 200 or 18x reached nobody: the endpoint has ended the session.
@@ -222,6 +231,7 @@ fn tell_far_hold(tx: &mut Tx, key: LegKey) {
                 .agreed
                 .as_ref()
                 .map(|negotiated| media_plan::codec_name(negotiated.codec)),
+            secure: None,
             gain_rx_db: None,
             gain_tx_db: None,
             on_controller_lost: None,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use media::dtmf::Told;
 use media::{Event as MediaEvent, StreamKey};
 
 use super::audio::collecting;
+use super::audio::info_digits;
 use super::audio::playing;
 use super::calls::answering;
 use super::calls::attempts;
@@ -12,7 +14,9 @@ use super::calls::ending::{End, end_leg, finish_if_ready};
 use super::keys::LegKey;
 use super::leg::{Origin, Stage};
 use super::tx::Tx;
-use crate::control::protocol::{Cause, CauseBy, DtmfMethod, EndReason, EndedBy, Event, LegDtmf, Nothing};
+use crate::control::protocol::{
+    Cause, CauseBy, DtmfMethod, EndReason, EndedBy, Event, LegDtmf, Nothing, OpOutcome,
+};
 
 /// One report of a shard.
 pub fn handle(tx: &mut Tx, event: MediaEvent) {
@@ -27,9 +31,16 @@ pub fn handle(tx: &mut Tx, event: MediaEvent) {
             stream,
             digit,
             duration_ms,
-        } => digit_pressed(tx, stream, digit, duration_ms),
+            told,
+        } => digit_pressed(tx, stream, digit, duration_ms, method_of(told)),
+        MediaEvent::DigitFor {
+            stream,
+            digit,
+            duration_ms,
+        } => info_digits::pass(tx, LegKey::of_stream(stream), digit, duration_ms),
         MediaEvent::DtmfSent { dtmf } => {
-            tx.because(Cause::By(CauseBy::Timer), |tx| playing::digits_sent(tx, dtmf));
+            let ended = |tx: &mut Tx| playing::end_digits(tx, dtmf, OpOutcome::Ok, None);
+            tx.because(Cause::By(CauseBy::Timer), ended);
         }
         MediaEvent::PlayStarted { play } => playing::started(tx, play),
         MediaEvent::PlayEnded { play, why, .. } => {
@@ -130,8 +141,15 @@ fn heard(tx: &mut Tx, key: LegKey) {
     tx.tell_leg(key, Event::LegMediaRestored(Nothing {}));
 }
 
+fn method_of(told: Told) -> DtmfMethod {
+    match told {
+        Told::Events => DtmfMethod::Rfc4733,
+        Told::Signalling => DtmfMethod::Info,
+    }
+}
+
 /// Told at the digit's end, unless the digits collected now are card digits.
-fn digit_pressed(tx: &mut Tx, stream: StreamKey, digit: char, duration_ms: u32) {
+fn digit_pressed(tx: &mut Tx, stream: StreamKey, digit: char, duration_ms: u32, method: DtmfMethod) {
     let key = LegKey::of_stream(stream);
     let Some(leg) = tx.world.legs.get(&key) else {
         return;
@@ -141,7 +159,6 @@ fn digit_pressed(tx: &mut Tx, stream: StreamKey, digit: char, duration_ms: u32) 
     }
     let collect = leg.collect;
     if !collect.is_some_and(|op| collecting::is_pci(tx, op)) {
-        let method = DtmfMethod::Rfc4733;
         tx.tell_leg(
             key,
             Event::LegDtmf(LegDtmf {

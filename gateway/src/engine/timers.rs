@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::audio::collecting;
+use super::audio::info_digits;
 use super::audio::playing;
 use super::audio::taping;
 use super::call::CallStage;
@@ -76,8 +77,9 @@ fn wake_leg(tx: &mut Tx, key: LegKey) {
         return end_leg(tx, key, End::ours(EndedBy::Timer, EndReason::MediaTimeout));
     }
     if is_due(leg.controller_lost_at) {
-        controllers::act(tx, key);
+        return controllers::act(tx, key);
     }
+    info_digits::wake(tx, key);
 }
 
 fn wake_call(tx: &mut Tx, key: CallKey) {

@@ -98,7 +98,7 @@ impl Mouth {
             }
         };
         self.seq = self.seq.next();
-        self.time = now.add(FRAME_SAMPLES as u32);
+        self.time = now.add(FRAME_SAMPLES as u32 * self.encoder.codec().units_per_sample());
         self.position += FRAME_SAMPLES as u64;
         let bytes = header.to_bytes().into_iter().chain(payload);
         for (to, from) in packet.iter_mut().zip(bytes) {

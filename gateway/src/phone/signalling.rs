@@ -83,20 +83,8 @@ enum State {
 impl Signalling {
     /// A phone whose SIP is at `local` and whose RTP is at `media`.
     pub fn new(config: &Config, seed: [u8; 32], local: SocketAddr, media: SocketAddr) -> Signalling {
-        let mut endpoint = Endpoint::new(EndpointConfig::simple(Transport::Udp, local), seed);
-        // A phone takes calls from everywhere: the networks of all addresses of both families.
-        let everywhere = ["0.0.0.0/0", "::/0"];
-        endpoint.set_allowed(
-            everywhere
-                .iter()
-                .filter_map(|text| text.parse::<Network>().ok())
-                .collect(),
-        );
-        let mut description = LocalMedia::new(media.ip(), media.port(), Rng::new(seed).u64() >> 1);
-        description.codecs = match config.codec {
-            media::Codec::Pcmu => vec![sdp::Codec::Pcmu],
-            media::Codec::Pcma => vec![sdp::Codec::Pcma],
-        };
+        let endpoint = open_endpoint(local, seed);
+        let description = describe(config.codec, media, seed);
         Signalling {
             endpoint,
             name: config.name.clone(),
@@ -146,22 +134,8 @@ impl Signalling {
         self.media.version = 1;
         let session = SessionKey::Out(self.calls_made);
         let uri = format!("sip:{user}@{host}");
-        let invite = OutgoingInvite {
-            session,
-            flow: self.flow(host),
-            to: format!("<{uri}>"),
-            request_uri: uri,
-            from: format!("<sip:{}@{}>", self.name, self.local),
-            contact_host: None,
-            call_id: None,
-            from_tag: None,
-            max_forwards: MAX_FORWARDS,
-            headers: Vec::new(),
-            sdp: sdp::offer(&self.media),
-            credentials: None,
-            policy: Policy::default(),
-            timer_b: TIMER_B,
-        };
+        let from = format!("<sip:{}@{}>", self.name, self.local);
+        let invite = invite(session, self.flow(host), from, uri, sdp::offer(&self.media));
         self.state = State::Calling { session };
         out.push(Action::Stage(Stage::Calling));
         self.order(Command::Invite(Box::new(invite)), now, out);
@@ -231,6 +205,7 @@ impl Signalling {
             Event::Incoming(_)
             | Event::ReinviteRefused { .. }
             | Event::Info { .. }
+            | Event::InfoAnswered { .. }
             | Event::EarlyAnswer { .. }
             | Event::Referred { .. }
             | Event::ReferProgress { .. }
@@ -394,7 +369,54 @@ impl Signalling {
     }
 }
 
-fn audio(agreed: &Negotiated) -> Option<Agreed> {
+/// An endpoint that takes calls from everywhere, as a telephone does.
+pub fn open_endpoint(local: SocketAddr, seed: [u8; 32]) -> Endpoint {
+    let mut endpoint = Endpoint::new(EndpointConfig::simple(Transport::Udp, local), seed);
+    // The networks of all addresses of both families.
+    let everywhere = ["0.0.0.0/0", "::/0"];
+    endpoint.set_allowed(
+        everywhere
+            .iter()
+            .filter_map(|text| text.parse::<Network>().ok())
+            .collect(),
+    );
+    endpoint
+}
+
+/// What a telephone at `media` offers: one codec and telephone-events.
+pub fn describe(codec: media::Codec, media: SocketAddr, seed: [u8; 32]) -> LocalMedia {
+    let mut description = LocalMedia::new(media.ip(), media.port(), Rng::new(seed).u64() >> 1);
+    description.codecs = match codec {
+        media::Codec::Pcmu => vec![sdp::Codec::Pcmu],
+        media::Codec::Pcma => vec![sdp::Codec::Pcma],
+        media::Codec::G722 => vec![sdp::Codec::G722],
+        media::Codec::Opus => vec![sdp::Codec::Opus],
+    };
+    description
+}
+
+/// A telephone's plain INVITE of `uri`.
+pub fn invite(session: SessionKey, flow: Flow, from: String, uri: String, sdp: Bytes) -> OutgoingInvite {
+    OutgoingInvite {
+        session,
+        flow,
+        to: format!("<{uri}>"),
+        request_uri: uri,
+        from,
+        contact_host: None,
+        call_id: None,
+        from_tag: None,
+        max_forwards: MAX_FORWARDS,
+        headers: Vec::new(),
+        sdp,
+        credentials: None,
+        policy: Policy::default(),
+        timer_b: TIMER_B,
+    }
+}
+
+/// Where the audio of an agreement goes; none where nothing is to be sent.
+pub fn audio(agreed: &Negotiated) -> Option<Agreed> {
     let remote = agreed.remote.filter(|_| agreed.send)?;
     Some(Agreed {
         remote,

@@ -58,6 +58,7 @@ pub struct Task {
     socket: UdpSocket,
     ear: Ear,
     hearing: Arc<Mutex<Hearing>>,
+    decoder: Decoder,
     status: watch::Sender<Status>,
     rng: Rng,
     speaking: Option<Speaking>,
@@ -87,6 +88,7 @@ impl Task {
         // The endpoint draws from the same seed; the stream's numbers must not be its tags.
         let seed = std::array::from_fn(|_| rng.u32() as u8);
         Ok(Task {
+            decoder: Decoder::new(config.codec),
             config,
             signalling,
             socket,
@@ -212,7 +214,7 @@ impl Task {
         let payload_type = packet.header.payload_type;
         if payload_type == self.config.codec.static_payload_type() {
             let mut samples = [0; SAMPLES_MAX];
-            let length = Decoder::new(self.config.codec).decode(packet.payload, &mut samples);
+            let length = self.decoder.decode(packet.payload, &mut samples);
             self.hearing
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -288,6 +288,7 @@ mod tests {
             payload_type: 0,
             accepts: vec![(0, media::Codec::Pcmu)],
             event_payload_type: None,
+            digits: media::DigitForm::Events,
             ptime_ms: 20,
             remote: Some(phone.local_addr().unwrap()),
             remote_rtcp: None,

@@ -23,6 +23,8 @@ pub struct Receiver {
     state: State,
     /// Timestamp of the last event reported or dropped.
     last: Option<RtpTime>,
+    /// The last event that began.
+    begun: Option<(Digit, RtpTime)>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +51,7 @@ impl Receiver {
         Receiver {
             state: State::Idle,
             last: None,
+            begun: None,
         }
     }
 
@@ -145,6 +148,11 @@ impl Receiver {
         }
     }
 
+    /// The digit that was pressed last, down or not, with its timestamp.
+    pub fn begun(&self) -> Option<(Digit, RtpTime)> {
+        self.begun
+    }
+
     /// Forgets timestamps: another source is heard. A digit held down is ended.
     pub fn reset(&mut self) -> Option<Pressed> {
         let ended = match self.state {
@@ -159,6 +167,7 @@ impl Receiver {
     }
 
     fn begin(&mut self, digit: Digit, time: RtpTime, now: Instant) {
+        self.begun = Some((digit, time));
         self.state = State::Down {
             digit,
             time,

@@ -1,9 +1,11 @@
 //! One stream's jitter buffer, decoder and concealment behind two calls: a packet in, a frame out.
 
 use super::clock::{Arrival, Clock, Placed};
+use super::decoding::Decoding;
 use super::seen::Seen;
-use super::slots::{PACKET_SAMPLES_MAX, Slots};
-use crate::codec::{Codec, Decoder};
+use super::slots::{PACKET_SAMPLES_MAX, SLOT_BYTES, Slots};
+use super::timeline::Timeline;
+use crate::codec::Codec;
 use crate::conceal::Conceal;
 use crate::frame::{FRAME_SAMPLES, ms_of_samples};
 use crate::rtp::{RtpTime, Verdict};
@@ -14,7 +16,8 @@ pub struct Playout {
     clock: Clock,
     seen: Seen,
     conceal: Conceal,
-    decoder: (Codec, Decoder),
+    timeline: Timeline,
+    decoding: Decoding,
     skip: Skip,
     counts: Counts,
 }
@@ -35,7 +38,7 @@ pub struct Counts {
     pub late: u64,
     /// Packets that came twice.
     pub duplicate: u64,
-    /// Packets without samples or longer than 120 ms.
+    /// Packets without samples, longer than 120 ms, or of Opus beyond 480 bytes.
     pub odd: u64,
     /// Packets that came in while no place was free; older ones gave way.
     pub overflow: u64,
@@ -79,7 +82,8 @@ impl Playout {
             clock: Clock::new(),
             seen: Seen::default(),
             conceal: Conceal::new(),
-            decoder: (Codec::Pcmu, Decoder::new(Codec::Pcmu)),
+            timeline: Timeline::default(),
+            decoding: Decoding::new(),
             skip: Skip::NotWanted,
             counts: Counts::default(),
         }
@@ -93,7 +97,8 @@ impl Playout {
             Verdict::Suspect => return Pushed::Suspect,
         };
         let samples = codec.samples_in(payload);
-        if samples == 0 || samples > PACKET_SAMPLES_MAX {
+        let is_torn = codec.is_framed() && payload.len() > SLOT_BYTES;
+        if samples == 0 || samples > PACKET_SAMPLES_MAX || is_torn {
             self.counts.odd += 1;
             return Pushed::Odd;
         }
@@ -108,7 +113,7 @@ impl Playout {
         let arrival = Arrival {
             restart,
             seq,
-            time,
+            time: self.timeline.narrow(time, codec),
             samples: samples as i64,
             buffered_to,
         };
@@ -144,12 +149,9 @@ impl Playout {
         while !rest.is_empty() {
             let taken = match self.slots.at(position) {
                 Some(waiting) => {
-                    let taken = waiting.payload.len().min(rest.len());
+                    let taken = waiting.samples.min(rest.len());
                     let (part, _) = rest.split_at_mut(taken);
-                    if self.decoder.0 != waiting.codec {
-                        self.decoder = (waiting.codec, Decoder::new(waiting.codec));
-                    }
-                    self.decoder.1.decode(waiting.payload, part);
+                    self.decoding.decode(&waiting, position, part);
                     self.conceal.received(part);
                     heard_to = Some(position + taken as i64);
                     taken
@@ -161,7 +163,12 @@ impl Playout {
                         .map_or(i64::MAX, |start| start - position);
                     let taken = usize::try_from(until).unwrap_or(rest.len()).min(rest.len());
                     let (part, _) = rest.split_at_mut(taken);
-                    self.conceal.missing(part);
+                    let next = self.slots.at(position + taken as i64);
+                    if next.is_some_and(|next| self.decoding.recover(&next, part)) {
+                        self.conceal.received(part);
+                    } else {
+                        self.conceal.missing(part);
+                    }
                     missing_samples += taken;
                     taken
                 }

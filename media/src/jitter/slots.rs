@@ -14,13 +14,19 @@ struct Slot {
     start: Option<i64>,
     codec: Codec,
     length: usize,
+    samples: usize,
     payload: [u8; SLOT_BYTES],
 }
 
 /// Part of a waiting payload.
 pub(super) struct Waiting<'a> {
     pub codec: Codec,
+    /// From the position asked for on; the whole of it where it is framed.
     pub payload: &'a [u8],
+    /// Where its first sample lies.
+    pub start: i64,
+    /// Samples from the position asked for on.
+    pub samples: usize,
 }
 
 impl Slots {
@@ -29,6 +35,7 @@ impl Slots {
             start: None,
             codec: Codec::Pcmu,
             length: 0,
+            samples: 0,
             payload: [0; SLOT_BYTES],
         };
         Slots {
@@ -39,6 +46,7 @@ impl Slots {
     /// Keeps a payload. Longer ones than a slot take several; false when none is free.
     pub fn insert(&mut self, start: i64, codec: Codec, payload: &[u8]) -> bool {
         let mut start = start;
+        let whole = codec.is_framed().then(|| codec.samples_in(payload));
         for part in payload.chunks(SLOT_BYTES) {
             let Some(slot) = self.slots.iter_mut().find(|slot| slot.start.is_none()) else {
                 return false;
@@ -50,7 +58,8 @@ impl Slots {
             slot.start = Some(start);
             slot.codec = codec;
             slot.length = part.len();
-            start += part.len() as i64;
+            slot.samples = whole.unwrap_or(part.len());
+            start += slot.samples as i64;
         }
         true
     }
@@ -58,11 +67,15 @@ impl Slots {
     /// The payload that holds `position`, from there on.
     pub fn at(&self, position: i64) -> Option<Waiting<'_>> {
         self.slots.iter().find_map(|slot| {
-            let skipped = usize::try_from(position - slot.start?).ok()?;
-            let payload = slot.payload.get(skipped..slot.length)?;
-            (!payload.is_empty()).then_some(Waiting {
+            let start = slot.start?;
+            let skipped = usize::try_from(position - start).ok()?;
+            let samples = slot.samples.checked_sub(skipped).filter(|samples| *samples > 0)?;
+            let unread = if slot.codec.is_framed() { 0 } else { skipped };
+            Some(Waiting {
                 codec: slot.codec,
-                payload,
+                payload: slot.payload.get(unread..slot.length)?,
+                start,
+                samples,
             })
         })
     }
@@ -120,8 +133,7 @@ impl Slots {
 
 impl Slot {
     fn range(&self) -> Option<(i64, i64)> {
-        // One byte is one sample in both laws; a codec where that differs keeps its samples here too.
-        self.start.map(|start| (start, start + self.length as i64))
+        self.start.map(|start| (start, start + self.samples as i64))
     }
 }
 
@@ -130,8 +142,8 @@ impl Slot {
 pub const JITTER_PACKETS_MAX: usize = 16;
 /// Longest packet taken, samples: 120 ms.
 pub const PACKET_SAMPLES_MAX: usize = 960;
-/// Bytes of one place: 60 ms of G.711, the longest packet length we agree to.
-const SLOT_BYTES: usize = 480;
+/// Bytes of one place: 60 ms of G.711, the longest packet length we agree to. A packet of Opus must fit one.
+pub const SLOT_BYTES: usize = 480;
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,8 @@ pub struct ClockRate(u32);
 impl ClockRate {
     /// 8000 Hz: G.711 and telephone-event.
     pub const NARROWBAND: ClockRate = ClockRate(8000);
+    /// 48,000 Hz: Opus, whatever it carries (RFC 7587 §4.1).
+    pub const OPUS: ClockRate = ClockRate(48_000);
 
     /// A rate in hertz; `None` outside 8000 to 192,000.
     pub const fn new(rate_hz: u32) -> Option<ClockRate> {

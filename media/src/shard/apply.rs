@@ -58,6 +58,11 @@ impl Shard {
                 duration_ms,
                 inband,
             } => self.send_dtmf(dtmf, stream, &digits, duration_ms, inband),
+            Change::HearDigit {
+                stream,
+                digit,
+                duration_ms,
+            } => self.hear_digit(stream, digit, duration_ms, now),
             Change::PassDtmf { stream, pass } => self.with_slot(stream, |shard, slot| {
                 if let Some(found) = shard.slots.get_mut(slot) {
                     found.pass_dtmf = pass;

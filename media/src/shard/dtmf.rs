@@ -6,8 +6,8 @@ use super::grid::TICK;
 use super::io::Io;
 use super::wheel::Kind;
 use super::{Shard, graph};
-use crate::command::{DtmfKey, StreamKey};
-use crate::dtmf::{EventPayload, Pressed};
+use crate::command::{DigitForm, DtmfKey, StreamKey};
+use crate::dtmf::{Digit, EventPayload, Pressed, Told};
 use crate::event::Event;
 use crate::packet::Buf;
 use crate::rtp::{RtpTime, Verdict};
@@ -70,7 +70,10 @@ impl Shard {
         }
         // Before this packet passes: whoever had the packets of an earlier digit needs none of it again.
         for pressed in [cut_off, earlier].into_iter().flatten() {
-            self.digit_ended(slot, pressed, before);
+            self.digit_ended(slot, pressed, before, Told::Events);
+        }
+        if let Some(stream) = self.slots.get_mut(slot) {
+            stream.judge_press(now);
         }
         let withholds = self
             .slots
@@ -82,7 +85,7 @@ impl Shard {
             self.relay(io, slot, arrived, buf, now);
         }
         if let Some(pressed) = ended {
-            self.digit_ended(slot, pressed, Some(time));
+            self.digit_ended(slot, pressed, Some(time), Told::Events);
         }
     }
 
@@ -96,8 +99,29 @@ impl Shard {
             self.wheel.arm(slot, Kind::Digit, self.grid.after(now, TICK));
         }
         if let Some(pressed) = pressed {
-            self.digit_ended(slot, pressed, began);
+            self.digit_ended(slot, pressed, began, Told::Events);
         }
+    }
+
+    /// A digit told by signalling, unless it has come as an event already.
+    pub(super) fn hear_digit(
+        &mut self,
+        stream: StreamKey,
+        digit: char,
+        duration_ms: u32,
+        now: Instant,
+    ) -> bool {
+        let (Some(slot), Some(digit)) = (self.slots.slot(stream), Digit::from_char(digit)) else {
+            return false;
+        };
+        let Some(found) = self.slots.get_mut(slot) else {
+            return false;
+        };
+        if !found.presses.is_twin(digit, Told::Signalling, now) {
+            let pressed = Pressed { digit, duration_ms };
+            self.digit_ended(slot, pressed, None, Told::Signalling);
+        }
+        true
     }
 
     /// Keeps a packet from everyone; their numbers close over it.
@@ -116,15 +140,19 @@ impl Shard {
     }
 
     /// Tells of a digit, and makes it anew for every listener that its packets did not reach.
-    fn digit_ended(&mut self, slot: u32, pressed: Pressed, began: Option<RtpTime>) {
+    fn digit_ended(&mut self, slot: u32, pressed: Pressed, began: Option<RtpTime>, told: Told) {
         let Some(stream) = self.slots.get(slot) else {
             return;
         };
+        if began.is_some() && stream.twin_at == began {
+            return;
+        }
         let (digit, duration_ms) = (pressed.digit.to_char(), pressed.duration_ms);
         self.events.tell(Event::Dtmf {
             stream: stream.key(),
             digit,
             duration_ms,
+            told,
         });
         let is_withheld = began.is_some() && stream.withheld_at == began;
         if !stream.pass_dtmf || is_withheld {
@@ -148,9 +176,22 @@ impl Shard {
             if !is_heard || was_relayed || stream.sendable().is_none() {
                 continue;
             }
-            let as_tones = stream
-                .config()
-                .is_none_or(|config| config.event_payload_type.is_none());
+            let Some(config) = stream.config() else {
+                continue;
+            };
+            let as_tones = match config.digits {
+                DigitForm::Events => config.event_payload_type.is_none(),
+                DigitForm::Tones => true,
+                DigitForm::Signalling => {
+                    let stream = stream.key();
+                    self.events.tell(Event::DigitFor {
+                        stream,
+                        digit,
+                        duration_ms,
+                    });
+                    continue;
+                }
+            };
             let mut text = [0; 4];
             stream
                 .digits

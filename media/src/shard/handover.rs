@@ -89,6 +89,7 @@ impl Shard {
             | Change::HandOver { stream, .. }
             | Change::Adopt { stream }
             | Change::SendDtmf { stream, .. }
+            | Change::HearDigit { stream, .. }
             | Change::PassDtmf { stream, .. }
             | Change::StartTrack { stream, .. }
             | Change::Stats { stream, .. } => is_awaited(stream),

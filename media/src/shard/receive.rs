@@ -7,6 +7,7 @@ use super::io::{Channel, Io, Socket};
 use super::send::{Way, hand_out};
 use super::wheel::Kind;
 use super::{Shard, graph};
+use crate::command::DigitForm;
 use crate::event::Event;
 use crate::packet::Buf;
 use crate::rtp::{Header, Verdict};
@@ -95,7 +96,13 @@ impl Shard {
         };
         let samples = match arrived.content {
             Content::Audio { codec, .. } => {
-                (arrived.payload_end - arrived.payload_at) as u32 * samples_per_byte(codec)
+                let packet = self.pool.packet(buf);
+                codec.units_per_sample()
+                    * codec.samples_in(
+                        packet
+                            .get(arrived.payload_at..arrived.payload_end)
+                            .unwrap_or_default(),
+                    ) as u32
             }
             Content::Event => 0,
         };
@@ -134,10 +141,12 @@ impl Shard {
         };
         let payload_type = stream.config().map(|config| match arrived.content {
             Content::Audio { .. } => Some(config.payload_type),
-            Content::Event => config.event_payload_type,
+            Content::Event => config
+                .event_payload_type
+                .filter(|_| config.digits == DigitForm::Events),
         });
         let Some(payload_type) = payload_type.flatten() else {
-            // No telephone-event was agreed there: the digit is made anew as a tone at its end.
+            // The digit is made anew at its end: no telephone-event was agreed there, or none is wanted.
             stream.outbound.skip_relayed(packet.speaker, packet.sequence);
             return;
         };
@@ -226,12 +235,5 @@ impl Shard {
         if !is_read {
             self.metrics.counts.rtcp_dropped += 1;
         }
-    }
-}
-
-/// One byte of G.711 is one sample.
-fn samples_per_byte(codec: crate::command::Codec) -> u32 {
-    match codec {
-        crate::command::Codec::Pcmu | crate::command::Codec::Pcma => 1,
     }
 }

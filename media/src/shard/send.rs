@@ -8,8 +8,12 @@ use super::events::Events;
 use super::io::{Channel, Io, Socket};
 use super::metrics::Counts;
 use crate::event::Event;
+use crate::frame::FRAME_SAMPLES;
 use crate::rtp::Header;
 use crate::stream::{Sealed, Stamp, Stream};
+
+/// Longest packet of Opus sent: 60 ms at twice its bit rate.
+const FRAMED_BYTES_MAX: usize = 360;
 
 /// Everything sending needs besides the stream.
 pub(super) struct Way<'a, I> {
@@ -21,13 +25,42 @@ pub(super) struct Way<'a, I> {
 }
 
 impl<I: Io> Way<'_, I> {
+    /// Encodes and sends one frame.
+    pub fn send_samples(&mut self, stream: &mut Stream, frame: &[i16; FRAME_SAMPLES]) {
+        if stream.encoder.codec().is_framed() {
+            return self.send_framed(stream, frame);
+        }
+        let mut payload = [0; FRAME_SAMPLES];
+        stream.encoder.encode(frame, &mut payload);
+        self.send_frame(stream, &payload);
+    }
+
+    /// Encodes and sends the packets that a frame completes, of a codec that encodes only whole ones.
+    fn send_framed(&mut self, stream: &mut Stream, frame: &[i16; FRAME_SAMPLES]) {
+        let Some((format, to)) = stream.sendable() else {
+            return;
+        };
+        stream.samples.push(frame);
+        let mut index = 0;
+        while let Some(samples) = stream.samples.packet(index, format.ptime_ms) {
+            let mut payload = [0; FRAMED_BYTES_MAX];
+            let length = stream.encoder.encode(samples, &mut payload);
+            let units = samples.len() as u32 * format.codec.units_per_sample();
+            if let Some(payload) = payload.get(..length).filter(|payload| !payload.is_empty()) {
+                self.send_payload(stream, payload, units, to);
+            }
+            index += 1;
+        }
+        stream.samples.drop_full(format.ptime_ms);
+    }
+
     /// Sends one frame of 20 ms, or what it completes. A frame that is a packet is sent from where it lies.
     pub fn send_frame(&mut self, stream: &mut Stream, frame: &[u8]) {
         let Some((format, to)) = stream.sendable() else {
             return;
         };
         if stream.packer.passes(format.ptime_ms) {
-            self.send_payload(stream, frame, to);
+            self.send_payload(stream, frame, frame.len() as u32, to);
             return;
         }
         self.counts.payload_copies += 1;
@@ -35,18 +68,18 @@ impl<I: Io> Way<'_, I> {
         let packer = std::mem::take(&mut stream.packer);
         let mut index = 0;
         while let Some(payload) = packer.packet(index, format.ptime_ms) {
-            self.send_payload(stream, payload, to);
+            self.send_payload(stream, payload, payload.len() as u32, to);
             index += 1;
         }
         stream.packer = packer;
         stream.packer.drop_full(format.ptime_ms);
     }
 
-    fn send_payload(&mut self, stream: &mut Stream, payload: &[u8], to: SocketAddr) {
+    fn send_payload(&mut self, stream: &mut Stream, payload: &[u8], units: u32, to: SocketAddr) {
         let Some(payload_type) = stream.config().map(|config| config.payload_type) else {
             return;
         };
-        let stamp = stream.outbound.stamp_made(payload.len() as u32, self.now);
+        let stamp = stream.outbound.stamp_made(units, self.now);
         self.send(stream, payload_type, stamp, payload, to);
     }
 

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::grid::Tick;
 use super::io::Io;
 use super::{Shard, graph};
-use crate::codec::{Codec, Encoder};
 use crate::event::Event;
 use crate::frame::FRAME_SAMPLES;
 use crate::jitter::Pushed;
@@ -114,7 +113,10 @@ impl Shard {
         if let Some((stream, mut way)) = self.way(io, slot, now)
             && let Some((format, _)) = stream.sendable()
         {
-            way.send_frame(stream, silence(format.codec));
+            match silence(format.codec) {
+                Some(payload) => way.send_frame(stream, payload),
+                None => way.send_samples(stream, &[0; FRAME_SAMPLES]),
+            }
         }
         true
     }
@@ -140,7 +142,7 @@ impl Shard {
         }
         match given {
             Alone::Sent => true,
-            Alone::Frame => self.send_samples(io, slot, &frame, format.codec, now),
+            Alone::Frame => self.send_samples(io, slot, &frame, now),
             Alone::Silent => self.send_silence(io, slot, now),
             Alone::Ended => false,
         }
@@ -151,9 +153,9 @@ impl Shard {
         let Some(stream) = self.slots.get(slot) else {
             return true;
         };
-        let Some((format, _)) = stream.sendable() else {
+        if stream.sendable().is_none() {
             return true;
-        };
+        }
         let mut mix = Mix::new();
         if !stream.plays.replaces() {
             for ear in &stream.row {
@@ -172,7 +174,7 @@ impl Shard {
             mix.finish(&mut stream.limiter, &mut mixed);
         }
         self.metrics.counts.mixed += 1;
-        self.send_samples(io, slot, &mixed, format.codec, now);
+        self.send_samples(io, slot, &mixed, now);
         if has_ended {
             graph::resolve(&mut self.slots, &mut self.lists, slot);
         }
@@ -222,6 +224,7 @@ impl Shard {
         let Some((format, to)) = stream.sendable() else {
             return true;
         };
+        let units = FRAME_SAMPLES as u32 * format.codec.units_per_sample();
         let mut frame = [0; FRAME_SAMPLES];
         let time = stream.outbound.time_made(now);
         match stream.digits.tick(time, &mut frame) {
@@ -232,14 +235,12 @@ impl Shard {
             } => {
                 let event_payload_type = stream.config().and_then(|config| config.event_payload_type);
                 if let Some(payload_type) = event_payload_type {
-                    let stamp = stream
-                        .outbound
-                        .stamp_digit(time, marker, FRAME_SAMPLES as u32, now);
+                    let stamp = stream.outbound.stamp_digit(time, marker, units, now);
                     way.send(stream, payload_type, stamp, &payload, to);
                 }
                 true
             }
-            DigitTick::Tone => self.send_samples(io, slot, &frame, format.codec, now),
+            DigitTick::Tone => self.send_samples(io, slot, &frame, now),
             DigitTick::Pause => self.send_silence(io, slot, now),
             DigitTick::Done(dtmf) => {
                 if let Some(dtmf) = dtmf {
@@ -251,18 +252,9 @@ impl Shard {
         }
     }
 
-    fn send_samples(
-        &mut self,
-        io: &mut impl Io,
-        slot: u32,
-        frame: &Frame,
-        codec: Codec,
-        now: Instant,
-    ) -> bool {
-        let mut payload = [0; FRAME_SAMPLES];
-        Encoder::new(codec).encode(frame, &mut payload);
+    fn send_samples(&mut self, io: &mut impl Io, slot: u32, frame: &Frame, now: Instant) -> bool {
         if let Some((stream, mut way)) = self.way(io, slot, now) {
-            way.send_frame(stream, &payload);
+            way.send_samples(stream, frame);
         }
         true
     }

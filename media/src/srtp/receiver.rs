@@ -7,11 +7,13 @@
 use std::fmt;
 
 use bytes::Bytes;
+use webrtc_rtp::header::Header;
 use webrtc_srtp::Error;
 use webrtc_srtp::context::Context;
 use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 
 use super::keys::{MasterKey, SrtpSuite};
+use super::rounds::{Rounds, bring_forward};
 use super::{Refused, header};
 
 /// Packets a window spans: RFC 3711 §3.3.2 wants 64 at least, docs/threats.md A14 the double.
@@ -35,6 +37,12 @@ pub(super) struct Receiver {
     rtcp_ssrcs: Vec<u32>,
     trial: Context,
     tries: usize,
+    /// Where each SSRC is.
+    rounds: Rounds,
+    /// Where each was under the key before.
+    before: Rounds,
+    /// A context that was brought to the round an SSRC had under the key before: its SSRC and round.
+    going_on: Option<(u32, u64, Context)>,
 }
 
 impl Receiver {
@@ -47,6 +55,17 @@ impl Receiver {
             rtcp_ssrcs: Vec::new(),
             trial: context(key, None),
             tries: 0,
+            rounds: Rounds::default(),
+            before: Rounds::default(),
+            going_on: None,
+        }
+    }
+
+    /// The same, after another key: an SSRC may go on in its round, or begin anew.
+    pub fn after(key: &MasterKey, former: &Receiver) -> Receiver {
+        Receiver {
+            before: former.rounds.clone(),
+            ..Receiver::new(key)
         }
     }
 
@@ -64,14 +83,39 @@ impl Receiver {
                 return Err(Refused::Ssrc);
             }
             self.begin_try();
-            self.trial
-                .decrypt_rtp_with_header(datagram, &header)
-                .map_err(|_| Refused::Tag)?;
+            if self.trial.decrypt_rtp_with_header(datagram, &header).is_err() {
+                self.prove_later_round(datagram, &header)?;
+            }
             self.tries = TRIES_MAX;
             self.rtp_ssrcs.push(header.ssrc);
+            self.going_on = None;
         }
         let taken = self.proved.decrypt_rtp_with_header(datagram, &header);
+        if taken.is_ok() {
+            self.rounds.note(header.ssrc, header.sequence_number);
+        }
         taken.map_err(|error| refused(&error))
+    }
+
+    /// Takes a packet of an SSRC that goes on in the round it had under the key before.
+    fn prove_later_round(&mut self, datagram: &[u8], header: &Header) -> Result<(), Refused> {
+        let later = self.before.later(header.ssrc, header.sequence_number);
+        let index = later.ok_or(Refused::Tag)?;
+        let is_there = |(ssrc, round, _): &(u32, u64, Context)| (*ssrc, *round) == (header.ssrc, index >> 16);
+        if !self.going_on.as_ref().is_some_and(is_there) {
+            let mut context = context(&self.key, None);
+            bring_forward(&mut context, header.ssrc, index);
+            self.going_on = Some((header.ssrc, index >> 16, context));
+        }
+        let Some((_, _, context)) = &mut self.going_on else {
+            return Err(Refused::Tag);
+        };
+        context
+            .decrypt_rtp_with_header(datagram, header)
+            .map_err(|_| Refused::Tag)?;
+        bring_forward(&mut self.proved, header.ssrc, index);
+        self.rounds.begin(header.ssrc, index);
+        Ok(())
     }
 
     /// Checks and decrypts. A packet in clear, which the suites would let through unauthenticated, is none.

@@ -324,6 +324,132 @@ fn a_new_key_of_the_peer_comes_without_a_gap() {
     );
 }
 
+/// RFC 3711 §3.3.1: the rollover counter belongs to the key, whatever is said in between.
+#[test]
+fn a_key_that_stays_keeps_its_round_whatever_is_agreed_anew() {
+    for suite in SrtpSuite::ALL {
+        let (mut a, mut b) = pair(suite);
+        // Three rounds, with an agreement that changes no key in each.
+        for n in (60_000..200_000_u32).step_by(500) {
+            let plain = rtp(7, n as u16);
+            let there = a.protect_rtp(&plain).unwrap();
+            assert_eq!(b.unprotect_rtp(&there, at(0)).unwrap(), plain, "{suite:?} {n}");
+            let back = b.protect_rtp(&plain).unwrap();
+            assert_eq!(a.unprotect_rtp(&back, at(0)).unwrap(), plain, "{suite:?} {n}");
+            if n % 20_000 == 0 {
+                a.configure(&keys(suite, 1, 2));
+                b.configure(&keys(suite, 2, 1));
+            }
+        }
+    }
+}
+
+/// RFC 3711 §3.2.3: a context is of one SSRC; a new one begins its own round under the key that stays.
+#[test]
+fn another_ssrc_under_the_same_key_has_a_round_of_its_own() {
+    let suite = SrtpSuite::AesCm128Sha1_80;
+    let (mut a, mut b) = pair(suite);
+    let take = |a: &mut Srtp, b: &mut Srtp, ssrc, sequence| {
+        let sent = a.protect_rtp(&rtp(ssrc, sequence)).unwrap();
+        b.unprotect_rtp(&sent, at(0)).is_ok()
+    };
+    for sequence in [65_534, 65_535, 0, 1] {
+        assert!(take(&mut a, &mut b, 7, sequence));
+    }
+    b.configure(&keys(suite, 2, 1));
+    // The far end was transferred: who comes has the key, and a sequence of its own that turns too.
+    let mut next = Srtp::new(&keys(suite, 1, 2));
+    for sequence in [65_000, 65_535, 0, 1, 30_000, 60_000, 2] {
+        assert!(take(&mut next, &mut b, 8, sequence), "{sequence}");
+    }
+    // The first one comes back in its own round.
+    assert!(take(&mut a, &mut b, 7, 2));
+}
+
+#[test]
+fn a_peer_that_goes_back_to_the_key_it_never_left_is_heard_in_its_round() {
+    let suite = SrtpSuite::AesCm128Sha1_80;
+    let (mut a, mut b) = pair(suite);
+    let sent = [65_534, 65_535, 0, 1, 2, 3, 4].map(|n| a.protect_rtp(&rtp(7, n)).unwrap());
+    let take = |b: &mut Srtp, n: usize| b.unprotect_rtp(&sent[n], at(0)).is_ok();
+    assert!(take(&mut b, 0) && take(&mut b, 1) && take(&mut b, 2));
+    // Two changes that the peer takes back before it sends anything under them.
+    b.configure(&keys(suite, 2, 9));
+    b.configure(&keys(suite, 2, 8));
+    assert!(take(&mut b, 3), "still under the first");
+    b.configure(&keys(suite, 2, 1));
+    assert!(
+        take(&mut b, 4) && !take(&mut b, 4),
+        "in its round, with its window"
+    );
+    // And what was announced last is taken where the peer means it.
+    b.configure(&keys(suite, 2, 9));
+    b.configure(&keys(suite, 2, 8));
+    let new = Srtp::new(&keys(suite, 8, 2)).protect_rtp(&rtp(7, 5)).unwrap();
+    assert!(b.unprotect_rtp(&new, at(0)).is_ok());
+    assert!(take(&mut b, 5), "what was under way under the first");
+}
+
+/// RFC 3711 §3.3.1 has the counter go on under a new key, RFC 4568 §7.1.4 begins it anew with a new address.
+#[test]
+fn under_a_new_key_a_peer_may_go_on_in_its_round_or_begin_anew() {
+    for suite in SrtpSuite::ALL {
+        for rounds in [1_u32, 2, 40] {
+            for goes_on in [true, false] {
+                let (mut a, mut b) = pair(suite);
+                let end = (rounds << 16) + 500;
+                let last = (0..=end).step_by(0x6000).chain([end]);
+                for n in last.clone() {
+                    let sent = a.protect_rtp(&rtp(7, n as u16)).unwrap();
+                    assert!(b.unprotect_rtp(&sent, at(0)).is_ok());
+                }
+                b.configure(&keys(suite, 2, 9));
+                let mut next = Srtp::new(&keys(suite, 9, 2));
+                if goes_on {
+                    // The same peer, had it had this key from the start.
+                    last.for_each(|n| drop(next.protect_rtp(&rtp(7, n as u16))));
+                }
+                for n in end + 1..end + 20 {
+                    let plain = rtp(7, n as u16);
+                    let sent = next.protect_rtp(&plain).unwrap();
+                    let taken = b.unprotect_rtp(&sent, at(0));
+                    assert_eq!(
+                        taken.as_deref(),
+                        Ok(plain.as_slice()),
+                        "{suite:?} {rounds} {goes_on}"
+                    );
+                    assert_eq!(b.unprotect_rtp(&sent, at(0)), Err(Refused::Replay));
+                }
+                // Over the next turn as well.
+                for n in [end + 0x7000, end + 0xe000, end + 0x15000] {
+                    let sent = next.protect_rtp(&rtp(7, n as u16)).unwrap();
+                    assert!(
+                        b.unprotect_rtp(&sent, at(0)).is_ok(),
+                        "{suite:?} {rounds} {goes_on}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_round_too_far_off_is_not_gone_on_with() {
+    let mut far = rounds::Rounds::default();
+    far.begin(7, u64::from(ROUNDS_MAX) << 16);
+    assert_eq!(far.later(7, 5), Some((u64::from(ROUNDS_MAX) << 16) + 5));
+    far.begin(7, u64::from(ROUNDS_MAX + 1) << 16);
+    assert_eq!((far.later(7, 5), far.later(8, 5)), (None, None));
+    let mut first = rounds::Rounds::default();
+    first.note(7, 60_000);
+    assert_eq!(
+        first.later(7, 60_001),
+        None,
+        "the first round is tried in any case"
+    );
+    assert_eq!(first.later(7, 2), Some(0x1_0002));
+}
+
 #[test]
 fn a_key_of_ours_that_changes_begins_anew() {
     let suite = SrtpSuite::AeadAes128Gcm;

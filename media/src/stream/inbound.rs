@@ -159,6 +159,8 @@ impl Inbound {
             Belief::New => {}
             Belief::Refused => return Err(Discard::Ssrc),
         }
+        let units = codec.map_or(1, |(_, codec)| codec.units_per_sample());
+        let arrival = RtpTime(arrival.0.wrapping_mul(units));
         let verdict = self.reception.handle_packet(&header, is_event, arrival);
         if verdict == Verdict::Suspect {
             return Err(Discard::Ssrc);
@@ -190,13 +192,16 @@ impl Inbound {
     }
 
     /// Whether a packet whose tag is wrong looks as it would without one: an agreed payload type, and whole
-    /// 10 ms of audio or a digit behind the header, where a tag makes other lengths.
+    /// 10 ms of audio or a digit behind the header, where a tag makes other lengths. Opus may have any length.
     pub fn looks_clear(&self, datagram: &[u8]) -> bool {
         let Ok(packet) = Packet::parse(datagram) else {
             return false;
         };
         let (kind, len) = (packet.header.payload_type, packet.payload.len());
-        let is_audio = self.accepts.iter().any(|(number, _)| *number == kind);
+        let is_audio = self
+            .accepts
+            .iter()
+            .any(|(number, codec)| *number == kind && !codec.is_framed());
         (is_audio && len > 0 && len.is_multiple_of(CLEAR_AUDIO_BYTES))
             || (self.event_payload_type == Some(kind) && len == EVENT_BYTES_MIN)
     }
@@ -271,6 +276,7 @@ mod tests {
             payload_type: 0,
             accepts: vec![(0, Codec::Pcmu), (8, Codec::Pcma)],
             event_payload_type: Some(101),
+            digits: crate::command::DigitForm::Events,
             ptime_ms: 20,
             remote: Some(REMOTE.parse().unwrap()),
             remote_rtcp: None,

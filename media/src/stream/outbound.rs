@@ -27,9 +27,10 @@ pub struct Stamp {
 #[derive(Debug)]
 pub struct Outbound {
     ssrc: Ssrc,
+    clock: ClockRate,
     feed: Feed,
     last: SeqNo,
-    /// Timestamp of the last packet, and the samples it covers.
+    /// Timestamp of the last packet, and what it covers, in units of the clock.
     time: RtpTime,
     samples: u32,
     sent_at: Option<Instant>,
@@ -62,6 +63,7 @@ impl Outbound {
     pub fn new(ssrc: Ssrc, sequence: SeqNo, time: RtpTime) -> Self {
         Self {
             ssrc,
+            clock: ClockRate::NARROWBAND,
             feed: Feed::Fresh,
             last: sequence,
             time,
@@ -72,7 +74,12 @@ impl Outbound {
         }
     }
 
-    /// The header for a packet made here that covers `samples` samples.
+    /// The clock of what is sent from now on.
+    pub fn set_clock(&mut self, clock: ClockRate) {
+        self.clock = clock;
+    }
+
+    /// The header for a packet made here that covers `samples` units of its clock.
     pub fn stamp_made(&mut self, samples: u32, now: Instant) -> Stamp {
         let (time, is_steady) = self.next_made(now);
         self.feed = Feed::Made;
@@ -133,7 +140,7 @@ impl Outbound {
                 }
                 // A leap of the speaker's clock is taken out: our listener sees one steady clock.
                 let leap = packet.time.since(time_in);
-                (leap.unsigned_abs() < LEAP_SAMPLES).then_some((sequence_add, time_add))
+                (leap.unsigned_abs() < self.clock.units(LEAP)).then_some((sequence_add, time_add))
             }
             Feed::Fresh | Feed::Made | Feed::Relayed { .. } => None,
         };
@@ -215,13 +222,16 @@ impl Outbound {
     /// The media clock at `now`, for a sender report; none before the first packet.
     pub fn time_at(&self, now: Instant) -> Option<RtpTime> {
         let sent_at = self.sent_at?;
-        Some(self.time.add(samples_of(now.saturating_duration_since(sent_at))))
+        Some(
+            self.time
+                .add(self.clock.units(now.saturating_duration_since(sent_at))),
+        )
     }
 
     fn time_after_break(&self, now: Instant) -> RtpTime {
-        let passed = self
-            .sent_at
-            .map_or(0, |sent_at| samples_of(now.saturating_duration_since(sent_at)));
+        let passed = self.sent_at.map_or(0, |sent_at| {
+            self.clock.units(now.saturating_duration_since(sent_at))
+        });
         self.time.add(passed.max(self.samples))
     }
 }
@@ -245,8 +255,8 @@ pub struct Relayed {
     pub is_first: bool,
 }
 
-/// A step of the speaker's timestamp that is a new clock base and no pause: ten seconds.
-const LEAP_SAMPLES: u32 = 80_000;
+/// A step of the speaker's timestamp that is a new clock base and no pause.
+const LEAP: Duration = Duration::from_secs(10);
 
 /// How far back a late packet still finds its own place.
 const LATE_MAX: u16 = 100;
@@ -263,10 +273,6 @@ fn newest_or_recent(first: SeqNo, sequence: SeqNo) -> SeqNo {
 
 fn newer(one: RtpTime, other: RtpTime) -> RtpTime {
     if other.since(one) > 0 { other } else { one }
-}
-
-fn samples_of(span: Duration) -> u32 {
-    ClockRate::NARROWBAND.units(span)
 }
 
 #[cfg(test)]

@@ -1,25 +1,26 @@
 //! Frames of 20 ms into packets of the agreed length.
 //!
-//! At 20 ms nothing is kept: a frame is a packet, sent from where it lies.
+//! At 20 ms nothing is kept: a frame is a packet, sent from where it lies. What is packed is payload where a byte is a
+//! sample, and samples where only a whole packet can be encoded.
 
 use crate::command::Codec;
 use crate::frame::FRAME_SAMPLES;
 
-/// Most payload kept: less than a packet of 60 ms, and one frame.
-const KEPT_BYTES_MAX: usize = 640;
+/// Most kept: less than a packet of 60 ms, and one frame.
+const KEPT_MAX: usize = 640;
 
-/// Payload on its way to a full packet.
+/// Bytes or samples on their way to a full packet.
 #[derive(Debug)]
-pub struct Packer {
-    kept: [u8; KEPT_BYTES_MAX],
+pub struct Packer<T> {
+    kept: [T; KEPT_MAX],
     len: usize,
 }
 
-impl Packer {
+impl<T: Copy + Default> Packer<T> {
     /// Nothing kept.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
-            kept: [0; KEPT_BYTES_MAX],
+            kept: [T::default(); KEPT_MAX],
             len: 0,
         }
     }
@@ -31,11 +32,11 @@ impl Packer {
 
     /// Whether a frame goes out as it is.
     pub fn passes(&self, ptime_ms: u8) -> bool {
-        self.len == 0 && packet_bytes(ptime_ms) == FRAME_SAMPLES
+        self.len == 0 && packet_samples(ptime_ms) == FRAME_SAMPLES
     }
 
     /// Keeps a frame.
-    pub fn push(&mut self, frame: &[u8]) {
+    pub fn push(&mut self, frame: &[T]) {
         let Some(place) = self.kept.get_mut(self.len..self.len + frame.len()) else {
             debug_assert!(false, "full packets are taken before the next frame comes");
             return;
@@ -45,40 +46,48 @@ impl Packer {
     }
 
     /// The `index`th full packet of what is kept.
-    pub fn packet(&self, index: usize, ptime_ms: u8) -> Option<&[u8]> {
-        let bytes = packet_bytes(ptime_ms);
-        let end = (index + 1) * bytes;
+    pub fn packet(&self, index: usize, ptime_ms: u8) -> Option<&[T]> {
+        let length = packet_samples(ptime_ms);
+        let end = (index + 1) * length;
         if end > self.len {
             None
         } else {
-            self.kept.get(index * bytes..end)
+            self.kept.get(index * length..end)
         }
     }
 
     /// Forgets the full packets; what is left begins the next.
     pub fn drop_full(&mut self, ptime_ms: u8) {
-        let full = self.len - self.len % packet_bytes(ptime_ms);
+        let full = self.len - self.len % packet_samples(ptime_ms);
         self.kept.copy_within(full..self.len, 0);
         self.len -= full;
     }
 }
 
-impl Default for Packer {
+impl<T: Copy + Default> Default for Packer<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Payload bytes of a packet of G.711.
-fn packet_bytes(ptime_ms: u8) -> usize {
+/// Samples of a packet, each of them a byte of G.711 or G.722.
+fn packet_samples(ptime_ms: u8) -> usize {
     usize::from(ptime_ms.max(10)) * 8
 }
 
-/// 20 ms of silence, ready to send.
-pub fn silence(codec: Codec) -> &'static [u8; FRAME_SAMPLES] {
+/// 20 ms of silence, ready to send; none where it must be encoded.
+pub fn silence(codec: Codec) -> Option<&'static [u8; FRAME_SAMPLES]> {
     match codec {
-        Codec::Pcmu => const { &[Codec::Pcmu.silence_byte(); FRAME_SAMPLES] },
-        Codec::Pcma => const { &[Codec::Pcma.silence_byte(); FRAME_SAMPLES] },
+        Codec::Pcmu => Some(const { &[silence_byte(Codec::Pcmu); FRAME_SAMPLES] }),
+        Codec::Pcma => Some(const { &[silence_byte(Codec::Pcma); FRAME_SAMPLES] }),
+        Codec::G722 | Codec::Opus => None,
+    }
+}
+
+const fn silence_byte(codec: Codec) -> u8 {
+    match codec.silence_byte() {
+        Some(byte) => byte,
+        None => 0,
     }
 }
 
@@ -108,7 +117,7 @@ mod tests {
 
     #[test]
     fn at_20_ms_a_frame_is_a_packet() {
-        assert!(Packer::new().passes(20));
-        assert!(!Packer::new().passes(10));
+        assert!(Packer::<u8>::new().passes(20));
+        assert!(!Packer::<u8>::new().passes(10));
     }
 }

@@ -119,9 +119,9 @@ impl Reporter {
     }
 
     /// Jitter the far side sees, milliseconds.
-    pub fn remote_jitter_ms(&self) -> f32 {
+    pub fn remote_jitter_ms(&self, clock: ClockRate) -> f32 {
         let jitter = self.remote.map_or(0, |block| block.jitter);
-        jitter as f32 * 1000.0 / ClockRate::NARROWBAND.hz() as f32
+        jitter as f32 * 1000.0 / clock.hz() as f32
     }
 
     /// Round trip, once known.

@@ -152,6 +152,21 @@ impl Confirmed {
         });
     }
 
+    /// Our INFO was taken.
+    pub fn handle_info_answer(&mut self, status: StatusCode, out: &mut Vec<Action>) {
+        out.push(Action::Event(Event::InfoAnswered {
+            session: self.key,
+            status: status.code(),
+        }));
+    }
+
+    /// It was not; where that ends the dialog, only this is told.
+    pub fn handle_info_failure(&mut self, status: StatusCode, out: &mut Vec<Action>) {
+        if !self.handle_request_failure(status, out) {
+            self.handle_info_answer(status, out);
+        }
+    }
+
     /// Ends it with BYE; before the first ACK the BYE waits (RFC 3261 §15).
     pub fn bye(&mut self, headers: Vec<ExtraHeader>, out: &mut Vec<Action>) -> Next {
         if self.incoming.defer_bye(&headers) {
@@ -290,17 +305,19 @@ impl Confirmed {
         self.send_waiting(now, out);
     }
 
-    /// A request of ours inside the dialog failed: 481 and 408 end it (RFC 3261 §12.2.1.2, RFC 5057).
-    pub fn handle_request_failure(&mut self, status: StatusCode, out: &mut Vec<Action>) {
+    /// A request of ours inside the dialog failed: 481 and 408 end it (RFC 3261 §12.2.1.2, RFC 5057). True: it
+    /// is over.
+    pub fn handle_request_failure(&mut self, status: StatusCode, out: &mut Vec<Action>) -> bool {
         match status {
             StatusCode::CALL_DOES_NOT_EXIST => {}
             StatusCode::REQUEST_TIMEOUT => self.farewell(out),
-            _ => return,
+            _ => return false,
         }
         self.settle_peer(StatusCode::CALL_DOES_NOT_EXIST, out);
         self.outgoing = Outgoing::Idle;
         self.timer.stop();
         out.push(Action::Event(Event::Lost { session: self.key }));
+        true
     }
 
     /// Repeats our 2xx, gives up the wait for its ACK, tries our re-INVITE again.

@@ -16,6 +16,7 @@ use super::{Calling, Confirmed, Dialog, DialogId, Ending, Ringing};
 use crate::auth::Account;
 use crate::endpoint::policy::Policy;
 use crate::endpoint::{Event, ExtraHeader, Flow, SessionKey, Unanswered};
+use crate::message::info_digit::InfoDigit;
 use crate::message::{Method, Request, Response, StatusCode};
 use crate::rng::Rng;
 use crate::transaction::TransactionKey;
@@ -248,15 +249,7 @@ impl Session {
                 });
             }
             (Phase::Confirmed(_) | Phase::Ringing(_) | Phase::Calling(_), Method::Info) => {
-                let response = response(&request, StatusCode::OK, id.local_tag(), &[], None);
-                out.push(Action::Respond {
-                    transaction,
-                    response,
-                });
-                out.push(Action::Event(Event::Info {
-                    session: self.key,
-                    request,
-                }));
+                take_info(self.key, id, &request, transaction, out);
             }
             // A callee may not send BYE before its 2xx (RFC 3261 §15): our INVITE still gets its answer.
             (Phase::Calling(_) | Phase::Ringing(_) | Phase::Confirmed(_), _) => {
@@ -356,7 +349,7 @@ impl Session {
                 confirmed.handle_refresh_failure(failure, rng, now, out);
             }
             (Phase::Confirmed(confirmed), Purpose::Info) => {
-                confirmed.handle_request_failure(failure.status, out);
+                confirmed.handle_info_failure(failure.status, out)
             }
             (Phase::Ending(ending), Purpose::Bye) => ending.finish(out),
             // What was sent before our BYE does not matter any more, and a PRACK that failed leaves the
@@ -390,6 +383,9 @@ impl Session {
         match (purpose, &mut self.phase) {
             (Purpose::Bye, Phase::Ending(ending)) => ending.finish(out),
             (Purpose::Refresh, Phase::Confirmed(confirmed)) => confirmed.handle_refreshed(response, now),
+            (Purpose::Info, Phase::Confirmed(confirmed)) => {
+                confirmed.handle_info_answer(response.status, out)
+            }
             (Purpose::Refer | Purpose::Notify, _) => self.handle_refer_answer(purpose, now, out),
             (
                 Purpose::Reinvite
@@ -484,5 +480,23 @@ impl Session {
                 self.settle_refer(out);
             }
         }
+    }
+}
+
+/// INFO is 200 in every early and confirmed dialog; what it cannot say was refused before.
+fn take_info(
+    session: SessionKey,
+    id: &DialogId,
+    request: &Request,
+    transaction: TransactionKey,
+    out: &mut Vec<Action>,
+) {
+    out.push(Action::Respond {
+        transaction,
+        response: response(request, StatusCode::OK, id.local_tag(), &[], None),
+    });
+    let kind = request.content_type();
+    if let Some(digit) = kind.and_then(|kind| InfoDigit::parse(&kind, &request.body)) {
+        out.push(Action::Event(Event::Info { session, digit }));
     }
 }

@@ -269,7 +269,8 @@ pub enum Command {
         /// Further headers (Warning).
         headers: Vec<ExtraHeader>,
     },
-    /// Sends INFO inside a confirmed session (RFC 6086 legacy usage: digits).
+    /// Sends INFO inside a confirmed session (RFC 6086 legacy usage: digits). [`Event::InfoAnswered`](super::Event::InfoAnswered)
+    /// follows, unless the session closes first.
     Info {
         /// Which session.
         session: SessionKey,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::command::{Flow, RegistrationKey, SessionKey};
 use crate::dialog::refer::Referral;
+use crate::message::info_digit::InfoDigit;
 use crate::message::{Request, Response};
 use crate::registration::RegisteredContact;
 use crate::registration::client::Failure;
@@ -201,12 +202,19 @@ pub enum Event {
         /// Which session.
         session: SessionKey,
     },
-    /// INFO inside the session; 200 is sent already.
+    /// The peer pressed a digit, told by INFO in the session or in an early dialog of it; 200 is sent already.
     Info {
         /// Which session.
         session: SessionKey,
-        /// The request, with content type and body.
-        request: Box<Request>,
+        /// The digit.
+        digit: InfoDigit,
+    },
+    /// Our INFO has its final answer. One that ends the dialog too is told as `Lost` alone.
+    InfoAnswered {
+        /// Which session.
+        session: SessionKey,
+        /// The status; 503 stands for a failed transport.
+        status: u16,
     },
     /// The peer wants somebody called (REFER). The owner answers with AcceptRefer or RejectRefer, unless the
     /// session ends first.
@@ -258,6 +266,7 @@ impl Event {
             | Event::ByeDone { session }
             | Event::Lost { session }
             | Event::Info { session, .. }
+            | Event::InfoAnswered { session, .. }
             | Event::Referred { session, .. }
             | Event::ReferProgress { session, .. }
             | Event::ReferDone { session, .. } => *session,
@@ -287,6 +296,7 @@ impl Event {
             | Event::ReinviteAccepted { .. }
             | Event::ReinviteRefused { .. }
             | Event::Info { .. }
+            | Event::InfoAnswered { .. }
             | Event::Referred { .. }
             | Event::ReferProgress { .. }
             | Event::ReferDone { .. } => false,

@@ -4,6 +4,7 @@
 
 use super::policy::{Policy, Support, TIMER};
 use crate::dialog::action::SDP;
+use crate::message::info_digit::{DIGIT_BODIES, InfoDigit, is_digit_body};
 use crate::message::{MediaType, Method, Request, Scheme, StatusCode};
 
 /// A refusal with the one header that explains it.
@@ -17,9 +18,6 @@ pub(super) struct Refusal {
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, NOTIFY";
 /// The header of our hop mark.
 pub const HOP_HEADER: &str = "X-Hop";
-
-/// Bodies of INFO that carry a digit; no RFC defines them, everybody sends them.
-const DIGIT_BODIES: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 
 /// How often our own mark may stand in an INVITE before it is a loop.
 const HOP_MARKS_MAX: usize = 2;
@@ -85,7 +83,7 @@ pub(super) fn inside_dialog(request: &Request, policy: &Policy) -> Result<(), Re
 }
 
 /// No Info Package is spoken (RFC 6086 §4.2.2: 469 and which are, none); of the older use the bodies that carry
-/// digits are taken, and an empty one.
+/// digits are taken, and an empty one; one that names no digit is told 400.
 fn check_info(request: &Request) -> Result<(), Refusal> {
     if request.headers.has("Info-Package") {
         return Err(Refusal {
@@ -93,14 +91,17 @@ fn check_info(request: &Request) -> Result<(), Refusal> {
             header: Some(("Recv-Info", String::new())),
         });
     }
-    let is_taken = |kind: &MediaType| DIGIT_BODIES.iter().any(|taken| kind.is(taken));
-    if request.body.is_empty() || request.content_type().as_ref().is_some_and(is_taken) {
+    if request.body.is_empty() {
         return Ok(());
     }
-    Err(Refusal {
-        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        header: Some(("Accept", DIGIT_BODIES.join(", "))),
-    })
+    match request.content_type().filter(is_digit_body) {
+        Some(kind) if InfoDigit::parse(&kind, &request.body).is_some() => Ok(()),
+        Some(_) => Err(plain(StatusCode::BAD_REQUEST)),
+        None => Err(Refusal {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            header: Some(("Accept", DIGIT_BODIES.join(", "))),
+        }),
+    }
 }
 
 fn plain(status: StatusCode) -> Refusal {

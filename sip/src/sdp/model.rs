@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::crypto::CryptoLine;
+use super::negotiated::Negotiated;
 use super::security::{Profile, Security};
 
 /// Packet lengths we send, milliseconds, ascending. Any other wish falls back to our own.
@@ -14,6 +15,9 @@ pub const PTIME_MS_DEFAULT: u8 = 20;
 /// Payload type of telephone-event in our first offers; by custom, no RFC fixes it.
 pub const EVENT_PAYLOAD_TYPE: u8 = 101;
 
+/// Payload type of Opus in our first offers: the first dynamic one.
+pub const OPUS_PAYLOAD_TYPE: u8 = 96;
+
 /// An audio codec we can negotiate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Codec {
@@ -21,6 +25,10 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, static payload type 8.
     Pcma,
+    /// G.722, static payload type 9; its clock is 8000 though it is sampled at 16 kHz (RFC 3551 §4.5.2).
+    G722,
+    /// Opus; its clock is 48,000 and its channels are two, whatever it carries (RFC 7587 §7).
+    Opus,
 }
 
 impl Codec {
@@ -29,28 +37,50 @@ impl Codec {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
+            Codec::Opus => "opus",
         }
     }
 
     /// The codec of an encoding name, in any case.
     pub fn from_name(name: &str) -> Option<Codec> {
-        [Codec::Pcmu, Codec::Pcma]
+        [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus]
             .into_iter()
             .find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
 
-    /// The payload type we give it in our offers.
+    /// The payload type we give it in a first offer.
     pub fn payload_type(self) -> u8 {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
+            Codec::G722 => 9,
+            Codec::Opus => OPUS_PAYLOAD_TYPE,
         }
     }
 
     /// The clock of rtpmap, hertz.
     pub fn clock_rate_hz(self) -> u32 {
         match self {
-            Codec::Pcmu | Codec::Pcma => 8000,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8000,
+            Codec::Opus => 48_000,
+        }
+    }
+
+    /// The channels of rtpmap.
+    pub fn channels(self) -> u8 {
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 1,
+            Codec::Opus => 2,
+        }
+    }
+
+    /// What we ask of who sends it to us: packets that repeat the one before, and the line of an agent kept free
+    /// (RFC 7587 §6.1).
+    pub(super) fn parameters(self) -> Option<&'static str> {
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => None,
+            Codec::Opus => Some("useinbandfec=1;maxaveragebitrate=40000"),
         }
     }
 }
@@ -147,6 +177,8 @@ pub struct LocalMedia {
     /// telephone-event in our offer, and its number; `None` offers and answers no events. An answer
     /// takes the offerer's number. In a later offer: the number agreed before (RFC 3264 §8.3.2).
     pub event_payload_type: Option<u8>,
+    /// The number of Opus in our offer. In a later one: that agreed before.
+    pub opus_payload_type: u8,
     /// Packet length we like, milliseconds: one of [`PTIMES_MS`].
     pub ptime_ms: u8,
     /// What we are ready for; an answer narrows it to what the offer allows.
@@ -172,6 +204,7 @@ impl LocalMedia {
             rtcp_port: None,
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             event_payload_type: Some(EVENT_PAYLOAD_TYPE),
+            opus_payload_type: OPUS_PAYLOAD_TYPE,
             ptime_ms: PTIME_MS_DEFAULT,
             direction: Direction::SendReceive,
             session_id,
@@ -179,6 +212,27 @@ impl LocalMedia {
             security: Security::Clear,
             answer_one: true,
             side_lines: SideLines::default(),
+        }
+    }
+
+    /// The payload type a codec has in our offer.
+    pub fn payload_type(&self, codec: Codec) -> u8 {
+        match codec {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => codec.payload_type(),
+            Codec::Opus => self.opus_payload_type,
+        }
+    }
+
+    /// Goes on with the lines and numbers agreed before: a number means one thing for a whole session (RFC 3264
+    /// §8.3.2).
+    pub fn follow(&mut self, agreed: &Negotiated) {
+        self.side_lines = agreed.side_lines.clone();
+        self.event_payload_type = agreed.event_payload_type.or(self.event_payload_type);
+        let opus = agreed.accepts.iter().find(|(_, codec)| *codec == Codec::Opus);
+        if let Some((number, _)) = opus {
+            self.opus_payload_type = *number;
+        } else if self.event_payload_type == Some(self.opus_payload_type) {
+            self.opus_payload_type += 1;
         }
     }
 }

@@ -39,7 +39,7 @@ pub fn accept_answer(ours: &LocalMedia, answer: &[u8]) -> Result<Negotiated, Sdp
     let mut accepts: Vec<_> = ours
         .codecs
         .iter()
-        .map(|codec| (codec.payload_type(), *codec))
+        .map(|codec| (ours.payload_type(*codec), *codec))
         .collect();
     let mut chosen = None;
     let mut event_payload_type = None;
@@ -82,7 +82,7 @@ pub fn accept_answer(ours: &LocalMedia, answer: &[u8]) -> Result<Negotiated, Sdp
 
 fn offered(ours: &LocalMedia) -> Vec<Format> {
     let codecs = ours.codecs.iter().map(|codec| Format {
-        payload_type: codec.payload_type(),
+        payload_type: ours.payload_type(*codec),
         encoding: Encoding::Audio(*codec),
     });
     let events = ours.event_payload_type.map(|payload_type| Format {

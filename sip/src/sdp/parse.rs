@@ -195,9 +195,11 @@ fn rtpmap(text: &str) -> Option<(u8, Encoding)> {
     let payload_type = payload_type.parse().ok()?;
     let mut parts = description.trim().split('/');
     let (name, clock) = (parts.next()?, parts.next()?);
-    let mono = matches!(parts.next(), None | Some("1"));
+    let channels = parts.next().map_or(Ok(1), str::parse);
     let encoding = match Codec::from_name(name) {
-        Some(codec) if mono && clock.parse() == Ok(codec.clock_rate_hz()) => Encoding::Audio(codec),
+        Some(codec) if channels == Ok(codec.channels()) && clock.parse() == Ok(codec.clock_rate_hz()) => {
+            Encoding::Audio(codec)
+        }
         None if name.eq_ignore_ascii_case("telephone-event") && clock == "8000" => Encoding::Event,
         Some(_) | None => Encoding::Foreign,
     };
@@ -209,6 +211,7 @@ fn static_encoding(payload_type: u8) -> Encoding {
     match payload_type {
         0 => Encoding::Audio(Codec::Pcmu),
         8 => Encoding::Audio(Codec::Pcma),
+        9 => Encoding::Audio(Codec::G722),
         _ => Encoding::Foreign,
     }
 }

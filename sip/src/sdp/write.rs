@@ -52,10 +52,17 @@ fn audio_line(local: &LocalMedia, audio: &AudioLine<'_>) -> Media {
     } in audio.formats
     {
         match encoding {
-            Encoding::Audio(codec) => media.add_attribute_with_value(
-                "rtpmap",
-                format!("{payload_type} {}/{}", codec.name(), codec.clock_rate_hz()),
-            ),
+            Encoding::Audio(codec) => {
+                let channels = match codec.channels() {
+                    1 => String::new(),
+                    more => format!("/{more}"),
+                };
+                let (name, clock) = (codec.name(), codec.clock_rate_hz());
+                media.add_attribute_with_value("rtpmap", format!("{payload_type} {name}/{clock}{channels}"));
+                if let Some(parameters) = codec.parameters() {
+                    media.add_attribute_with_value("fmtp", format!("{payload_type} {parameters}"));
+                }
+            }
             Encoding::Event => {
                 media.add_attribute_with_value("rtpmap", format!("{payload_type} telephone-event/8000"));
                 media.add_attribute_with_value("fmtp", format!("{payload_type} {EVENTS}"));

@@ -218,29 +218,67 @@ fn a_response_outlives_its_connection() {
     assert_eq!(names(&pair.take_events(Right)), ["Acknowledged"]);
 }
 
+fn info(session: SessionKey, content_type: &str, body: &'static str) -> Command {
+    Command::Info {
+        session,
+        content_type: content_type.to_owned(),
+        body: Bytes::from_static(body.as_bytes()),
+    }
+}
+
+/// Digits the events tell, and the statuses of INFOs.
+fn digits_and_statuses(events: &[Event]) -> (Vec<(char, u32)>, Vec<u16>) {
+    let digits = events.iter().filter_map(|event| match event {
+        Event::Info { digit, .. } => Some((digit.digit, digit.duration_ms)),
+        _ => None,
+    });
+    let statuses = events.iter().filter_map(|event| match event {
+        Event::InfoAnswered { status, .. } => Some(*status),
+        _ => None,
+    });
+    (digits.collect(), statuses.collect())
+}
+
 #[test]
-fn info_reaches_the_other_side() {
+fn a_digit_by_info_reaches_the_other_side_and_its_answer_comes_back() {
     let mut pair = pair(11);
-    let callee = up(&mut pair, Transport::Udp);
-    let (content_type, body) = (
-        "application/dtmf-relay".to_owned(),
-        Bytes::from_static(b"Signal=5"),
-    );
-    pair.command(
-        Left,
-        Command::Info {
-            session: OUT,
-            content_type,
-            body,
-        },
-    );
-    pair.run_for(ms(100));
-    let events = pair.take_events(Right);
-    let [Event::Info { session, request }] = events.as_slice() else {
-        panic!("{events:?}")
-    };
-    assert_eq!((*session, request.body.as_ref()), (callee, &b"Signal=5"[..]));
-    assert_eq!(names(&pair.take_events(Left)), [""; 0]);
+    up(&mut pair, Transport::Udp);
+    for (kind, body, digit, status) in [
+        (
+            "application/dtmf-relay",
+            "Signal=5\r\nDuration=160\r\n",
+            Some(('5', 160)),
+            200,
+        ),
+        ("application/dtmf", "11", Some(('#', 100)), 200),
+        ("application/dtmf-relay", "Signal=hf\r\n", None, 400),
+        ("application/dtmf", "", None, 200),
+        ("text/plain", "5", None, 415),
+    ] {
+        pair.command(Left, info(OUT, kind, body));
+        pair.run_for(ms(100));
+        let (digits, _) = digits_and_statuses(&pair.take_events(Right));
+        let (_, statuses) = digits_and_statuses(&pair.take_events(Left));
+        assert_eq!(
+            (digits, statuses),
+            (digit.into_iter().collect(), vec![status]),
+            "{body:?}"
+        );
+    }
+}
+
+#[test]
+fn an_info_that_is_sent_again_is_one_digit() {
+    for seed in 0..20 {
+        let mut pair = pair(500 + seed);
+        up(&mut pair, Transport::Udp);
+        pair.link.loss_percent = 30;
+        pair.command(Left, info(OUT, "application/dtmf-relay", "Signal=7"));
+        pair.run_for(Duration::from_secs(33));
+        let (digits, _) = digits_and_statuses(&pair.take_events(Right));
+        let (_, statuses) = digits_and_statuses(&pair.take_events(Left));
+        assert_eq!((digits, statuses), (vec![('7', 100)], vec![200]), "{seed}");
+    }
 }
 
 #[test]

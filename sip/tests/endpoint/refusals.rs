@@ -268,7 +268,8 @@ fn order_inside_a_dialog_is_kept() {
         lines(&give(&mut pair, &inside("NOTIFY", "f", 11))),
         ["SIP/2.0 481 Call/Transaction Does Not Exist"]
     );
-    assert_eq!(names(&pair.take_events(Left)), ["Info"]);
+    // An INFO without a body says nothing.
+    assert_eq!(names(&pair.take_events(Left)), [""; 0]);
     let other = tagged("BYE", "g", 12, [";tag=other", &tag], "", "");
     assert_eq!(
         lines(&give(&mut pair, &other)),
@@ -388,6 +389,47 @@ fn inbound(seed: u64) -> (Pair, String) {
     give(&mut pair, &tagged("ACK", "ack", 1, [";tag=peer", &tag], "", ""));
     assert_eq!(names(&pair.take_events(Left)), ["Acknowledged"]);
     (pair, tag)
+}
+
+#[test]
+fn a_digit_by_info_counts_in_an_early_dialog_and_in_none_it_is_481() {
+    let mut pair = pair(9);
+    give(&mut pair, &invite("first", ""));
+    let [Event::Incoming(incoming)] = &pair.take_events(Left)[..] else {
+        panic!()
+    };
+    let (session, status, sdp, headers) = (incoming.session, 180, None, vec![]);
+    pair.command(
+        Left,
+        Command::Progress {
+            session,
+            status,
+            sdp,
+            headers,
+        },
+    );
+    let tag = format!(";tag={}", to_tag(&pair.sent.last().unwrap().text));
+    let info = |branch: &str, cseq, tag: &str, body: &str| {
+        let head = "Content-Type: application/dtmf-relay\r\n";
+        tagged("INFO", branch, cseq, [";tag=peer", tag], head, body)
+    };
+    let digit = info("a", 2, &tag, "Signal=5\r\nDuration=160");
+    assert_eq!(lines(&give(&mut pair, &digit)), ["SIP/2.0 200 OK"]);
+    // The same message once more is answered once more, and counts no more.
+    assert_eq!(lines(&give(&mut pair, &digit)), ["SIP/2.0 200 OK"]);
+    assert_eq!(
+        lines(&give(&mut pair, &info("b", 3, &tag, "Signal=x"))),
+        ["SIP/2.0 400 Bad Request"]
+    );
+    assert_eq!(
+        lines(&give(&mut pair, &info("c", 4, ";tag=other", "Signal=5"))),
+        ["SIP/2.0 481 Call/Transaction Does Not Exist"]
+    );
+    let events = pair.take_events(Left);
+    let [Event::Info { digit, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((digit.digit, digit.duration_ms), ('5', 160));
 }
 
 fn our_hop_mark() -> String {

@@ -1,6 +1,7 @@
 //! A party: a phone or a carrier's far end, with a tone of its own and an ear that keeps what it hears.
 
 mod audio;
+mod voice;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use sip::endpoint::{
 };
 
 use self::audio::ip_bytes;
+pub use self::voice::Voice;
 use super::sdes::Sdes;
 use crate::tone;
 
@@ -47,6 +49,10 @@ pub enum PartyEvent {
     Answered,
     Refused(u16),
     ReinviteRefused(u16),
+    /// Told a digit by INFO, with its length.
+    Pressed(char, u32),
+    /// Its INFO was answered.
+    InfoAnswered(u16),
     /// Asked to call this one, or told that it was refused.
     Referred(String, Option<u16>),
     ReferProgress(u16),
@@ -96,7 +102,8 @@ pub struct Party {
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
     far_media: Option<SocketAddr>,
-    send_payload_type: u8,
+    /// What it speaks.
+    pub voice: Voice,
     answer_at: Option<Instant>,
     next_frame: Option<Instant>,
     position: u64,
@@ -148,7 +155,7 @@ impl Party {
             outbox: VecDeque::new(),
             session: None,
             far_media: None,
-            send_payload_type: 0,
+            voice: Voice::new(media::Codec::Pcmu, 0),
             answer_at: None,
             next_frame: None,
             position: 0,
@@ -423,7 +430,9 @@ impl Party {
             }
             Event::ReferProgress { status, .. } => note(PartyEvent::ReferProgress(status)),
             Event::ReferDone { outcome, .. } => note(PartyEvent::ReferDone(outcome)),
-            Event::Refreshed { .. } | Event::EarlyAnswer { .. } | Event::Info { .. } => {}
+            Event::Info { digit, .. } => note(PartyEvent::Pressed(digit.digit, digit.duration_ms)),
+            Event::InfoAnswered { status, .. } => note(PartyEvent::InfoAnswered(status)),
+            Event::Refreshed { .. } | Event::EarlyAnswer { .. } => {}
         }
     }
 
@@ -555,9 +564,10 @@ impl Party {
 
     fn sdp_of(&self, direction: &str) -> String {
         let (ip, port) = (self.media.ip(), self.media.port());
+        let (number, map) = self.voice.formats();
         format!(
-            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
+            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {number} 101\r\n\
+             {map}a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
             self.position + 1
         )
     }

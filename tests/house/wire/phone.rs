@@ -31,6 +31,7 @@ pub struct Phone {
     ip: &'static str,
     port: u16,
     tls: Option<PathBuf>,
+    orders: SocketAddr,
 }
 
 impl Phone {
@@ -75,6 +76,21 @@ impl Phone {
         Self::start_as(folder, user, ip, voice, account).await
     }
 
+    /// One that speaks only this codec, in baresip's words, for example `G722/16000/1`.
+    pub async fn start_speaking(
+        folder: &Folder,
+        user: &'static str,
+        ip: &'static str,
+        voice: (f64, Option<&str>),
+        codec: &'static str,
+    ) -> Self {
+        let account = Account {
+            codec: Some(codec),
+            ..Account::default()
+        };
+        Self::start_as(folder, user, ip, voice, account).await
+    }
+
     /// The same with signalling under TLS, showing the certificate with its key of that file.
     pub async fn start_secure(
         folder: &Folder,
@@ -100,11 +116,14 @@ impl Phone {
     ) -> Self {
         let folder = folder.join(user);
         std::fs::create_dir_all(folder.join("rec")).unwrap();
-        let mut samples = vec![0; TONE_S * 8_000];
-        tone::sine(hz, 0.3, 0, &mut samples);
-        tone::write_wav(&folder.join("says.wav"), &samples);
+        // Its own way from 8 to 16 kHz passes little above 1 kHz, so G.722 gets a file of its rate.
+        let factor = account.speed();
+        let mut samples = vec![0; TONE_S * 8_000 * factor];
+        tone::sine(hz / factor as f64, 0.3, 0, &mut samples);
+        tone::write_wav_at(&folder.join("says.wav"), 8_000 * factor as u32, &samples);
         let port = ports::free_port(ip);
-        write_files(&folder, user, (ip, port), &account);
+        let orders = SocketAddr::from(([127, 0, 0, 1], ports::free_port("127.0.0.1")));
+        write_files(&folder, user, (ip, port), orders, &account);
         let mut command = binary::peer("baresip", "baresip-core");
         command.args(["-4", "-s", "-v", "-t", "60", "-f"]).arg(&folder);
         if let Some(target) = target {
@@ -124,6 +143,7 @@ impl Phone {
             ip,
             port,
             tls: account.tls,
+            orders,
         };
         clock::until("baresip to be ready", START_PATIENCE, || {
             assert!(
@@ -146,6 +166,19 @@ impl Phone {
         }
     }
 
+    /// Has it do something with its call, as somebody at its keys would; what it says of SIP's answer is in its log only.
+    pub fn order(&self, command: &str, params: &str) {
+        use std::io::{Read, Write};
+        let order = serde_json::json!({ "command": command, "params": params, "token": "test" }).to_string();
+        let mut stream = std::net::TcpStream::connect(self.orders).unwrap();
+        // A netstring.
+        write!(stream, "{}:{order},", order.len()).unwrap();
+        let mut reply = [0; 4_096];
+        let length = stream.read(&mut reply).unwrap();
+        let reply = String::from_utf8_lossy(&reply[..length]).into_owned();
+        assert!(reply.contains("\"ok\":true"), "{command} {params}: {reply}");
+    }
+
     /// What it heard, once it has ended the file.
     pub async fn heard(mut self) -> Vec<i16> {
         // SIGTERM, by its own id: it closes its files.
@@ -162,10 +195,11 @@ impl Phone {
             .map(|entry| entry.path())
             .find(|path| path.to_string_lossy().ends_with("dec.wav"));
         let heard = heard.unwrap_or_else(|| panic!("baresip recorded nothing: {}", self.log()));
-        tone::read_wav(&heard).remove(0)
+        tone::read_narrow_wav(&heard)
     }
 
-    fn log(&self) -> String {
+    /// What it wrote on its screen.
+    pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.join("log")).unwrap_or_default()).into_owned()
     }
 }
@@ -196,20 +230,40 @@ struct Account {
     encryption: Encryption,
     tls: Option<PathBuf>,
     registrar: Option<(SocketAddr, String)>,
+    codec: Option<&'static str>,
 }
 
-fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Account) {
+impl Account {
+    /// Its sound's rate in units of 8000 Hz.
+    fn speed(&self) -> usize {
+        match self.codec {
+            Some(codec) if codec.starts_with("G722") => 2,
+            Some(_) | None => 1,
+        }
+    }
+}
+
+fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), orders: SocketAddr, account: &Account) {
     let modules = folder_of("baresip-core", "g711.so");
     let media = ports::free_port(ip);
-    let at = folder.display();
+    let (at, rate) = (folder.display(), 8_000 * account.speed());
     let mut config = format!(
         "sip_listen {ip}:{port}\ncall_max_calls 4\naudio_source aufile,{at}/says.wav\n\
-         audio_player aubridge,null\naudio_alert aubridge,alert\nausrc_srate 8000\nauplay_srate 8000\n\
+         audio_player aubridge,null\naudio_alert aubridge,alert\nausrc_srate {rate}\nauplay_srate {rate}\n\
          ausrc_channels 1\nauplay_channels 1\nrtp_ports {media}-{}\nmodule_path {}\nsnd_path {at}/rec\n",
         media + 20,
         modules.display(),
     );
-    for module in ["stdio.so", "g711.so", "sndfile.so", "aufile.so", "aubridge.so"] {
+    let modules = [
+        "stdio.so",
+        "g711.so",
+        "g722.so",
+        "opus.so",
+        "sndfile.so",
+        "aufile.so",
+        "aubridge.so",
+    ];
+    for module in modules {
         config.push_str(&format!("module {module}\n"));
     }
     let mut media = "";
@@ -217,6 +271,7 @@ fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Acc
         config.push_str("module srtp.so\n");
         media = ";mediaenc=srtp-mand";
     }
+    config.push_str(&format!("ctrl_tcp_listen {orders}\nmodule_app ctrl_tcp.so\n"));
     config.push_str("module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n");
     if let Some(identity) = &account.tls {
         config.push_str(&format!("sip_certificate {}\n", identity.display()));
@@ -229,7 +284,8 @@ fn write_files(folder: &Path, user: &str, (ip, port): (&str, u16), account: &Acc
         }
         None => format!("<sip:{user}@{ip}:{port}{transport}>;regint=0"),
     };
-    let account = format!("{address};answermode=auto;audio_codecs=PCMU/8000/1{media}\n");
+    let codec = account.codec.unwrap_or("PCMU/8000/1");
+    let account = format!("{address};answermode=auto;audio_codecs={codec}{media}\n");
     std::fs::write(folder.join("accounts"), account).unwrap();
     std::fs::write(folder.join("contacts"), "").unwrap();
 }

@@ -112,7 +112,7 @@ pub struct Trunk {
     pub from_host: Option<String>,
     /// Default of `leg.dial`: early media is heard by the bridge, or ringback is played instead.
     pub early_media: EarlyMedia,
-    /// How digits are sent.
+    /// How digits are sent, those that others press included. However they come, they are taken.
     pub dtmf: DtmfMethod,
     /// In order of preference.
     #[schemars(length(min = 1))]

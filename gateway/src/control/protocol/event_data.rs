@@ -186,6 +186,9 @@ data! {
         /// The codec.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub codec: Option<CodecName>,
+        /// Whether its media is encrypted, where that has changed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub secure: Option<bool>,
         /// Gain of what the peer says.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub gain_rx_db: Option<Db>,

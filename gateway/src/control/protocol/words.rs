@@ -169,7 +169,11 @@ words! {
         Pcmu = "PCMU",
         /// G.711 A-law.
         Pcma = "PCMA",
-    } later ["G722", "opus"]
+        /// G.722, 16 kHz audio.
+        G722 = "G722",
+        /// Opus.
+        Opus = "opus",
+    }
 }
 
 words! {
@@ -177,9 +181,11 @@ words! {
     DtmfMethod {
         /// telephone-event packets.
         Rfc4733 = "rfc4733",
+        /// SIP INFO.
+        Info = "info",
         /// Tones in the audio.
         Inband = "inband",
-    } later ["info"]
+    }
 }
 
 words! {

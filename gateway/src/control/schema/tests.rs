@@ -50,6 +50,8 @@ const METHODS: &[&str] = &[
     "limits.get",
     "limits.set",
     "trunk.list",
+    "trunk.enable",
+    "trunk.disable",
     "prompt.list",
     "recording.list",
     "trace.start",
@@ -57,6 +59,7 @@ const METHODS: &[&str] = &[
     "drain.start",
     "drain.cancel",
     "drain.status",
+    "explain",
 ];
 
 /// The events this version tells, as the contract lists them.

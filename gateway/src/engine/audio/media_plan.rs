@@ -5,13 +5,13 @@
 use std::net::SocketAddr;
 
 use media::srtp::{MasterKey, SrtpKeys, SrtpSuite};
-use media::{SourceRule, StreamConfig};
+use media::{DigitForm, SourceRule, StreamConfig};
 use sip::rng::Rng;
 use sip::sdp::{
     AgreedCrypto, Crypto, CryptoKey, CryptoSuite, Direction, LocalMedia, Negotiated, Profile, Security,
 };
 
-use crate::config::{AnswerCodecs, Codec, HoldDirection, MediaSource, Srtp, SrtpOffer, Trunk};
+use crate::config::{AnswerCodecs, Codec, DtmfMethod, HoldDirection, MediaSource, Srtp, SrtpOffer, Trunk};
 use crate::control::protocol::CodecName;
 
 /// What a leg's SDP agreed and what its shard was told of it.
@@ -121,6 +121,11 @@ pub fn stream_config(trunk: &Trunk, negotiated: &Negotiated, answered: bool) -> 
             .map(|(pt, codec)| (*pt, media_codec(*codec)))
             .collect(),
         event_payload_type: negotiated.event_payload_type,
+        digits: match trunk.dtmf {
+            DtmfMethod::Rfc4733 => DigitForm::Events,
+            DtmfMethod::Inband => DigitForm::Tones,
+            DtmfMethod::Info => DigitForm::Signalling,
+        },
         ptime_ms: negotiated.ptime_ms,
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,
@@ -176,6 +181,8 @@ pub fn codec_name(codec: sip::sdp::Codec) -> CodecName {
     match codec {
         sip::sdp::Codec::Pcmu => CodecName::Pcmu,
         sip::sdp::Codec::Pcma => CodecName::Pcma,
+        sip::sdp::Codec::G722 => CodecName::G722,
+        sip::sdp::Codec::Opus => CodecName::Opus,
     }
 }
 
@@ -183,6 +190,8 @@ fn sdp_codec(codec: Codec) -> sip::sdp::Codec {
     match codec {
         Codec::Pcmu => sip::sdp::Codec::Pcmu,
         Codec::Pcma => sip::sdp::Codec::Pcma,
+        Codec::G722 => sip::sdp::Codec::G722,
+        Codec::Opus => sip::sdp::Codec::Opus,
     }
 }
 
@@ -190,6 +199,8 @@ fn media_codec(codec: sip::sdp::Codec) -> media::Codec {
     match codec {
         sip::sdp::Codec::Pcmu => media::Codec::Pcmu,
         sip::sdp::Codec::Pcma => media::Codec::Pcma,
+        sip::sdp::Codec::G722 => media::Codec::G722,
+        sip::sdp::Codec::Opus => media::Codec::Opus,
     }
 }
 

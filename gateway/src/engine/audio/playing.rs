@@ -9,6 +9,7 @@ use media::{Change, DtmfKey, PlayEnd, PlayKey, PlayLayer, Source, Tone};
 
 use super::collecting;
 use super::holding::living;
+use super::info_digits;
 use super::reconcile::can_be_played_to;
 use super::sounds;
 use crate::control::protocol::{
@@ -16,7 +17,7 @@ use crate::control::protocol::{
     OpOutcome, PlayEnded, PlayEndedWhy, PlayStart, Sources,
 };
 use crate::engine::keys::{BridgeKey, LegKey, Named, OpKey};
-use crate::engine::leg::Leg;
+use crate::engine::leg::{Leg, Stage};
 use crate::engine::op::{Audience, Manner, Play, PlayClock, Work};
 use crate::engine::tx::Tx;
 
@@ -349,6 +350,9 @@ pub fn send_digits(tx: &mut Tx, key: LegKey, params: &LegSendDtmf) -> Result<Id,
     let method = params
         .method
         .or_else(|| tx.setup.trunk(trunk).map(|trunk| dtmf_method(trunk.dtmf)));
+    if method == Some(DtmfMethod::Info) {
+        return send_by_info(tx, key, params);
+    }
     let dtmf = DtmfKey(tx.world.make.number());
     let (_, id) = tx.start_op(call, Some(key), Work::SendDtmf(dtmf))?;
     let change = Change::SendDtmf {
@@ -362,22 +366,43 @@ pub fn send_digits(tx: &mut Tx, key: LegKey, params: &LegSendDtmf) -> Result<Id,
     Ok(id)
 }
 
+fn send_by_info(tx: &mut Tx, key: LegKey, params: &LegSendDtmf) -> Result<Id, Failure> {
+    let digits = params.digits.as_str();
+    let leg = living(tx, key)?;
+    let call = leg.call;
+    if leg.stage != Stage::Answered {
+        return Err(Failure::invalid_state(
+            "the leg is not answered, and INFO needs that",
+        ));
+    }
+    if !leg.info_digits.has_room_for(digits.chars().count()) {
+        return Err(Failure::invalid_state(
+            "too many digits of this leg wait; the ends of their ops make room",
+        ));
+    }
+    let dtmf = DtmfKey(tx.world.make.number());
+    let (_, id) = tx.start_op(call, Some(key), Work::SendDtmf(dtmf))?;
+    info_digits::order(tx, key, dtmf, digits, params.duration_ms.get());
+    Ok(id)
+}
+
 fn dtmf_method(method: crate::config::DtmfMethod) -> DtmfMethod {
     match method {
         crate::config::DtmfMethod::Rfc4733 => DtmfMethod::Rfc4733,
+        crate::config::DtmfMethod::Info => DtmfMethod::Info,
         crate::config::DtmfMethod::Inband => DtmfMethod::Inband,
     }
 }
 
-/// All digits are on the wire.
-pub fn digits_sent(tx: &mut Tx, dtmf: DtmfKey) {
+/// All digits are on the wire, or the peer refused one with this status.
+pub fn end_digits(tx: &mut Tx, dtmf: DtmfKey, outcome: OpOutcome, sip: Option<u16>) {
     let op = tx
         .world
         .ops
         .iter()
         .find(|(_, op)| matches!(&op.work, Work::SendDtmf(key) if *key == dtmf));
     if let Some((op, _)) = op {
-        end_op(tx, op, OpOutcome::Ok);
+        end_op_with(tx, op, outcome, sip);
     }
 }
 

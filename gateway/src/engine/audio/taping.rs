@@ -51,6 +51,11 @@ pub fn begin(
     target_id: &Id,
     spec: Spec,
 ) -> Result<(RecordingKey, Id), Failure> {
+    if let Some(why) = tx.gates.disk_fault() {
+        let dir = tx.setup.config.recordings.dir.display();
+        let message = format!("recordings.dir {dir} cannot be written to: {why}");
+        return Err(Failure::storage_unavailable(message));
+    }
     let min_free = tx.setup.config.recordings.min_free_mb;
     match tx.gates.free_mb() {
         Some(free) if free < min_free => return Err(Failure::disk_low(free, min_free)),

@@ -11,7 +11,7 @@ use super::early;
 use super::ending::{End, end_leg};
 use super::inbound;
 use crate::config::Trunk;
-use crate::control::protocol::{EndReason, EndedBy, Event, Failure, LegAnswered, LegRinging};
+use crate::control::protocol::{EndReason, EndedBy, Event, Failure, LegAnswered, LegRinging, LegUpdated};
 use crate::engine::audio::media_plan;
 use crate::engine::keys::LegKey;
 use crate::engine::leg::{Leg, Owed, Stage};
@@ -152,7 +152,15 @@ pub fn configure(tx: &mut Tx, key: LegKey, negotiated: sdp::Negotiated, answered
         return;
     };
     let config = media_plan::stream_config(trunk, &negotiated, answered);
+    let was_secure = leg.media.plan.is_secure();
     leg.media.plan.agreed = Some(negotiated);
+    let secure = leg.media.plan.is_secure();
+    if secure != was_secure && leg.stage == Stage::Answered {
+        tell_secure(tx, key, secure);
+    }
+    let Some(leg) = tx.world.legs.get_mut(&key) else {
+        return;
+    };
     if leg.media.plan.told.as_ref() == Some(&config) {
         return;
     }
@@ -166,6 +174,19 @@ pub fn configure(tx: &mut Tx, key: LegKey, negotiated: sdp::Negotiated, answered
     );
 }
 
+/// A change of an answered leg made it secure; before that its `leg.answered` tells.
+fn tell_secure(tx: &mut Tx, key: LegKey, secure: bool) {
+    let updated = LegUpdated {
+        codec: None,
+        secure: Some(secure),
+        gain_rx_db: None,
+        gain_tx_db: None,
+        on_controller_lost: None,
+        max_duration_ms: None,
+    };
+    tx.tell_leg(key, Event::LegUpdated(updated));
+}
+
 /// Our full offer at the next version; kept for the answer to come.
 pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
     let leg = tx.world.legs.get_mut(&key)?;
@@ -175,8 +196,7 @@ pub fn make_offer(tx: &mut Tx, key: LegKey, held: bool) -> Option<Bytes> {
     let origin = (leg.media.sdp_id, leg.media.sdp_version);
     let mut ours = media_plan::local_media(trunk, port, origin, held, security);
     if let Some(negotiated) = &leg.media.plan.agreed {
-        ours.side_lines = negotiated.side_lines.clone();
-        ours.event_payload_type = negotiated.event_payload_type.or(ours.event_payload_type);
+        ours.follow(negotiated);
     }
     if let Some(codecs) = &leg.codecs {
         media_plan::limited(&mut ours, codecs);

@@ -14,6 +14,7 @@ use crate::config::Trunk;
 use crate::control::protocol::{
     CallRefused, CallStarted, Direction, Event, Name, Party, Refusal, ThrottleReason,
 };
+use crate::engine::audio::info_digits::InfoDigits;
 use crate::engine::audio::media_plan;
 use crate::engine::call::{Call, CallStage};
 use crate::engine::callers::identity::{self, Reading, Said};
@@ -466,6 +467,7 @@ pub fn new_leg(
         gain_tx_db: 0.0,
         media: LegMedia::new(shard, tx.setup.sdp_id(key)),
         bridge: None,
+        info_digits: InfoDigits::default(),
         collect: None,
         asked: None,
         times: Times {

@@ -46,6 +46,7 @@ pub struct Gates {
     /// Limits were changed while calls ran, now or by an earlier run.
     is_set: bool,
     free_mb: Option<u64>,
+    disk_fault: Option<String>,
     /// When ports of closed streams can be had again.
     resting: VecDeque<Instant>,
 }
@@ -70,6 +71,7 @@ impl Gates {
             drain: Drain::Off,
             is_set: false,
             free_mb: None,
+            disk_fault: None,
             resting: VecDeque::new(),
         }
     }
@@ -179,8 +181,19 @@ impl Gates {
     }
 
     /// Notes the free space.
-    pub fn set_free_mb(&mut self, free_mb: u64) {
+    pub fn set_disk(&mut self, free_mb: u64) {
         self.free_mb = Some(free_mb);
+        self.disk_fault = None;
+    }
+
+    /// Why nothing can be written where recordings go, as told last; none: it can.
+    pub fn disk_fault(&self) -> Option<&str> {
+        self.disk_fault.as_deref()
+    }
+
+    /// Notes that nothing can be written there, until there is free space again.
+    pub fn set_disk_fault(&mut self, why: String) {
+        self.disk_fault = Some(why);
     }
 
     /// A stream has closed: its ports rest.

@@ -86,16 +86,8 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         },
         Request::PlayStart(params) => op_result(playing::start(tx, params)),
         Request::PlayStop(params) => play_stop(tx, params),
-        Request::PlayPause(params) => {
-            let op = playing::find(tx, &params.op)?;
-            playing::pause(tx, op, true);
-            done()
-        }
-        Request::PlayResume(params) => {
-            let op = playing::find(tx, &params.op)?;
-            playing::pause(tx, op, false);
-            done()
-        }
+        Request::PlayPause(params) => play_pause(tx, &params.op, true).and_then(|()| done()),
+        Request::PlayResume(params) => play_pause(tx, &params.op, false).and_then(|()| done()),
         Request::CollectStart(params) => op_result(collecting::start(tx, leg(tx, &params.leg)?, params)),
         Request::RecordStart(params) => {
             let (_, recording) = taping::start(tx, params)?;
@@ -339,6 +331,7 @@ fn leg_set(tx: &mut Tx, params: &LegSet) -> Result<(), Failure> {
         on_controller_lost: params.on_controller_lost,
         max_duration_ms: params.max_duration_ms.map(|max| max.get().into()),
         codec: None,
+        secure: None,
     };
     tx.tell_leg(key, Event::LegUpdated(updated));
     Ok(())
@@ -389,6 +382,12 @@ fn play_stop(tx: &mut Tx, params: &PlayStop) -> Result<ResultBody, Failure> {
         }
         Err(failure) => already(failure),
     }
+}
+
+fn play_pause(tx: &mut Tx, op: &Id, is_paused: bool) -> Result<(), Failure> {
+    let op = playing::find(tx, op)?;
+    playing::pause(tx, op, is_paused);
+    Ok(())
 }
 
 fn limits_set(tx: &mut Tx, params: &LimitsSet) -> Result<ResultBody, Failure> {

@@ -236,3 +236,20 @@ fn an_abandoned_recording_says_so_in_its_manifest() {
         State::Failed
     );
 }
+
+#[test]
+fn a_folder_that_is_gone_is_told_before_the_next_recording_and_so_is_its_return() {
+    let mut house = house("writer-gone");
+    let mut next =
+        |wanted: fn(&Input) -> bool| std::iter::from_fn(|| house.reports.blocking_recv()).find(wanted);
+    let is_room = |input: &Input| matches!(input, Input::DiskFree { .. });
+    assert!(next(is_room).is_some());
+    std::fs::remove_dir_all(house.dir.path()).unwrap();
+    let fault = next(|input| matches!(input, Input::DiskFault { .. }));
+    assert!(
+        matches!(&fault, Some(Input::DiskFault { why }) if why.starts_with("No such file")),
+        "{fault:?}"
+    );
+    std::fs::create_dir(house.dir.path()).unwrap();
+    assert!(next(is_room).is_some());
+}

@@ -3,10 +3,10 @@
 //! Owns all open recordings. A failed write ends one recording, never the thread.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use media::recorder::{Block, TrackKey};
 use nix::sys::statvfs::statvfs;
@@ -34,6 +34,9 @@ const EARLY_BLOCKS_MAX: usize = 256;
 /// Blocks taken from one shard before the others and the orders have their turn.
 const BLOCKS_PER_TURN: usize = 1_024;
 
+/// The file that shows whether the folder can be written to.
+const PROBE: &str = ".probe";
+
 /// See the module.
 pub struct Writer {
     dir: PathBuf,
@@ -44,6 +47,8 @@ pub struct Writer {
     owners: HashMap<TrackKey, String>,
     /// With the shard each came from.
     early: VecDeque<(usize, Block)>,
+    /// What the last look at the folder showed.
+    is_writable: bool,
 }
 
 struct Open {
@@ -63,6 +68,7 @@ impl Writer {
             open: BTreeMap::new(),
             owners: HashMap::new(),
             early: VecDeque::new(),
+            is_writable: true,
         }
     }
 
@@ -251,11 +257,22 @@ impl Writer {
         let _ = self.report.blocking_send(Input::Recorder(event));
     }
 
-    fn measure_free_space(&self) {
+    /// Tells how much space there is, or that nothing can be written: a disk that is full, gone or read-only
+    /// shows so before the next recording begins. A full queue is seen by the next measurement.
+    fn measure_free_space(&mut self) {
+        let probed = probe(&self.dir);
+        let was_writable = std::mem::replace(&mut self.is_writable, probed.is_ok());
+        if let Err(error) = probed {
+            if was_writable {
+                tracing::error!(%error, dir = %self.dir.display(), "recordings cannot be written");
+            }
+            let why = error.to_string();
+            let _ = self.report.try_send(Input::DiskFault { why });
+            return;
+        }
         match statvfs(&self.dir) {
             Ok(space) => {
                 let bytes = space.blocks_available().saturating_mul(space.fragment_size());
-                // A full queue is seen by the next measurement.
                 let _ = self.report.try_send(Input::DiskFree {
                     mb: bytes / (1024 * 1024),
                 });
@@ -263,4 +280,11 @@ impl Writer {
             Err(error) => tracing::warn!(%error, "free space for recordings could not be measured"),
         }
     }
+}
+
+/// Writes a byte and takes it away again.
+fn probe(dir: &Path) -> io::Result<()> {
+    let path = dir.join(PROBE);
+    fs::write(&path, [0])?;
+    fs::remove_file(&path)
 }

@@ -269,3 +269,88 @@ fn a_digit_without_its_end_is_told_after_a_while() {
     world.run(1000);
     assert_eq!(told_digits(&world), "9");
 }
+
+fn by_signalling(world: &mut World, party: usize, digit: char) {
+    let stream = world.parties[party].stream;
+    world.command(vec![Change::HearDigit {
+        stream,
+        digit,
+        duration_ms: 120,
+    }]);
+}
+
+/// Digits that are to go to a party by signalling.
+fn digits_for(world: &World, party: usize) -> String {
+    let wanted = world.parties[party].stream;
+    let digits = world.events.iter().filter_map(|(_, event)| match event {
+        Event::DigitFor { stream, digit, .. } if *stream == wanted => Some(*digit),
+        _ => None,
+    });
+    digits.collect()
+}
+
+#[test]
+fn a_digit_by_signalling_is_told_and_passes_as_an_event_or_a_tone_unless_it_is_collected() {
+    for events in [Some(101), None] {
+        let mut world = pair(Codec::Pcmu, events);
+        by_signalling(&mut world, 0, '5');
+        world.run(500);
+        assert_eq!(told_digits(&world), "5");
+        let samples = world.parties[1].samples_since(200);
+        assert_eq!(level_db(&samples, 770.0) > -25.0, events.is_none());
+        assert_eq!(
+            heard_digits(&world.parties[1], &world),
+            if events.is_some() { "5" } else { "" }
+        );
+        let stream = world.parties[0].stream;
+        world.command(vec![Change::PassDtmf { stream, pass: false }]);
+        by_signalling(&mut world, 0, '6');
+        world.run(500);
+        assert_eq!(told_digits(&world), "56");
+        assert!(!heard_digits(&world.parties[1], &world).contains('6'));
+    }
+}
+
+#[test]
+fn a_press_told_by_events_and_by_signalling_is_one_in_whatever_order() {
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let mut world = pair(codec, Some(101));
+        // The message first, in the middle of the events, and behind them.
+        by_signalling(&mut world, 0, '1');
+        world.run(40);
+        press(&mut world, 0, 1);
+        press_and(&mut world, 0, 2, |world, step| {
+            if step == 3 {
+                by_signalling(world, 0, '2');
+            }
+        });
+        press(&mut world, 0, 3);
+        by_signalling(&mut world, 0, '3');
+        press(&mut world, 0, 3);
+        by_signalling(&mut world, 0, '3');
+        world.run(1_000);
+        assert_eq!(told_digits(&world), "1233");
+        assert_eq!(heard_digits(&world.parties[1], &world), "1233");
+    }
+}
+
+#[test]
+fn digits_for_a_party_that_takes_them_otherwise_go_to_it_in_no_packet() {
+    for (form, by_message) in [(DigitForm::Signalling, "45"), (DigitForm::Tones, "")] {
+        let mut world = World::new(12);
+        world.party(Codec::Pcmu);
+        world.party_with(Codec::Pcmu, |config| config.digits = form);
+        world.parties[1].tone_hz = 400.0;
+        let rows = vec![world.row(0, &[1]), world.row(1, &[0])];
+        world.command(rows);
+        world.run(200);
+        press(&mut world, 0, 4);
+        by_signalling(&mut world, 0, '5');
+        world.run(600);
+        assert_eq!(told_digits(&world), "45");
+        assert_eq!(digits_for(&world, 1), by_message);
+        assert_eq!(heard_digits(&world.parties[1], &world), "");
+        let has_tones = level_db(&world.parties[1].samples_since(200), 770.0) > -25.0;
+        assert_eq!(has_tones, form == DigitForm::Tones);
+    }
+}

@@ -71,6 +71,64 @@ fn one_speaker_of_another_codec_is_transcoded() {
 }
 
 #[test]
+fn g722_and_g711_hear_each_other_and_two_of_g722_are_relayed() {
+    let mut world = conference([Codec::G722, Codec::Pcmu, Codec::Pcma]);
+    world.run(2000);
+    assert_eq!(tones_heard(&world, 0, 1000), [1, 2]);
+    assert_eq!(tones_heard(&world, 1, 1000), [0, 2]);
+    assert_eq!(tones_heard(&world, 2, 1000), [0, 1]);
+    world.parties.iter().for_each(|party| party.assert_unbroken());
+
+    let mut world = World::new(2);
+    let (a, b) = (world.party(Codec::G722), world.party(Codec::G722));
+    (world.parties[a].tone_hz, world.parties[b].tone_hz) = (TONES[0], TONES[1]);
+    let rows = vec![world.row(a, &[b]), world.row(b, &[a])];
+    world.command(rows);
+    world.run(2000);
+    assert_eq!(tones_heard(&world, a, 1000), [1]);
+    assert_eq!(tones_heard(&world, b, 1000), [0]);
+    world.shard.publish();
+    assert_eq!(world.metrics.counts().mixed, 0);
+    assert!(world.metrics.counts().relayed > 150);
+}
+
+#[test]
+fn opus_and_g711_hear_each_other_at_any_packet_length() {
+    for ptime_ms in [10, 20, 40, 60] {
+        let mut world = World::new(4);
+        let a = world.party(Codec::Pcmu);
+        let b = world.party_with(Codec::Opus, |config| config.ptime_ms = ptime_ms);
+        (world.parties[a].tone_hz, world.parties[b].tone_hz) = (TONES[0], TONES[1]);
+        let rows = vec![world.row(a, &[b]), world.row(b, &[a])];
+        world.command(rows);
+        world.run(3000);
+        assert_eq!(tones_heard(&world, a, 1000), [1], "{ptime_ms} ms");
+        assert_eq!(tones_heard(&world, b, 1000), [0], "{ptime_ms} ms");
+        let heard = world.parties[b].audio_since(1000);
+        let step = u32::from(ptime_ms) * 48;
+        for pair in heard.windows(2) {
+            assert_eq!(pair[1].header.time.since(pair[0].header.time) as u32, step);
+        }
+        world.parties.iter().for_each(|party| party.assert_unbroken());
+    }
+}
+
+#[test]
+fn two_of_opus_are_relayed() {
+    let mut world = World::new(2);
+    let (a, b) = (world.party(Codec::Opus), world.party(Codec::Opus));
+    (world.parties[a].tone_hz, world.parties[b].tone_hz) = (TONES[0], TONES[1]);
+    let rows = vec![world.row(a, &[b]), world.row(b, &[a])];
+    world.command(rows);
+    world.run(2000);
+    assert_eq!(tones_heard(&world, a, 1000), [1]);
+    assert_eq!(tones_heard(&world, b, 1000), [0]);
+    world.shard.publish();
+    assert_eq!(world.metrics.counts().mixed, 0);
+    assert!(world.metrics.counts().relayed > 150);
+}
+
+#[test]
 fn other_packet_lengths_are_filled_from_the_same_grid() {
     for ptime_ms in [10, 30, 40, 60] {
         let mut world = World::new(3);

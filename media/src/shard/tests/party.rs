@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::codec::{Decoder, Encoder};
 use crate::command::*;
 use crate::event::Event;
 use crate::rtp::{Header, Packet, RtpTime, SeqNo, Ssrc};
@@ -41,6 +42,7 @@ pub struct Party {
     /// A tone sent for ever, Hz.
     pub tone_hz: f32,
     pub phase: u64,
+    pub encoder: Encoder,
     pub heard: Vec<Heared>,
     /// Its end of a secure stream.
     pub srtp: Option<Srtp>,
@@ -107,8 +109,14 @@ impl World {
         let mut config = StreamConfig {
             codec,
             payload_type: codec.static_payload_type(),
-            accepts: vec![(0, Codec::Pcmu), (8, Codec::Pcma)],
+            accepts: vec![
+                (0, Codec::Pcmu),
+                (8, Codec::Pcma),
+                (9, Codec::G722),
+                (96, Codec::Opus),
+            ],
             event_payload_type: Some(101),
+            digits: DigitForm::Events,
             ptime_ms: 20,
             remote: Some(address),
             remote_rtcp: Some(SocketAddr::new(address.ip(), 4001)),
@@ -132,6 +140,7 @@ impl World {
             to_send: Default::default(),
             tone_hz: 0.0,
             phase: 0,
+            encoder: Encoder::new(codec),
             heard: Vec::new(),
             srtp,
             wire: Vec::new(),
@@ -204,13 +213,16 @@ impl Party {
                     (angle.sin() * 8000.0) as i16
                 })
                 .collect();
-            let mut payload = vec![0; samples.len()];
-            crate::codec::Encoder::new(self.codec).encode(&samples, &mut payload);
+            let mut payload = vec![0; samples.len().max(400)];
+            let length = self.encoder.encode(&samples, &mut payload);
+            payload.truncate(length);
             let payload_type = self.payload_type;
             self.send(network, payload_type, false, &payload);
         }
         self.phase += samples as u64;
-        self.time = self.time.wrapping_add(samples as u32);
+        self.time = self
+            .time
+            .wrapping_add(samples as u32 * self.codec.units_per_sample());
     }
 
     /// Sends one packet with the current time and the next number.
@@ -260,14 +272,16 @@ impl Party {
     /// What it heard from a moment on, as samples.
     pub fn samples_since(&self, at_ms: u64) -> Vec<i16> {
         let mut all = Vec::new();
+        let mut decoders =
+            [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus].map(|codec| (codec, Decoder::new(codec)));
         for heard in self.audio_since(at_ms) {
-            let codec = if heard.header.payload_type == 8 {
-                Codec::Pcma
-            } else {
-                Codec::Pcmu
-            };
-            let mut samples = vec![0; heard.payload.len()];
-            crate::codec::Decoder::new(codec).decode(&heard.payload, &mut samples);
+            let (_, decoder) = decoders
+                .iter_mut()
+                .find(|(codec, _)| codec.static_payload_type() == heard.header.payload_type)
+                .unwrap();
+            let mut samples = vec![0; 960];
+            let length = decoder.decode(&heard.payload, &mut samples);
+            samples.truncate(length);
             all.extend(samples);
         }
         all
@@ -286,7 +300,7 @@ impl Party {
             );
             let step = after.header.time.since(before.header.time);
             assert!(
-                (0..=1600).contains(&step),
+                (0..=1600 * self.codec.units_per_sample() as i32).contains(&step),
                 "time steps by {step} at {} ms",
                 after.at_ms
             );

@@ -149,6 +149,7 @@ fn a_new_agreement_moves_a_trunk_with_at_most_one_packet_lost() {
         payload_type: 0,
         accepts: vec![(0, Codec::Pcmu)],
         event_payload_type: Some(101),
+        digits: DigitForm::Events,
         ptime_ms: 20,
         remote: Some(moved),
         remote_rtcp: None,

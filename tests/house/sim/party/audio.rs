@@ -55,14 +55,9 @@ impl Party {
             }
             return;
         }
-        let decode = if payload_type == 8 {
-            tone::from_alaw
-        } else {
-            tone::from_mulaw
-        };
         self.heard.push(HeardFrame {
             at: now,
-            samples: payload.iter().map(|byte| decode(*byte)).collect(),
+            samples: self.voice.decode(payload_type, payload),
             ssrc: u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]),
             sequence: u16::from_be_bytes([packet[2], packet[3]]),
             payload_type,
@@ -75,7 +70,7 @@ impl Party {
         let Some(to) = self.far_media.filter(|_| !self.silent) else {
             return;
         };
-        let mut header = vec![0x80, self.send_payload_type];
+        let mut header = vec![0x80, self.voice.number];
         header.extend(self.sequence.to_be_bytes());
         self.sequence = self.sequence.wrapping_add(1);
         let ssrc = 0x1000_0000 + u32::from(self.address.port());
@@ -87,12 +82,11 @@ impl Party {
             header.extend([digit, if end { 0x8a } else { 10 }, high, low]);
             return self.send(network, header, to);
         }
-        header.extend((position as u32).to_be_bytes());
+        header.extend(self.voice.timestamp(position).to_be_bytes());
         header.extend(ssrc.to_be_bytes());
         let mut samples = [0; 160];
         tone::sine(self.hz, 0.25, position, &mut samples);
-        let payload: Vec<u8> = samples.iter().map(|sample| tone::mulaw(*sample)).collect();
-        header.extend(payload);
+        header.extend(self.voice.encode(&samples));
         self.send(network, header, to);
     }
 

@@ -110,6 +110,8 @@ words! {
     DtmfMethod {
         /// telephone-event.
         Rfc4733 = "rfc4733",
+        /// SIP INFO.
+        Info = "info",
         /// Tones in the audio.
         Inband = "inband",
     }
@@ -121,6 +123,10 @@ words! {
         Pcmu = "PCMU",
         /// G.711 A-law.
         Pcma = "PCMA",
+        /// G.722, 16 kHz audio.
+        G722 = "G722",
+        /// Opus.
+        Opus = "opus",
     }
 }
 impl Codec {
@@ -129,6 +135,8 @@ impl Codec {
         match self {
             Codec::Pcmu => media::Codec::Pcmu,
             Codec::Pcma => media::Codec::Pcma,
+            Codec::G722 => media::Codec::G722,
+            Codec::Opus => media::Codec::Opus,
         }
     }
 }

@@ -148,7 +148,7 @@ fn wrong_parameters_name_their_path() {
         ),
         (
             "leg.dial",
-            json!({ "to": "+1", "trunk": "t", "codecs": ["PCMU", "opus"] }),
+            json!({ "to": "+1", "trunk": "t", "codecs": ["PCMU", "G729"] }),
             "params.codecs[1]",
         ),
         (
@@ -188,7 +188,7 @@ fn wrong_parameters_name_their_path() {
         ),
         (
             "leg.send_dtmf",
-            json!({ "leg": "l", "digits": "1", "method": "info" }),
+            json!({ "leg": "l", "digits": "1", "method": "smoke" }),
             "params.method",
         ),
         (
