@@ -225,3 +225,27 @@ fn t34_the_next_emergency_trunk_is_tried_when_one_fails() {
     assert_eq!(attempts.len(), 2, "{attempts:?}");
     assert_eq!(attempts[0]["status"], 503);
 }
+
+#[test]
+fn t34_a_place_goes_with_an_emergency_call_to_the_trunk_that_asks_and_with_no_other() {
+    let keys = "caller_ids = [\"+81312345678\"]\nheaders_out = [\"Geolocation\", \"Geolocation-Routing\"]";
+    let (mut town, router, line) = town(3406, keys, "calls = 100\ncalls_per_second = 10000");
+    let place = "<https://lis.example/x7>";
+    let dial = |to: &str, place: &str| {
+        let headers = json!({"Geolocation": place, "Geolocation-Routing": "yes"});
+        json!({"to": to, "trunk": "line", "headers": headers})
+    };
+    let ordinary = dial("+81312345679", place);
+    assert_eq!(town.refused(router, "leg.dial", ordinary), "invalid_params");
+    let in_body = dial("110", "<CID:here@example>");
+    assert_eq!(town.refused(router, "leg.dial", in_body), "invalid_params");
+    assert!(invites(&town, line).is_empty());
+    town.ask(router, "leg.dial", dial("110", place));
+    town.run_for(300 * MS);
+    let invite = invites(&town, line)[0].to_ascii_lowercase();
+    assert!(
+        invite.contains(&format!("\r\ngeolocation: {place}\r\n")),
+        "{invite}"
+    );
+    assert!(invite.contains("\r\ngeolocation-routing: yes\r\n"), "{invite}");
+}

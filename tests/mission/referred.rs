@@ -384,4 +384,15 @@ fn t19_contacts_are_bounded_and_told_only_where_the_trunk_asks() {
     let end = moved(&mut scene, &contacts);
     let told = end["contacts"].as_array().unwrap();
     assert_eq!((told.len(), &told[0]), (8, &json!("sip:a0@10.0.2.1")));
+    let cut = |limit: &str| {
+        scene
+            .town
+            .core
+            .engine()
+            .metrics()
+            .transfers_cut()
+            .get(limit)
+            .copied()
+    };
+    assert_eq!((cut("contacts"), cut("contact_bytes")), (Some(12), Some(1)));
 }

@@ -71,6 +71,7 @@ pub struct EngineMetrics {
     control_overruns: u64,
     events: u64,
     recordings: BTreeMap<&'static str, u64>,
+    transfers_cut: BTreeMap<&'static str, u64>,
     call_panics: u64,
 }
 
@@ -189,6 +190,14 @@ impl EngineMetrics {
         *self.recordings.entry(outcome).or_default() += 1;
     }
 
+    /// Something a peer asked for in a transfer or redirect was left out for its size or number, by the limit:
+    /// `contacts contact_bytes refer_to_bytes referred_by_bytes`.
+    pub fn transfer_cut(&mut self, limit: &'static str, count: usize) {
+        if count > 0 {
+            *self.transfers_cut.entry(limit).or_default() += count as u64;
+        }
+    }
+
     /// A call was ended because its handling panicked.
     pub fn call_panicked(&mut self) {
         self.call_panics += 1;
@@ -236,6 +245,11 @@ impl EngineMetrics {
     /// Recordings, by outcome.
     pub fn recordings(&self) -> &BTreeMap<&'static str, u64> {
         &self.recordings
+    }
+
+    /// What transfers left out, by limit.
+    pub fn transfers_cut(&self) -> &BTreeMap<&'static str, u64> {
+        &self.transfers_cut
     }
 
     /// Calls ended by a panic.

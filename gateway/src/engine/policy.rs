@@ -6,6 +6,7 @@
 //! | limits changed live, kept | `saved_limits.rs` |
 //! | which numbers may be dialled | `number_policy.rs` |
 //! | emergency calls, before and beyond every limit | `emergency.rs` |
+//! | where a caller is, told for help only | `location.rs` |
 //! | limits against toll fraud · what they have counted | `fraud.rs` · `spending.rs` |
 //! | the same judgement without a call | `route_preview.rs` |
 
@@ -13,6 +14,7 @@ pub mod admission;
 pub mod emergency;
 pub mod fraud;
 pub mod gates;
+pub mod location;
 pub mod number_policy;
 pub mod route_preview;
 pub mod saved_limits;

@@ -338,6 +338,7 @@ impl Snapshot {
         counters(out, "events", plain(self.engine.events()))?;
         gauges(out, "journal_bytes", plain(self.gauges.journal_bytes))?;
         counters(out, "recordings", words("outcome", self.engine.recordings()))?;
+        counters(out, "transfers_cut", words("limit", self.engine.transfers_cut()))?;
         counters(out, "call_panics", plain(self.engine.panics()))
     }
 

@@ -1,9 +1,10 @@
 //! Whose packets a stream takes, and where it sends (docs/threats.md A1, A2, F3).
 //!
-//! Strict: only the agreed address and port. NAT: the agreed one at once, else the first steady source
-//! inside the networks; then only that one, until signalled anew. Two may still take its place: the agreed address,
-//! once it is steady, and after a silence whoever goes on with the stream's own SSRC and numbers. Address: the agreed port at once, else the first steady port of the agreed address; then only that
-//! one, until signalled anew. Knows nothing of payloads or codecs.
+//! Strict: only the agreed address and port. Address: the agreed port at once, else the first steady port of the
+//! agreed address; then only that one, until signalled anew. NAT: the agreed one at once, else the first steady
+//! source inside the networks; then only that one, until signalled anew. Two may still take its place: the agreed
+//! address, once it is steady, and after a silence whoever goes on with the stream's own SSRC and numbers. Knows
+//! nothing of payloads or codecs.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -81,38 +82,26 @@ impl Latch {
     /// Whether this packet is taken.
     pub fn admits(&mut self, from: SocketAddr, ssrc: Ssrc, sequence: SeqNo, now: Instant) -> bool {
         let from = canonical(from);
+        if !self.may_admit(from) {
+            return false;
+        }
         match &mut self.state {
-            State::Strict => self.remote == Some(from),
-            State::Fixed { source } => *source == from,
-            State::Ports { candidate } => {
-                if self.remote.is_none_or(|remote| remote.ip() != from.ip()) {
-                    return false;
-                }
-                let steady = Candidate::count(candidate, from, ssrc, sequence) >= STEADY_PACKETS;
-                if self.remote != Some(from) && !steady {
-                    return false;
-                }
-                self.state = State::Fixed { source: from };
-                true
-            }
-            State::Open { networks, candidate } => {
-                if !is_inside(networks, from) {
-                    return false;
-                }
-                let steady = Candidate::count(candidate, from, ssrc, sequence) >= STEADY_PACKETS;
-                if self.remote != Some(from) && !steady {
+            State::Strict | State::Fixed { .. } => true,
+            State::Ports { candidate } | State::Open { candidate, .. } => {
+                let packets = Candidate::count(candidate, from, ssrc, sequence);
+                if self.remote != Some(from) && packets < STEADY_PACKETS {
                     return false;
                 }
                 self.lock(from, ssrc, sequence, now);
                 true
             }
             State::Locked {
-                networks,
                 source,
                 ssrc: its_ssrc,
                 last,
                 heard_at,
                 candidate,
+                ..
             } => {
                 if *source == from {
                     if *its_ssrc != ssrc || sequence.since(*last) > 0 {
@@ -124,7 +113,7 @@ impl Latch {
                 let is_agreed = self.remote == Some(from);
                 // Who only knows our port knows neither (RFC 3550 §8.1: both are random).
                 let goes_on = *its_ssrc == ssrc && (1..=MOVED_GAP).contains(&sequence.since(*last));
-                if !is_inside(networks, from) || !(is_agreed || goes_on) {
+                if !(is_agreed || goes_on) {
                     return false;
                 }
                 let steady = Candidate::count(candidate, from, ssrc, sequence) >= STEADY_PACKETS;
@@ -145,7 +134,8 @@ impl Latch {
             State::Strict => self.remote == Some(from),
             State::Ports { .. } => self.remote.is_some_and(|remote| remote.ip() == from.ip()),
             State::Fixed { source } => *source == from,
-            State::Open { networks, .. } | State::Locked { networks, .. } => is_inside(networks, from),
+            State::Open { networks, .. } => is_inside(networks, from),
+            State::Locked { networks, source, .. } => *source == from || is_inside(networks, from),
         }
     }
 
@@ -170,7 +160,8 @@ impl Latch {
 
     fn lock(&mut self, source: SocketAddr, ssrc: Ssrc, last: SeqNo, now: Instant) {
         let networks = match &mut self.state {
-            State::Strict | State::Ports { .. } | State::Fixed { .. } => return,
+            State::Strict | State::Fixed { .. } => return,
+            State::Ports { .. } => return self.state = State::Fixed { source },
             State::Open { networks, .. } | State::Locked { networks, .. } => std::mem::take(networks),
         };
         self.state = State::Locked {

@@ -16,9 +16,11 @@ use crate::engine::policy::admission::Way;
 use crate::engine::policy::emergency;
 use crate::engine::policy::fraud;
 use crate::engine::policy::gates::Scope;
+use crate::engine::policy::location;
 use crate::engine::policy::number_policy::{
     Decision, Presentation, Step, Target, TrunkNumbers, classify_target, parse_inbound,
 };
+use crate::engine::setup::Setup;
 use crate::engine::trunks::peers::{Unrouted, flow_to};
 use crate::engine::trunks::registrations;
 use crate::engine::trunks::switched;
@@ -62,7 +64,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
     let (Some(trunk), Some(numbers)) = (setup.trunk(index), setup.numbers_of(index)) else {
         return Err(Failure::not_found("trunk", params.trunk.as_str()));
     };
-    check_headers(trunk, params)?;
+    check_headers(setup, index, trunk, params)?;
     let mut shown = shown(trunk, numbers, params);
     let target = classify_target(params.to.as_str(), numbers);
     let target = target.map_err(|error| {
@@ -146,9 +148,9 @@ fn digits_of(decision: &Decision) -> Result<String, Failure> {
     digits.ok_or_else(|| Failure::number_invalid("not a telephone number"))
 }
 
-/// Only listed headers cross to a peer.
-fn check_headers(trunk: &Trunk, params: &LegDial) -> Result<(), Failure> {
-    for name in params.headers.0.keys() {
+/// Only listed headers cross to a peer, and a place only with an emergency call.
+fn check_headers(setup: &Setup, index: usize, trunk: &Trunk, params: &LegDial) -> Result<(), Failure> {
+    for (name, value) in &params.headers.0 {
         if !trunk.headers_out.contains(&name.to_ascii_lowercase()) {
             let path = format!("params.headers.{name}");
             return Err(Failure::invalid_params(
@@ -156,6 +158,7 @@ fn check_headers(trunk: &Trunk, params: &LegDial) -> Result<(), Failure> {
                 format_args!("is not in headers_out of trunk `{}`", trunk.name),
             ));
         }
+        location::check(setup, index, params.to.as_str(), name, value.as_str())?;
     }
     Ok(())
 }

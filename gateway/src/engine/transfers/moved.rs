@@ -43,13 +43,15 @@ pub fn contacts(tx: &mut Tx, key: LegKey, response: &Response) -> Vec<String> {
     if call.moved != Moved::default() {
         return Vec::new();
     }
-    let mut read: Vec<(u16, String)> = response
+    let named = response
         .headers
         .contacts()
         .into_iter()
-        .map(|contact| (preference(contact.params().get("q")), contact.uri().to_string()))
-        .filter(|(_, uri)| uri.len() <= CONTACT_BYTES_MAX)
-        .collect();
+        .map(|contact| (preference(contact.params().get("q")), contact.uri().to_string()));
+    let (mut read, long): (Vec<_>, Vec<_>) = named.partition(|(_, uri)| uri.len() <= CONTACT_BYTES_MAX);
+    tx.metrics.transfer_cut("contact_bytes", long.len());
+    tx.metrics
+        .transfer_cut("contacts", read.len().saturating_sub(CONTACTS_MAX));
     read.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
     let contacts: Vec<String> = read.into_iter().map(|(_, uri)| uri).take(CONTACTS_MAX).collect();
     call.moved.contacts.clone_from(&contacts);

@@ -54,6 +54,7 @@ pub fn asked(tx: &mut Tx, key: LegKey, referral: Referral, refused: Option<u16>)
     }
     // Longer than anything that may be dialled.
     let Some(to) = Text::new(&referral.to) else {
+        tx.metrics.transfer_cut("refer_to_bytes", 1);
         return decline(tx, key, DECLINED);
     };
     // A dialog of another trunk is none that this peer may name.
@@ -66,9 +67,10 @@ pub fn asked(tx: &mut Tx, key: LegKey, referral: Referral, refused: Option<u16>)
             let other = tx.world.legs.get(other);
             other.is_some_and(|other| other.trunk == trunk && other.stage == Stage::Answered)
         });
-    let referred_by = referral
-        .referred_by
-        .filter(|by| by.len() <= REFERRED_BY_BYTES_MAX);
+    let is_long = |by: &String| by.len() > REFERRED_BY_BYTES_MAX;
+    let too_long = referral.referred_by.as_ref().is_some_and(is_long);
+    tx.metrics.transfer_cut("referred_by_bytes", too_long.into());
+    let referred_by = referral.referred_by.filter(|by| !is_long(by));
     let event = LegTransferRequested {
         to: referral.to.clone(),
         with: with.and_then(|with| tx.world.legs.get(&with).map(|leg| leg.id.clone())),

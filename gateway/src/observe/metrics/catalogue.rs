@@ -218,6 +218,12 @@ pub(super) const METRICS: &[Metric] = &[
         "Recordings: started stored failed",
     ),
     m(
+        "transfers_cut",
+        "counter",
+        "limit",
+        "Parts of REFERs and redirects left out: contacts contact_bytes refer_to_bytes referred_by_bytes",
+    ),
+    m(
         "call_panics",
         "counter",
         "",
