@@ -1,10 +1,9 @@
 //! `media-gateway loadtest` against the running gateway: its report and its exit code.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use house::wire::{self, AGENTS, CARRIER, Settings, Site};
 use serde_json::Value;
-use tokio::process::Command;
 
 const OUR_NUMBER: &str = "+4930123456";
 
@@ -13,18 +12,16 @@ async fn loadtest(site: &Site, more: &[&str]) -> (i32, Value) {
     let socket = site.gateway.control();
     let target = format!("sip:{}", site.gateway.udp());
     let (caller, answerer) = (format!("{CARRIER}:0"), format!("{AGENTS}:0"));
-    let run = Command::new(wire::gateway_program())
-        .args(["loadtest", "--target", &target, "--socket"])
+    let mut run = Command::new(wire::gateway_program());
+    run.args(["loadtest", "--target", &target, "--socket"])
         .arg(socket)
         .args(["--trunk", "agents", "--to", OUR_NUMBER])
         .args(["--caller", &caller, "--answerer", &answerer])
         // A debug build on a busy machine; what a release build keeps is measured, not tested.
         .args(["--setup-p99-max", "5000", "--gap-max", "2000", "--loss-max", "5"])
         .args(more)
-        .stderr(Stdio::inherit())
-        .output()
-        .await
-        .unwrap();
+        .stderr(Stdio::inherit());
+    let run = tokio::task::block_in_place(|| run.output()).unwrap();
     let report = serde_json::from_slice(&run.stdout).unwrap();
     (run.status.code().unwrap(), report)
 }
