@@ -93,13 +93,7 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
                 raw: params.to.as_str().to_owned(),
                 ..Party::default()
             };
-            let targets = match decision.is_emergency() {
-                true => emergency::targets(tx, index, trunk)?,
-                false => {
-                    switched::check(tx, index)?;
-                    host_targets(tx, index, trunk)?
-                }
-            };
+            let targets = number_targets(tx, index, trunk, decision.is_emergency())?;
             let to = addressee(trunk, digits);
             Ok(Plan {
                 is_emergency: decision.is_emergency(),
@@ -131,6 +125,15 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure
             Ok(planned(targets, to, to_party, shown, judged))
         }
     }
+}
+
+/// Where a number is dialled. An emergency service is, whatever is switched off.
+fn number_targets(tx: &mut Tx, index: usize, trunk: &Trunk, is_emergency: bool) -> Result<Targets, Failure> {
+    if is_emergency {
+        return emergency::targets(tx, index, trunk);
+    }
+    switched::check(tx, index)?;
+    host_targets(tx, index, trunk)
 }
 
 /// A number as the trunk writes it, or an emergency service by its name.
