@@ -286,9 +286,7 @@ impl Party {
     pub fn reinvite(&mut self, direction: &str, now: Instant) {
         let Some(session) = self.session else { return };
         let sdp = self.offer(direction);
-        self.endpoint
-            .handle_command(Command::Reinvite { session, sdp }, now);
-        self.drain(now);
+        self.order(Command::Reinvite { session, sdp }, now);
     }
 
     /// Presses a digit for 100 ms (RFC 4733).

@@ -28,6 +28,7 @@ fn full() -> Snapshot {
     engine.sip_dropped("malformed");
     engine.control_answered(Some(ErrorKind::NotFound));
     engine.recording("stored");
+    engine.transfer_cut("contacts", 2);
     let instance = InstanceGauges {
         instance: "main".into(),
         calls_peak: 5,
