@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use super::{Folder, binary, clock, cpu, ports};
 
 const START_PATIENCE: Duration = Duration::from_secs(15);
+const END_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Ended when dropped, with its workers.
 pub struct Kamailio {
@@ -82,11 +83,23 @@ impl Kamailio {
 
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        if self.is_paused {
-            self.signal(Signal::SIGCONT);
+        // Its main process ends its workers at SIGTERM, waits for them, and leaves them behind at SIGKILL. One that was
+        // paused may wait for a worker for ever.
+        let workers = cpu::children(self.pid());
+        if !self.is_paused {
+            let _ = kill(Pid::from_raw(self.pid() as i32), Signal::SIGTERM);
+            let deadline = Instant::now() + END_PATIENCE;
+            while Instant::now() < deadline {
+                if !matches!(self.child.try_wait(), Ok(None)) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
-        // Its main process ends its workers at SIGTERM, and leaves them behind at SIGKILL.
-        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
+        for worker in workers {
+            let _ = kill(Pid::from_raw(worker as i32), Signal::SIGKILL);
+        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
