@@ -126,13 +126,13 @@ fn draw(svg: &mut String, series: &Series<'_>, points: &[(f64, f64)]) {
     );
 }
 
-/// A round number not below `value`: 1, 2 or 5 times a power of ten.
+/// A round number not below `value`.
 fn nice(value: f64) -> f64 {
     if value <= 0.0 || !value.is_finite() {
         return 1.0;
     }
     let power = 10f64.powf(value.log10().floor());
-    let factors = [1.0, 2.0, 5.0, 10.0];
+    let factors = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0];
     let factor = factors.into_iter().find(|factor| factor * power >= value);
     factor.unwrap_or(10.0) * power
 }
@@ -163,7 +163,14 @@ mod tests {
 
     #[test]
     fn axes_end_at_round_numbers() {
-        for (value, round) in [(0.0, 1.0), (0.7, 1.0), (1.2, 2.0), (37.0, 50.0), (501.0, 1_000.0)] {
+        for (value, round) in [
+            (0.0, 1.0),
+            (2.5, 3.0),
+            (12.0, 15.0),
+            (37.0, 40.0),
+            (501.0, 600.0),
+            (810.0, 1_000.0),
+        ] {
             assert_eq!(nice(value), round);
         }
         assert_eq!(short(12.50), "12.5");

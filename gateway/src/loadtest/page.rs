@@ -249,7 +249,7 @@ fn number(object: &Value, member: &str) -> Option<f64> {
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1180px;padding:0 1rem;color:#1c2530;background:#fff}\
 h1{font-size:1.5rem;margin:1.6rem 0 .2rem}h3{font-size:1rem;margin:1.4rem 0 .3rem}p{margin:.2rem 0 1rem;color:#4a5866}\
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:1rem}\
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:1rem;margin-top:1.2rem}\
 svg{width:100%;border:1px solid #d9e0e6;border-radius:6px;background:#fbfcfd}\
 .title{font-weight:600;font-size:13px;fill:#1c2530}.tick{font-size:11px;fill:#5b6a78}.grid{stroke:#e4e9ed}\
 .line{fill:none;stroke-width:2;stroke:#1769aa}.line.bad{stroke:#c0392b}.dot{fill:#1769aa}.dot.bad{fill:#c0392b}.dot.unknown{fill:#b8860b}\
