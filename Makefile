@@ -8,7 +8,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) sip-tester baresip-core kamailio secsipidx sip
 SOAK_S ?= 3600
 FUZZ_CASES ?= 100000
 FUZZ_RUNS ?= 10000000
-FUZZ_TARGETS ?= message stream uri sdp multipart digest
+FUZZ_TARGETS ?= message stream uri sdp multipart digest rtp rtcp srtp jitter sound
 # Coverage as libFuzzer wants it; these flags are stable, so no other toolchain is needed.
 FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -58,9 +58,10 @@ fuzz: build-packages
 		--target $$host --target-dir $(FUZZ_OUT) && \
 	for target in $(FUZZ_TARGETS); do \
 		case $$target in message|stream) seeds="tests/corpus/rfc4475 tests/corpus/rfc5118";; *) seeds=tests/fuzz/seeds/$$target;; esac; \
+		case $$target in rtp|rtcp|srtp|jitter|sound) dict="";; *) dict="-dict=tests/fuzz/sip.dict";; esac; \
 		mkdir -p $(FUZZ_OUT)/corpus/$$target; \
 		echo "fuzz: $$target"; \
-		$(FUZZ_OUT)/$$host/release/$$target -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -dict=tests/fuzz/sip.dict -verbosity=0 \
+		$(FUZZ_OUT)/$$host/release/$$target -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 $$dict -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$$target- $(FUZZ_OUT)/corpus/$$target $$seeds || exit 1; \
 	done
 

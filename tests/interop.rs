@@ -17,6 +17,8 @@ mod crossing;
 mod digits;
 #[path = "interop/early.rs"]
 mod early;
+#[path = "interop/hostile_media.rs"]
+mod hostile_media;
 #[path = "interop/inbound.rs"]
 mod inbound;
 #[path = "interop/info.rs"]

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod engine;
 mod inert;
 pub mod loadtest;
+mod media_keys;
 pub mod observe;
 pub mod phone;
 pub mod shell;

@@ -5,7 +5,7 @@
 //!                           ▲ control socket
 //!                         router: answer, dial, bridge          one thread, where the target is ours
 //! ```
-//! Both ends of every call are this program's, so it knows what was said when, by whom and to whom. Runs as
+//! All parties of every call are this program's, so it knows what was said when, by whom and to whom. Runs as
 //! a process of its own; knows the target by SIP, RTP and the control protocol only.
 
 mod bottleneck;
@@ -76,7 +76,10 @@ fn run_once(plan: &Plan, err: &mut dyn Write) -> anyhow::Result<Ran> {
     let seen = router::Shared::default();
     // Runs on a thread of its own until it is dropped.
     let routed = match &plan.router {
-        Some(routing) => Some(start_router(routing, &driver, &seen)?),
+        Some(routing) => {
+            let script = router::Script::new(plan, routing, driver.answerer(), driver.spells());
+            Some(start_router(routing, script, &seen)?)
+        }
         None => None,
     };
     let watch = Watch::start(target::pid(plan)).context("starting the thread that watches")?;
@@ -110,7 +113,7 @@ fn run_once(plan: &Plan, err: &mut dyn Write) -> anyhow::Result<Ran> {
 
 fn start_router(
     routing: &Routing,
-    driver: &Driver<'_>,
+    script: router::Script,
     seen: &router::Shared,
 ) -> anyhow::Result<(Runtime, JoinHandle<()>)> {
     let runtime = Builder::new_multi_thread()
@@ -119,13 +122,7 @@ fn start_router(
         .build()
         .context("runtime")?;
     let (client, events) = runtime.block_on(router::connect(routing))?;
-    let routed = router::route(
-        client,
-        events,
-        routing.clone(),
-        driver.answerer(),
-        Arc::clone(seen),
-    );
+    let routed = router::route(client, events, script, Arc::clone(seen));
     let task = runtime.spawn(routed);
     Ok((runtime, task))
 }

@@ -113,3 +113,44 @@ fn b11_a_description_at_its_caps_takes_a_moment_and_one_beyond_is_refused() {
     }
     rig.assert_alive();
 }
+
+#[test]
+fn a11_a_packet_time_or_clock_beyond_reason_is_taken_for_the_usual_one() {
+    let mut rig = Rig::new();
+    let times = [
+        "-1",
+        "0",
+        "1",
+        "7",
+        "61",
+        "2147483648",
+        "4294967296",
+        "1e400",
+        "",
+        "20 20",
+    ];
+    let clocks = ["0", "-8000", "4294967296", "8000/0", "8000/255"];
+    let lines = times
+        .iter()
+        .flat_map(|time| [format!("a=ptime:{time}"), format!("a=maxptime:{time}")]);
+    let lines = lines.chain(clocks.iter().map(|clock| format!("a=rtpmap:8 PCMA/{clock}")));
+    for (number, line) in lines.enumerate() {
+        let body = format!("{HEAD}m=audio 4000 RTP/AVP 0 8\r\n{line}\r\n");
+        let came = rig.udp(CARRIER, invite(CARRIER, &format!("time{number}"), "", &body));
+        assert_eq!(status(&came), Some(100), "{line}: {:?}", self::lines(&came));
+        let leg = rig.of("leg.incoming").last().unwrap()["leg"].clone();
+        rig.ask("leg.answer", serde_json::json!({ "leg": leg }));
+        let answer = rig.last("SIP/2.0 200");
+        let ptime = answer.lines().find_map(|line| line.strip_prefix("a=ptime:"));
+        assert!(
+            ptime.is_none_or(|ptime| ["10", "20", "30", "40", "60"].contains(&ptime)),
+            "{line}: {answer}"
+        );
+        assert!(
+            answer.contains("m=audio 2") && answer.contains("PCMU/8000"),
+            "{line}: {answer}"
+        );
+        rig.ask("leg.hangup", serde_json::json!({ "leg": leg }));
+    }
+    rig.assert_alive();
+}

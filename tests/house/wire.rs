@@ -34,7 +34,7 @@ pub use folder::Folder;
 pub use gateway::{Gateway, Secured, Settings};
 pub use kamailio::Kamailio;
 pub use phone::{Encryption, Phone};
-pub use ports::free_port;
+pub use ports::{free_port, media_block};
 pub use router::{Heard, Router};
 pub use shim::{Shim, dial};
 pub use sipp::{Finished, Law, Running, Sipp, Transport};

@@ -61,5 +61,5 @@ async fn with_a_limit_of_10_the_eleventh_call_gets_503() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_limit_of_100_the_hundred_and_first_call_gets_503() {
-    calls_over_the_limit_get_503(100, 130).await;
+    calls_over_the_limit_get_503(100, 150).await;
 }

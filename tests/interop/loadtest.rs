@@ -8,7 +8,7 @@ use serde_json::Value;
 const OUR_NUMBER: &str = "+4930123456";
 
 /// Exit code and report.
-async fn loadtest(site: &Site, more: &[&str]) -> (i32, Value) {
+pub async fn loadtest(site: &Site, more: &[&str]) -> (i32, Value) {
     command(site, &["loadtest"], more).await
 }
 
@@ -54,18 +54,68 @@ async fn twenty_calls_of_a_load_test_are_heard_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_over_the_limit_are_reported_as_refused_with_the_rule() {
+async fn of_150_calls_at_once_100_are_heard_50_refused_and_both_sides_count_the_same() {
     let settings = Settings {
-        calls: 5,
+        calls: 100,
         ..Settings::default()
     };
     let site = Site::open("loadtest-limit", &settings).await;
-    let (code, report) = loadtest(&site, &["--calls", "8", "--rate", "20", "--hold", "3"]).await;
+    // All are up together: the last one comes after six seconds.
+    let args = ["--calls", "150", "--rate", "25", "--hold", "8"];
+    let (code, report) = loadtest(&site, &args).await;
     let calls = &report["calls"];
-    assert_eq!(calls["good"], 5, "{report:#}");
-    assert_eq!(calls["refused_by_status"]["503"], 3, "{report:#}");
-    assert_eq!(calls["refused_by_rule"]["instance.calls"], 3, "{report:#}");
+    assert_eq!(calls["good"], 100, "{report:#}");
+    assert_eq!(calls["refused_by_status"]["503"], 50, "{report:#}");
+    assert_eq!(calls["refused_by_rule"]["instance.calls"], 50, "{report:#}");
     assert_eq!(code, 1);
+    let metric = |name| site.gateway.metric(name, "trunk=\"carrier\"");
+    assert_eq!(metric("calls_offered_total"), 150);
+    assert_eq!(metric("calls_admitted_total"), 100);
+    assert_eq!(metric("calls_throttled_total"), 50);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_rooms_of_three_each_is_heard_by_both_others() {
+    let site = Site::open("loadtest-rooms", &Settings::default()).await;
+    let args = [
+        "--calls", "8", "--rate", "8", "--hold", "4", "--rooms", "50", "--record", "25",
+    ];
+    let (code, report) = loadtest(&site, &args).await;
+    assert_eq!(report["calls"]["good"], 8, "{report:#}");
+    // Four calls of two directions and four of six, of some three seconds each.
+    assert!(
+        report["frames"]["good"].as_u64().unwrap() > 4 * (2 + 6) * 100,
+        "{report:#}"
+    );
+    assert_eq!(
+        (code, &report["router_errors"]),
+        (0, &serde_json::json!({})),
+        "{report:#}"
+    );
+    assert_eq!(site.gateway.metric("recordings_total", "outcome=\"started\""), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn held_calls_are_apart_and_together_again_and_all_of_it_under_srtp() {
+    let settings = Settings {
+        trunk_lines: "srtp = \"required\"\nsrtp_without_tls = true\n",
+        ..Settings::default()
+    };
+    let site = Site::open("loadtest-held", &settings).await;
+    let args = [
+        "--calls", "6", "--rate", "6", "--hold", "6", "--held", "50", "--srtp",
+    ];
+    let (code, report) = loadtest(&site, &args).await;
+    assert_eq!(report["calls"]["good"], 6, "{report:#}");
+    // Six calls both ways; of three of them a third is not to be heard.
+    let good = report["frames"]["good"].as_u64().unwrap();
+    let sent = report["frames"]["sent"].as_u64().unwrap();
+    assert!(good > sent * 6 / 10 && good < sent * 9 / 10, "{report:#}");
+    assert_eq!(
+        (code, &report["router_errors"]),
+        (0, &serde_json::json!({})),
+        "{report:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use gateway::loadtest::{self, Bounds, CALLS_MAX, Plan, Raised, Routing, Search};
 use serde_json::Value;
+use sip::sdp::CryptoSuite;
 
 use super::{EXIT_FAILED, EXIT_OK};
 
@@ -105,6 +106,19 @@ struct CommonArgs {
     /// What both sides speak.
     #[arg(long, value_enum, default_value_t = CodecWord::Pcmu)]
     codec: CodecWord,
+    /// Encrypts all media by SRTP, with keys in SDP; one of the suites of RFC 4568 and 7714.
+    #[arg(long, value_name = "SUITE", num_args = 0..=1, default_missing_value = "AES_CM_128_HMAC_SHA1_80", value_parser = suite)]
+    srtp: Option<CryptoSuite>,
+    /// Of 100 calls so many become rooms of three: the router dials a third. Needs --socket.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "socket", value_parser = clap::value_parser!(u32).range(0..=100))]
+    rooms: u32,
+    /// Of 100 calls so many are recorded. Needs --socket.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "socket", value_parser = clap::value_parser!(u32).range(0..=100))]
+    record: u32,
+    /// Of 100 calls so many are on hold in their middle third, and neither side may hear the other then; a room of
+    /// three never is. Needs --socket.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "socket", value_parser = clap::value_parser!(u32).range(0..=100))]
+    held: u32,
     /// Answerers say nothing, so that the test must fail: a test of the test.
     #[arg(long)]
     mute: bool,
@@ -208,6 +222,10 @@ impl CommonArgs {
                 CodecWord::Pcmu => media::Codec::Pcmu,
                 CodecWord::Pcma => media::Codec::Pcma,
             },
+            srtp: self.srtp,
+            rooms: self.rooms,
+            recorded: self.record,
+            held: self.held,
             is_mute: self.mute,
             bounds: Bounds {
                 setup_p99: Duration::from_millis(u64::from(self.setup_p99_max)),
@@ -234,6 +252,11 @@ fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
     } else {
         Err(format!("must be {least} to {most}"))
     }
+}
+
+fn suite(text: &str) -> Result<CryptoSuite, String> {
+    let names = CryptoSuite::ALL.map(CryptoSuite::name).join(", ");
+    CryptoSuite::from_name(text).ok_or_else(|| format!("must be one of {names}"))
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -458,7 +458,7 @@ impl Engine {
                 .map_or_else(|_| String::from("{}"), |line| line.to_string())
         };
         let entry = self.journal.append(facts, line, now.mono);
-        self.metrics.event();
+        self.metrics.event(&event);
         let hearers = self.audience.live_for(entry);
         self.outputs.extend(hearers.map(|conn| Output::Control {
             conn,

@@ -14,7 +14,7 @@ pub use sliding_max::{PEAK_WINDOW, SlidingMax};
 pub use spread::Spread;
 pub use timing::Timing;
 
-use crate::control::protocol::{Direction, ErrorKind, FailedClass, ThrottleReason};
+use crate::control::protocol::{Direction, ErrorKind, Event, FailedClass, ThrottleReason};
 
 /// The labels that most numbers carry. All come from the configuration, so there are few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,13 +180,15 @@ impl EngineMetrics {
         self.control_overruns += 1;
     }
 
-    /// An event was written to the journal.
-    pub fn event(&mut self) {
+    /// An event was written to the journal; those of recordings are counted by what they say, too.
+    pub fn event(&mut self, event: &Event) {
         self.events += 1;
-    }
-
-    /// A recording reached a state: `started stored failed`.
-    pub fn recording(&mut self, outcome: &'static str) {
+        let outcome = match event {
+            Event::RecordStarted(_) => "started",
+            Event::RecordStored(_) => "stored",
+            Event::RecordFailed(_) => "failed",
+            _ => return,
+        };
         *self.recordings.entry(outcome).or_default() += 1;
     }
 

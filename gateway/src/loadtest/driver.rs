@@ -10,25 +10,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use sip::endpoint::{IncomingInvite, SessionKey};
 use sip::rng::Rng;
+use sip::sdp::{Crypto, LocalMedia, Profile, Security};
 
 use super::call::{Call, Stage};
-use super::line::{Line, Over, Told};
-use super::mark::{Book, Mark};
+use super::line::{Line, Over, Told, Way};
+use super::listener::talk;
+use super::mark::{Book, Party};
 use super::outcome::Outcome;
-use super::plan::{ANSWERER, Plan, call_of};
+use super::plan::{Plan, call_of, party_called};
+use super::router::SpellOf;
 use super::voice::Voice;
-use crate::phone::{Agreed, describe};
+use crate::phone::describe;
 use crate::shell::clock;
 
 /// Slots of the wheel: milliseconds of a frame.
 const SLOTS: usize = 20;
 /// Sockets told of in one turn.
 const EVENTS_MAX: usize = 256;
+/// Steps of holds told by the router and not yet taken: a turn is a millisecond.
+const SPELLS_MAX: usize = 4_096;
 /// A call that is not answered by then is given up.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 /// What is under way when both sides fall quiet may take this long.
@@ -37,7 +43,7 @@ const DRAIN: Duration = Duration::from_millis(400);
 const END_PATIENCE: Duration = Duration::from_secs(33);
 /// The answerers' sides end no later than that after the callers'.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
-/// Ids of the lines' sockets at epoll; calls have twice their number, the answerer's plus one.
+/// Ids of the lines' sockets at epoll; a voice has four times the number of its call, and its party.
 const CALLERS: u64 = u64::MAX;
 const ANSWERERS: u64 = u64::MAX - 1;
 
@@ -50,12 +56,13 @@ pub struct Driver<'a> {
     callers: Line,
     answerers: Line,
     calls: BTreeMap<u32, Call>,
-    answering: BTreeMap<SessionKey, u32>,
+    answering: BTreeMap<SessionKey, (u32, Party)>,
     due: BTreeSet<(Instant, u32)>,
     wheel: [Vec<u32>; SLOTS],
     start: Instant,
     turned_ms: u64,
     placed: u32,
+    spells: (SyncSender<SpellOf>, Receiver<SpellOf>),
     outcome: Outcome,
 }
 
@@ -82,6 +89,7 @@ impl<'a> Driver<'a> {
             start: clock::mono(),
             turned_ms: 0,
             placed: 0,
+            spells: sync_channel(SPELLS_MAX),
             outcome: Outcome::default(),
         })
     }
@@ -89,6 +97,11 @@ impl<'a> Driver<'a> {
     /// Where the answerers are.
     pub fn answerer(&self) -> SocketAddr {
         self.answerers.address()
+    }
+
+    /// Where the router tells of holds.
+    pub fn spells(&self) -> SyncSender<SpellOf> {
+        self.spells.0.clone()
     }
 
     /// Places and ends all calls. `progress` is told how it stands once a second.
@@ -134,6 +147,11 @@ impl<'a> Driver<'a> {
             Err(error) => return Err(error.into()),
         };
         let now = clock::mono();
+        while let Ok((number, spell)) = self.spells.1.try_recv() {
+            if let Some(call) = self.calls.get_mut(&number) {
+                call.attend(spell, now);
+            }
+        }
         for event in events.iter().take(count) {
             self.hear(event.data(), now);
         }
@@ -148,23 +166,16 @@ impl<'a> Driver<'a> {
     }
 
     fn hear(&mut self, id: u64, now: Instant) {
-        let Some(call) = self.calls.get_mut(&((id / 2) as u32)).filter(|_| id < ANSWERERS) else {
+        let Some(call) = self.calls.get_mut(&((id / 4) as u32)).filter(|_| id < ANSWERERS) else {
             return;
         };
-        let Some(answerer) = &mut call.answerer else {
-            // Nobody speaks to this caller yet: what comes is the gateway's own, such as ringing.
-            let nobody = super::listener::Said::new(call.caller.said.mark);
-            let mut unheard = call.caller.listener.clone();
-            call.caller
-                .hear(now, &nobody, &self.book, &mut self.outcome.measures);
-            std::mem::swap(&mut call.caller.listener, &mut unheard);
+        let Some(party) = Party::ALL.get((id % 4) as usize).copied() else {
             return;
         };
-        let measures = &mut self.outcome.measures;
-        if id.is_multiple_of(2) {
-            call.caller.hear(now, &answerer.said, &self.book, measures);
-        } else {
-            answerer.hear(now, &call.caller.said, &self.book, measures);
+        // Until all are there, what comes is the gateway's own, such as ringing.
+        let talk = call.heard_from.filter(|from| *from <= now).map(|_| &call.talk);
+        if let Some(Some(voice)) = call.voices.get_mut(party.index()) {
+            voice.hear(now, party, talk, &self.book, &mut self.outcome.measures);
         }
     }
 
@@ -186,10 +197,7 @@ impl<'a> Driver<'a> {
                     .measures
                     .own_lateness
                     .record(now.saturating_duration_since(due));
-                call.caller.speak(now, &self.book);
-                if let Some(answerer) = call.answerer.as_mut().filter(|_| !self.plan.is_mute) {
-                    answerer.speak(now, &self.book);
-                }
+                call.speak(now, &self.book, self.plan.is_mute);
                 true
             });
         }
@@ -199,42 +207,51 @@ impl<'a> Driver<'a> {
         while self.placed < self.plan.calls && self.start + self.plan.placed_at(self.placed) <= now {
             let number = self.placed;
             self.placed += 1;
-            let caller = self.voice(number, false)?;
-            let media = describe(self.plan.codec, caller.address()?, self.seed());
+            let caller = self.voice(number, Party::Caller)?;
+            let media = self.describe(caller.address()?);
             let from = self.plan.caller_number(number);
             let names = (from.as_str(), self.plan.to.as_str());
             let key = u64::from(number) + 1;
             let session = self.callers.call(key, names, self.plan.target, media, now);
-            self.calls.insert(
-                number,
-                Call {
-                    session,
-                    caller,
-                    answerer: None,
-                    placed: now,
-                    has_rung: false,
-                    stage: Stage::Calling,
-                },
-            );
+            let mut call = Call {
+                session,
+                voices: [None, None, None],
+                talk: talk(number),
+                is_room: self.plan.is_room(number),
+                heard_from: None,
+                placed: now,
+                has_rung: false,
+                stage: Stage::Calling,
+            };
+            call.join(Party::Caller, caller, now);
+            self.calls.insert(number, call);
             self.due.insert((now + ANSWER_PATIENCE, number));
             self.outcome.placed += 1;
         }
         Ok(())
     }
 
-    fn voice(&mut self, number: u32, is_answerer: bool) -> io::Result<Voice> {
-        let line = if is_answerer {
-            &self.answerers
-        } else {
-            &self.callers
+    fn voice(&mut self, number: u32, party: Party) -> io::Result<Voice> {
+        let line = match party {
+            Party::Caller => &self.callers,
+            Party::Answerer | Party::Third => &self.answerers,
         };
         let random = (self.rng.u32() as u16, self.rng.u32(), self.rng.u32());
-        let mark = Mark::new(number, is_answerer);
-        let voice = Voice::open(line.ip(), self.plan.codec, mark, random)?;
-        let id = u64::from(number) * 2 + u64::from(is_answerer);
+        let voice = Voice::open(line.ip(), self.plan.codec, random)?;
+        let id = u64::from(number) * 4 + party.index() as u64;
         self.epoll
             .add(voice.socket(), EpollEvent::new(EpollFlags::EPOLLIN, id))?;
         Ok(voice)
+    }
+
+    /// What a party at that address offers and answers.
+    fn describe(&mut self, address: SocketAddr) -> LocalMedia {
+        let mut media = describe(self.plan.codec, address, self.seed());
+        if let Some(suite) = self.plan.srtp {
+            let crypto = Crypto::new(Profile::Savp).with_suites(&[suite], &mut self.rng);
+            media.security = Security::Required(crypto);
+        }
+        media
     }
 
     fn seed(&mut self) -> [u8; 32] {
@@ -249,7 +266,7 @@ impl<'a> Driver<'a> {
         while let Some(told) = self.answerers.poll() {
             match told {
                 Told::Incoming(invite) => self.answer(&invite, now)?,
-                Told::Media(session, agreed) => self.set_answerer(session, agreed),
+                Told::Media(session, way) => self.set_answerer(session, way),
                 Told::Over(session, _) => {
                     self.set_answerer(session, None);
                     self.answering.remove(&session);
@@ -292,9 +309,9 @@ impl<'a> Driver<'a> {
                     slot.push(number);
                 }
             }
-            Told::Media(_, agreed) if call.stage != Stage::Quiet => call.caller.set_agreed(agreed),
+            Told::Media(_, way) => call.set_way(Party::Caller, way),
             Told::Over(_, over) => self.end(number, over),
-            Told::Incoming(_) | Told::Ringing(_) | Told::Up(_) | Told::Media(..) => {}
+            Told::Incoming(_) | Told::Ringing(_) | Told::Up(_) => {}
         }
     }
 
@@ -303,33 +320,35 @@ impl<'a> Driver<'a> {
         let user = |uri: &sip::message::Uri| uri.user_unescaped().unwrap_or_default();
         let own = self.plan.from.trim_start_matches('+');
         let names = [user(headers.to().uri()), user(headers.from().uri())];
-        let number = names
-            .iter()
-            .filter(|name| name.starts_with(ANSWERER) || name.trim_start_matches('+').starts_with(own))
-            .find_map(|name| call_of(name));
-        let free = number.filter(|number| self.calls.get(number).is_some_and(|call| call.answerer.is_none()));
-        let Some(number) = free else {
+        let called = names.iter().find_map(|name| {
+            let is_ours = name.trim_start_matches('+').starts_with(own);
+            let party = party_called(name).or(is_ours.then_some(Party::Answerer))?;
+            Some((call_of(name)?, party))
+        });
+        let is_free = |(number, party): &(u32, Party)| {
+            let call = self.calls.get(number);
+            call.is_some_and(|call| call.is_waiting_for(*party))
+        };
+        let Some((number, party)) = called.filter(is_free) else {
             self.outcome.strangers += 1;
             self.answerers.reject(invite.session, 404, now);
             return Ok(());
         };
-        let voice = self.voice(number, true)?;
-        let media = describe(self.plan.codec, voice.address()?, self.seed());
+        let voice = self.voice(number, party)?;
+        let media = self.describe(voice.address()?);
         if let Some(call) = self.calls.get_mut(&number) {
-            call.answerer = Some(voice);
+            call.join(party, voice, now);
         }
-        self.answering.insert(invite.session, number);
+        self.answering.insert(invite.session, (number, party));
         self.answerers.answer(invite, media, now);
         Ok(())
     }
 
-    fn set_answerer(&mut self, session: SessionKey, agreed: Option<Agreed>) {
-        let number = self.answering.get(&session);
-        let call = number.and_then(|number| self.calls.get_mut(number));
-        if let Some(call) = call.filter(|call| call.stage != Stage::Quiet)
-            && let Some(answerer) = &mut call.answerer
+    fn set_answerer(&mut self, session: SessionKey, way: Option<Way>) {
+        if let Some((number, party)) = self.answering.get(&session)
+            && let Some(call) = self.calls.get_mut(number)
         {
-            answerer.set_agreed(agreed);
+            call.set_way(*party, way);
         }
     }
 
@@ -348,10 +367,7 @@ impl<'a> Driver<'a> {
                 }
                 Stage::Talking => {
                     call.stage = Stage::Quiet;
-                    call.caller.set_agreed(None);
-                    if let Some(answerer) = &mut call.answerer {
-                        answerer.set_agreed(None);
-                    }
+                    call.hush();
                     self.due.insert((now + DRAIN, number));
                 }
                 Stage::Quiet => {

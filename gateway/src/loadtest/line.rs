@@ -8,9 +8,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use bytes::Bytes;
+use media::srtp::SrtpKeys;
 use sip::endpoint::{Command, Endpoint, Event, Flow, IncomingInvite, Output, SessionKey, Transport};
-use sip::sdp::{self, LocalMedia};
+use sip::sdp::{self, LocalMedia, Negotiated};
 
+use crate::media_keys::srtp_keys;
 use crate::phone::{Agreed, audio, invite, open_endpoint};
 
 /// Longest SIP message over UDP.
@@ -28,9 +30,18 @@ pub enum Told {
     /// It was answered.
     Up(SessionKey),
     /// Where audio goes from now on; none: nowhere.
-    Media(SessionKey, Option<Agreed>),
+    Media(SessionKey, Option<Way>),
     /// The call is over.
     Over(SessionKey, Over),
+}
+
+/// Where audio goes, and under which keys.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The address and payload types.
+    pub agreed: Agreed,
+    /// None for a stream in clear.
+    pub keys: Option<SrtpKeys>,
 }
 
 /// How a call ended.
@@ -112,7 +123,7 @@ impl Line {
             None => sdp::offer(&media),
             Some(offer) => match sdp::answer(offer, &media) {
                 Ok((text, agreed)) => {
-                    self.told.push_back(Told::Media(session, audio(&agreed)));
+                    self.told.push_back(Told::Media(session, way(&agreed)));
                     text
                 }
                 Err(error) => return self.reject(session, error.status(), now),
@@ -261,7 +272,7 @@ impl Line {
                 sdp: sdp::offer(media),
             },
             Some(Ok((sdp, agreed))) => {
-                self.told.push_back(Told::Media(session, audio(&agreed)));
+                self.told.push_back(Told::Media(session, way(&agreed)));
                 Command::AcceptReinvite { session, sdp }
             }
             Some(Err(error)) => Command::RejectReinvite {
@@ -279,7 +290,7 @@ impl Line {
         };
         // An answer that cannot be read leaves the stream as it was; the call shows it by silence.
         if let Ok(agreed) = sdp::accept_answer(media, &answer) {
-            self.told.push_back(Told::Media(session, audio(&agreed)));
+            self.told.push_back(Told::Media(session, way(&agreed)));
         }
     }
 
@@ -295,4 +306,9 @@ impl Line {
             remote,
         }
     }
+}
+
+fn way(agreed: &Negotiated) -> Option<Way> {
+    let keys = agreed.crypto.as_ref().map(srtp_keys);
+    audio(agreed).map(|agreed| Way { agreed, keys })
 }

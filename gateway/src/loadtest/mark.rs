@@ -1,10 +1,9 @@
-//! What each side of each call says: frames that tell whose they are and which in turn.
+//! What each party of each call says: frames that tell whose they are and which in turn.
 //!
 //! A frame of 20 ms is two tones, each a multiple of 50 Hz and so orthogonal over a frame. The low one is the
-//! *beat*: the number of the frame modulo 16. The high one is a digit of the mark: the four hexadecimal
-//! digits of call and direction go by in turn. There are 256 frames, encoded once; what a relay leaves as it
-//! was is known by comparing bytes, and only what a codec or a mixer touched is decoded and measured.
-//! Pure: knows nothing of calls or packets.
+//! *beat*: the number of the frame modulo 16. The high one is a digit of the mark. There are 256 frames, encoded
+//! once; what a relay leaves as it was is known by comparing bytes, and only what a codec or a mixer touched is
+//! decoded into a [`Chord`] and measured. Pure: knows nothing of calls or packets.
 
 use media::Codec;
 use media::codec::{Decoder, Encoder};
@@ -12,27 +11,46 @@ use media::frame::{FRAME_SAMPLES, RATE_HZ};
 
 /// Frames until beats begin again: 320 ms, the longest delay that can be told.
 pub const BEATS: u8 = 16;
-/// Calls that marks tell apart: 16 bits, one of them the direction.
-pub const CALLS_MAX: u32 = 1 << 15;
+/// Calls that marks tell apart.
+pub const CALLS_MAX: u32 = 1 << 16;
+/// Parties of a call.
+pub const PARTIES: usize = 3;
+
+/// Who of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    /// Who calls.
+    Caller,
+    /// Who is called.
+    Answerer,
+    /// Who is called into a room of three.
+    Third,
+}
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(u16);
+pub struct Mark {
+    call: u16,
+    party: Party,
+}
 
-/// What a frame turned out to be.
+/// A frame that was heard, decoded. Its tones are measured when they are asked for.
+#[derive(Clone, Debug)]
+pub struct Chord {
+    samples: [i16; FRAME_SAMPLES],
+    length: usize,
+    energy: f32,
+}
+
+/// How a frame is made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sound {
-    /// A frame of a mark.
-    Frame {
-        /// Its number modulo [`BEATS`].
-        beat: u8,
-        /// The digit of the mark at that beat.
-        digit: u8,
-    },
-    /// Nothing.
-    Silence,
-    /// Something else.
-    Noise,
+pub enum Reading {
+    /// Of those who should be in it, and nothing else.
+    Known,
+    /// There is somebody else's frame in it.
+    Another,
+    /// Of nothing that is a frame: concealed, faded, or noise.
+    Unclear,
 }
 
 /// All frames, encoded.
@@ -42,15 +60,33 @@ pub struct Book {
     frames: Vec<[u8; FRAME_SAMPLES]>,
 }
 
+impl Party {
+    /// All, in the order in which they come.
+    pub const ALL: [Party; PARTIES] = [Party::Caller, Party::Answerer, Party::Third];
+
+    /// Its place in [`Party::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
 impl Mark {
-    /// The caller's mark of a call, or the answerer's. `call` is below [`CALLS_MAX`].
-    pub fn new(call: u32, is_answerer: bool) -> Mark {
-        Mark((call as u16) << 1 | u16::from(is_answerer))
+    /// A party's mark of a call below [`CALLS_MAX`].
+    pub fn new(call: u32, party: Party) -> Mark {
+        Mark {
+            call: call as u16,
+            party,
+        }
     }
 
-    /// The digit said at a beat.
+    /// The digit said at a beat: those of the call go by in turn, shifted so that no two parties of a call ever
+    /// say the same at the same beat.
     pub fn digit(self, beat: u8) -> u8 {
-        (self.0 >> (4 * (beat % 4)) & 15) as u8
+        let of_call = (self.call >> (4 * (beat % 4))) as u8 & 15;
+        let party = self.party as u8;
+        // Differences of two parties are 2 beat + 1 or 4 beat + 2, which 16 divides for no beat.
+        let shift = ((2 * party + 1) * (beat % BEATS) + party) % 16;
+        of_call ^ shift
     }
 }
 
@@ -80,46 +116,78 @@ impl Book {
         self.frames.get(number).map_or(&[], |frame| &frame[..])
     }
 
-    /// What a payload says; `guess` is what is looked for first.
-    pub fn read(&self, payload: &[u8], guess: (Mark, u8)) -> Sound {
-        let (mark, beat) = guess;
-        if payload == self.frame(mark, beat) {
-            let (beat, digit) = (beat % BEATS, mark.digit(beat));
-            return Sound::Frame { beat, digit };
-        }
+    /// What a payload sounds like.
+    pub fn decode(&self, payload: &[u8]) -> Chord {
         let mut samples = [0; FRAME_SAMPLES];
         let length = Decoder::new(self.codec).decode(payload, &mut samples);
-        measure(samples.get(..length).unwrap_or(&[]))
-    }
-}
-
-fn measure(samples: &[i16]) -> Sound {
-    let energy: f32 = samples.iter().map(|sample| f32::from(*sample).powi(2)).sum();
-    if energy < SILENCE * SILENCE * FRAME_SAMPLES as f32 {
-        return Sound::Silence;
-    }
-    let loudest = |hz: fn(u8) -> f32| {
-        let shares = (0..16).map(|number| (number, share(hz(number), samples, energy)));
-        shares.max_by(|one, other| one.1.total_cmp(&other.1))
-    };
-    match (loudest(beat_hz), loudest(digit_hz)) {
-        (Some((beat, low)), Some((digit, high))) if low > SHARE_MIN && high > SHARE_MIN => {
-            Sound::Frame { beat, digit }
+        let energy = samples.iter().map(|sample| f32::from(*sample).powi(2)).sum();
+        Chord {
+            samples,
+            length: length.min(FRAME_SAMPLES),
+            energy,
         }
-        _ => Sound::Noise,
     }
 }
 
-/// Share of the energy that is at one frequency, by Goertzel's algorithm over whole periods.
-fn share(hz: f32, samples: &[i16], energy: f32) -> f32 {
-    let turn = 2.0 * (std::f32::consts::TAU * hz / RATE_HZ as f32).cos();
-    let (mut one, mut two) = (0.0, 0.0);
-    for sample in samples {
-        let next = f32::from(*sample) + turn * one - two;
-        (two, one) = (one, next);
+impl Chord {
+    /// True for nothing to hear.
+    pub fn is_silence(&self) -> bool {
+        self.energy < SILENCE * SILENCE * FRAME_SAMPLES as f32
     }
-    let power = one * one + two * two - turn * one * two;
-    2.0 * power / (samples.len().max(1) as f32 * energy)
+
+    /// The beat at which `mark` says this, at or after `next` where there are several; none where it is not in it.
+    pub fn find(&self, mark: Mark, next: u8) -> Option<u8> {
+        (0..BEATS)
+            .map(|ahead| (next + ahead) % BEATS)
+            .find(|beat| self.has(digit_hz(mark.digit(*beat))) && self.has(beat_hz(*beat)))
+    }
+
+    /// How it is made up, where those who should be in it say `known` at those beats.
+    pub fn read(&self, known: impl Iterator<Item = (Mark, u8)>) -> Reading {
+        let (mut beats, mut digits) = (0u16, 0u16);
+        for (mark, beat) in known {
+            beats |= 1 << (beat % BEATS);
+            digits |= 1 << mark.digit(beat);
+        }
+        let expected = self.sum(beats, beat_hz) + self.sum(digits, digit_hz);
+        if expected > EXPLAINED_MIN {
+            return Reading::Known;
+        }
+        let all = [(beats, beat_hz as fn(u8) -> f32), (digits, digit_hz)].map(|(known, hz)| {
+            let others = (0..16).filter(|number| known & 1 << number == 0 && self.has(hz(*number)));
+            let others = others.fold(0, |set: u16, number| set | 1 << number);
+            (others, self.sum(known | others, hz))
+        });
+        let [(other_beats, low), (other_digits, high)] = all;
+        // What is left of a frame that was concealed lies between the tones.
+        let is_of_frames = low + high > EXPLAINED_MIN && low > SHARE_MIN && high > SHARE_MIN;
+        if is_of_frames && (other_beats | other_digits) != 0 {
+            Reading::Another
+        } else {
+            Reading::Unclear
+        }
+    }
+
+    fn sum(&self, set: u16, hz: fn(u8) -> f32) -> f32 {
+        let in_it = (0..16).filter(|number| set & 1 << number != 0);
+        in_it.map(|number| self.share(hz(number))).sum()
+    }
+
+    fn has(&self, hz: f32) -> bool {
+        self.share(hz) > SHARE_MIN
+    }
+
+    /// Share of the energy that is at one frequency, by Goertzel's algorithm over whole periods.
+    fn share(&self, hz: f32) -> f32 {
+        let turn = 2.0 * (std::f32::consts::TAU * hz / RATE_HZ as f32).cos();
+        let (mut one, mut two) = (0.0, 0.0);
+        for sample in self.samples.iter().take(self.length) {
+            let next = f32::from(*sample) + turn * one - two;
+            (two, one) = (one, next);
+        }
+        let power = one * one + two * two - turn * one * two;
+        2.0 * power / (self.length.max(1) as f32 * self.energy.max(1.0))
+    }
 }
 
 fn beat_hz(beat: u8) -> f32 {
@@ -130,12 +198,31 @@ fn digit_hz(digit: u8) -> f32 {
     2_000.0 + 100.0 * f32::from(digit % 16)
 }
 
-/// Of each tone, in steps of 16 bits: two together stay 12 dB below full scale.
+/// Of each tone, in steps of 16 bits: four together stay 6 dB below full scale.
 const AMPLITUDE: f32 = 4_000.0;
 /// Root mean square of what counts as silence.
 const SILENCE: f32 = 100.0;
-/// Share of a frame's energy that each of its tones must have; half where nothing was added.
-const SHARE_MIN: f32 = 0.3;
+/// Share of a frame's energy that those who are in it have; what the laws add is far below the rest.
+const EXPLAINED_MIN: f32 = 0.9;
+/// Share of a frame's energy from which on a tone is in it. Of one speaker each tone has a half, of two a quarter; a
+/// sixth is left where two speak the same one, which counts twice, and two others.
+const SHARE_MIN: f32 = 0.12;
+
+#[cfg(test)]
+impl Book {
+    /// What a mixer makes of those who say this at those beats.
+    pub fn mix(&self, speakers: &[(Mark, u8)]) -> [u8; FRAME_SAMPLES] {
+        let mut sum = [0i16; FRAME_SAMPLES];
+        for (mark, beat) in speakers {
+            let mut samples = [0; FRAME_SAMPLES];
+            Decoder::new(self.codec).decode(self.frame(*mark, *beat), &mut samples);
+            sum.iter_mut().zip(samples).for_each(|(to, from)| *to += from);
+        }
+        let mut payload = [0; FRAME_SAMPLES];
+        Encoder::new(self.codec).encode(&sum, &mut payload);
+        payload
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -143,54 +230,106 @@ mod tests {
 
     use super::*;
 
+    const CALLS: [u32; 4] = [0, 1, 0x1234, CALLS_MAX - 1];
+
+    fn samples(book: &Book, mark: Mark, beat: u8) -> [i16; FRAME_SAMPLES] {
+        let mut samples = [0; FRAME_SAMPLES];
+        g711::decode_ulaw(book.frame(mark, beat), &mut samples);
+        samples
+    }
+
+    fn mixed(book: &Book, speakers: &[(Mark, u8)]) -> Chord {
+        book.decode(&book.mix(speakers))
+    }
+
     #[test]
-    fn every_frame_is_read_back_whatever_was_guessed_and_after_the_other_law() {
+    fn every_frame_is_read_back_whatever_was_expected_and_after_the_other_law() {
         let book = Book::new(Codec::Pcmu);
-        for call in [0, 1, 0x1234, CALLS_MAX - 1] {
-            for is_answerer in [false, true] {
-                let mark = Mark::new(call, is_answerer);
-                for beat in 0..BEATS {
-                    let expected = Sound::Frame {
-                        beat,
-                        digit: mark.digit(beat),
-                    };
-                    let payload = book.frame(mark, beat);
-                    assert_eq!(book.read(payload, (mark, beat)), expected);
-                    assert_eq!(book.read(payload, (Mark::new(77, false), beat + 1)), expected);
-                    let (mut samples, mut law) = ([0; FRAME_SAMPLES], [0; FRAME_SAMPLES]);
-                    g711::decode_ulaw(payload, &mut samples);
-                    g711::encode_alaw(&samples, &mut law);
-                    assert_eq!(Book::new(Codec::Pcma).read(&law, (mark, beat)), expected);
-                }
+        for (call, party) in CALLS
+            .into_iter()
+            .flat_map(|call| Party::ALL.map(|party| (call, party)))
+        {
+            let mark = Mark::new(call, party);
+            for beat in 0..BEATS {
+                let chord = book.decode(book.frame(mark, beat));
+                assert_eq!(chord.find(mark, beat), Some(beat));
+                assert_eq!(chord.find(mark, beat + 1), Some(beat));
+                assert_eq!(chord.read([(mark, beat)].into_iter()), Reading::Known);
+                let mut law = [0; FRAME_SAMPLES];
+                g711::encode_alaw(&samples(&book, mark, beat), &mut law);
+                assert_eq!(Book::new(Codec::Pcma).decode(&law).find(mark, beat), Some(beat));
             }
         }
     }
 
     #[test]
-    fn marks_of_two_calls_or_two_directions_differ_within_four_frames() {
-        let differ = |one: Mark, other: Mark| (0..4).any(|beat| one.digit(beat) != other.digit(beat));
+    fn two_speakers_are_both_found_at_any_two_beats_and_who_is_silent_is_not() {
+        let book = Book::new(Codec::Pcmu);
+        for call in CALLS {
+            let [one, other, third] = Party::ALL.map(|party| Mark::new(call, party));
+            for (beat, at) in (0..BEATS).flat_map(|beat| (0..BEATS).map(move |at| (beat, at))) {
+                let chord = mixed(&book, &[(one, beat), (other, at)]);
+                assert_eq!(chord.find(one, beat), Some(beat), "{call} {beat} {at}");
+                assert_eq!(chord.find(other, at), Some(at), "{call} {beat} {at}");
+                let both = [(one, beat), (other, at)];
+                assert_eq!(chord.read(both.into_iter()), Reading::Known, "{call} {beat} {at}");
+                let alone = book.decode(book.frame(one, beat));
+                assert_eq!(alone.find(other, at), None, "{call} {beat} {at}");
+                assert_eq!(alone.find(third, at), None, "{call} {beat} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_third_who_should_not_be_there_is_another() {
+        let book = Book::new(Codec::Pcmu);
+        let [one, other, _] = Party::ALL.map(|party| Mark::new(7, party));
+        let known = [(one, 3), (other, 9)];
+        let stranger = (Mark::new(8, Party::Caller), 12);
+        let read = |chord: Chord, known: &[(Mark, u8)]| chord.read(known.iter().copied());
+        assert_eq!(
+            read(mixed(&book, &[known[0], known[1], stranger]), &known),
+            Reading::Another
+        );
+        assert_eq!(
+            read(mixed(&book, &[known[0], stranger]), &known),
+            Reading::Another
+        );
+        assert_eq!(read(mixed(&book, &[stranger]), &[]), Reading::Another);
+        // A frame that was begun anew in its middle, as concealment may.
+        let mut torn = *book.frame(one, 3).first_chunk::<FRAME_SAMPLES>().unwrap();
+        torn.copy_within(17..137, 40);
+        assert_eq!(read(book.decode(&torn), &known[..1]), Reading::Unclear);
+    }
+
+    #[test]
+    fn marks_of_two_calls_or_two_parties_differ_within_eight_frames() {
+        let differ =
+            |one: Mark, other: Mark, within| (0..within).any(|beat| one.digit(beat) != other.digit(beat));
         for call in 1..2_000 {
-            assert!(differ(Mark::new(call, false), Mark::new(call, true)));
-            assert!(differ(Mark::new(call, false), Mark::new(call - 1, false)));
+            for (one, other) in Party::ALL
+                .into_iter()
+                .flat_map(|one| Party::ALL.map(|other| (one, other)))
+            {
+                let (own, next) = (Mark::new(call, one), Mark::new(call - 1, other));
+                assert!(differ(own, next, 8));
+                assert!(
+                    one == other
+                        || (0..BEATS).all(|beat| own.digit(beat) != Mark::new(call, other).digit(beat))
+                );
+            }
         }
     }
 
     #[test]
-    fn silence_and_two_voices_at_once_are_no_frame() {
+    fn silence_is_silence() {
         let book = Book::new(Codec::Pcmu);
-        let guess = (Mark::new(1, false), 0);
-        assert_eq!(book.read(&[0xff; FRAME_SAMPLES], guess), Sound::Silence);
-        assert_eq!(book.read(&[], guess), Sound::Silence);
-        let mut sum = [0i16; FRAME_SAMPLES];
-        for call in [0x0111, 0x0666] {
-            let mut samples = [0; FRAME_SAMPLES];
-            g711::decode_ulaw(book.frame(Mark::new(call, false), call as u8), &mut samples);
-            for (to, from) in sum.iter_mut().zip(samples) {
-                *to += from;
-            }
-        }
-        let mut payload = [0; FRAME_SAMPLES];
-        g711::encode_ulaw(&sum, &mut payload);
-        assert_eq!(book.read(&payload, guess), Sound::Noise);
+        assert!(book.decode(&[0xff; FRAME_SAMPLES]).is_silence());
+        assert!(book.decode(&[]).is_silence());
+        assert!(
+            !book
+                .decode(book.frame(Mark::new(1, Party::Caller), 0))
+                .is_silence()
+        );
     }
 }

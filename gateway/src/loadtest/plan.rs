@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use media::Codec;
+use sip::sdp::CryptoSuite;
+
+use super::mark::Party;
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -29,6 +32,14 @@ pub struct Plan {
     pub hold: Duration,
     /// What both sides speak.
     pub codec: Codec,
+    /// With what all streams are encrypted; none: in clear.
+    pub srtp: Option<CryptoSuite>,
+    /// Of 100 calls so many are rooms of three.
+    pub rooms: u32,
+    /// Of 100 calls so many are recorded.
+    pub recorded: u32,
+    /// Of 100 calls so many are on hold in their middle third; a room of three never is.
+    pub held: u32,
     /// Answerers say nothing: a test of the test.
     pub is_mute: bool,
     /// What is still good.
@@ -74,19 +85,42 @@ impl Plan {
         Duration::from_secs_f64(seconds)
     }
 
+    /// Whether a third is called into call `number`.
+    pub fn is_room(&self, number: u32) -> bool {
+        is_of_share(number, self.rooms)
+    }
+
     /// The number that call `number` comes from.
     pub fn caller_number(&self, number: u32) -> String {
         format!("{}{number:06}", self.from)
     }
 }
 
-/// What the built-in router calls the answerer of call `number`.
-pub fn answerer_user(number: u32) -> String {
-    format!("{ANSWERER}{number:06}")
+/// Whether call `number` is one of so many of 100; they are spread evenly.
+pub fn is_of_share(number: u32, percent: u32) -> bool {
+    let before = |number: u64| number * u64::from(percent) / 100;
+    before(u64::from(number) + 1) > before(u64::from(number))
+}
+
+/// What the built-in router calls a party of call `number`.
+pub fn user_called(number: u32, party: Party) -> String {
+    let start = if party == Party::Third { THIRD } else { ANSWERER };
+    format!("{start}{number:06}")
+}
+
+/// Who is called by that name.
+pub fn party_called(user: &str) -> Option<Party> {
+    match user {
+        _ if user.starts_with(ANSWERER) => Some(Party::Answerer),
+        _ if user.starts_with(THIRD) => Some(Party::Third),
+        _ => None,
+    }
 }
 
 /// Beginning of the answerers' names.
-pub const ANSWERER: &str = "load-";
+const ANSWERER: &str = "load-";
+/// Beginning of the names of the third of rooms.
+const THIRD: &str = "load3-";
 
 /// The call whose caller, or answerer, has that number or name.
 pub fn call_of(caller_number: &str) -> Option<u32> {
@@ -111,6 +145,10 @@ pub mod testing {
             ramp: Duration::ZERO,
             hold: Duration::from_secs(5),
             codec: Codec::Pcmu,
+            srtp: None,
+            rooms: 0,
+            recorded: 0,
+            held: 0,
             is_mute: false,
             bounds: Bounds {
                 setup_p99: Duration::from_millis(200),
@@ -144,9 +182,25 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_calls_is_spread_over_them() {
+        let chosen = |percent| {
+            (0..200)
+                .filter(|number| is_of_share(*number, percent))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(0).len(), 0);
+        assert_eq!(chosen(100).len(), 200);
+        assert_eq!(chosen(25)[..3], [3, 7, 11]);
+        assert_eq!(chosen(33).len(), 66);
+    }
+
+    #[test]
     fn a_call_is_known_by_its_callers_number() {
         assert_eq!(call_of(&plan().caller_number(123)), Some(123));
-        assert_eq!(call_of(&answerer_user(32_767)), Some(32_767));
+        for party in [Party::Answerer, Party::Third] {
+            let user = user_called(65_535, party);
+            assert_eq!((call_of(&user), party_called(&user)), (Some(65_535), Some(party)));
+        }
         assert_eq!(call_of("+123"), None);
         assert_eq!(call_of("anonymous"), None);
     }

@@ -1,6 +1,7 @@
 //! A run as JSON. Pure.
 
 use serde_json::{Value, json};
+use sip::sdp::CryptoSuite;
 
 use super::outcome::Outcome;
 use super::own::Own;
@@ -84,6 +85,10 @@ pub fn report(plan: &Plan, ran: &Ran) -> Value {
             "ramp_s": plan.ramp.as_secs_f64(),
             "hold_s": plan.hold.as_secs_f64(),
             "codec": plan.codec.name(),
+            "srtp": plan.srtp.map(CryptoSuite::name),
+            "rooms_percent": plan.rooms,
+            "recorded_percent": plan.recorded,
+            "held_percent": plan.held,
             "bounds": bounds(&plan.bounds),
         },
         "calls": {

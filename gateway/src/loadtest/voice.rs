@@ -1,4 +1,4 @@
-//! The RTP of one side of one call: a socket, what it says and what it hears.
+//! The RTP of one party of one call: a socket, what goes out of it and what comes in.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -7,9 +7,11 @@ use std::time::Instant;
 use media::Codec;
 use media::frame::FRAME_SAMPLES;
 use media::rtp::{Header, Packet, RtpTime, SeqNo, Ssrc};
+use media::srtp::Srtp;
 
-use super::listener::{Listener, Said};
-use super::mark::{Book, Mark};
+use super::line::Way;
+use super::listener::{Ear, Said, Talk};
+use super::mark::{Book, Party};
 use super::measures::Measures;
 use crate::phone::Agreed;
 
@@ -27,12 +29,12 @@ pub struct Voice {
     socket: UdpSocket,
     codec: Codec,
     agreed: Option<Agreed>,
+    /// None while the stream is in clear.
+    srtp: Option<Box<Srtp>>,
     /// Datagrams in a row from where audio goes.
     settled: u32,
-    /// What it said.
-    pub said: Said,
     /// What it heard.
-    pub listener: Listener,
+    pub ear: Ear,
     seq: SeqNo,
     time: RtpTime,
     ssrc: Ssrc,
@@ -40,15 +42,15 @@ pub struct Voice {
 
 impl Voice {
     /// Binds an even port of `ip`; the stream begins at those random numbers.
-    pub fn open(ip: IpAddr, codec: Codec, mark: Mark, random: (u16, u32, u32)) -> io::Result<Voice> {
+    pub fn open(ip: IpAddr, codec: Codec, random: (u16, u32, u32)) -> io::Result<Voice> {
         let (seq, time, ssrc) = random;
         Ok(Voice {
             socket: bind_even(ip)?,
             codec,
             agreed: None,
+            srtp: None,
             settled: 0,
-            said: Said::new(mark),
-            listener: Listener::default(),
+            ear: Ear::default(),
             seq: SeqNo(seq),
             time: RtpTime(time),
             ssrc: Ssrc(ssrc),
@@ -66,22 +68,33 @@ impl Voice {
     }
 
     /// Speaks to there from now on; none: is quiet.
-    pub fn set_agreed(&mut self, agreed: Option<Agreed>) {
-        if let Some(to) = agreed
-            && self.settled >= SETTLED
-        {
-            // One that stays connected to the old place hears nothing, which is told as such.
-            let _ = self.socket.connect(to.remote);
+    pub fn set_way(&mut self, way: Option<Way>) {
+        let Some(Way { agreed, keys }) = way else {
+            self.agreed = None;
+            return;
+        };
+        match (&mut self.srtp, keys) {
+            (Some(srtp), Some(keys)) => srtp.configure(&keys),
+            (srtp, keys) => *srtp = keys.map(|keys| Box::new(Srtp::new(&keys))),
         }
-        self.agreed = agreed;
+        if self.settled >= SETTLED {
+            // One that stays connected to the old place hears nothing, which is told as such.
+            let _ = self.socket.connect(agreed.remote);
+        }
+        self.agreed = Some(agreed);
+    }
+
+    /// Falls quiet, and still hears.
+    pub fn hush(&mut self) {
+        self.agreed = None;
     }
 
     /// Sends the next frame, where there is somebody to send it to. A frame that the kernel does not take was
     /// not said.
-    pub fn speak(&mut self, now: Instant, book: &Book) {
+    pub fn speak(&mut self, now: Instant, said: &mut Said, book: &Book) {
         let Some(agreed) = self.agreed else { return };
         let header = Header {
-            marker: self.said.frames == 0,
+            marker: said.frames == 0,
             payload_type: agreed.payload_type,
             seq: self.seq,
             time: self.time,
@@ -89,33 +102,60 @@ impl Voice {
         };
         self.seq = self.seq.next();
         self.time = self.time.add(FRAME_SAMPLES as u32);
-        let beat = self.said.say(now);
+        let beat = said.say(now);
         let mut packet = [0; Header::BYTES + FRAME_SAMPLES];
         let bytes = header.to_bytes();
-        let payload = book.frame(self.said.mark, beat);
+        let payload = book.frame(said.mark, beat);
         for (to, from) in packet.iter_mut().zip(bytes.iter().chain(payload)) {
             *to = *from;
         }
+        let secured = match &mut self.srtp {
+            None => None,
+            Some(srtp) => match srtp.protect_rtp(&packet) {
+                None => return,
+                secured => secured,
+            },
+        };
+        let datagram = secured.as_deref().unwrap_or(&packet);
         // What is not sent is missed at the other end and counted there.
         let _ = if self.settled >= SETTLED {
-            self.socket.send(&packet)
+            self.socket.send(datagram)
         } else {
-            self.socket.send_to(&packet, agreed.remote)
+            self.socket.send_to(datagram, agreed.remote)
         };
     }
 
-    /// Reads one datagram from the far side; the next turn reads the next one.
-    pub fn hear(&mut self, now: Instant, far: &Said, book: &Book, measures: &mut Measures) {
+    /// Reads one datagram; the next turn reads the next one. What the others said of it is heard where there is a
+    /// `talk`; else it is let by, such as ringing.
+    pub fn hear(
+        &mut self,
+        now: Instant,
+        own: Party,
+        talk: Option<&Talk>,
+        book: &Book,
+        measures: &mut Measures,
+    ) {
         let mut datagram = [0; DATAGRAM_BYTES_MAX];
         let Ok((length, from)) = self.socket.recv_from(&mut datagram) else {
             return;
         };
         self.settle(from);
-        let Ok(packet) = Packet::parse(datagram.get(..length).unwrap_or(&[])) else {
+        let datagram = datagram.get(..length).unwrap_or(&[]);
+        let opened = match &mut self.srtp {
+            None => None,
+            // What is not under the agreed key is not heard.
+            Some(srtp) => match srtp.unprotect_rtp(datagram, now) {
+                Ok(opened) => Some(opened),
+                Err(_) => return,
+            },
+        };
+        let Ok(packet) = Packet::parse(opened.as_deref().unwrap_or(datagram)) else {
             return;
         };
-        if packet.header.payload_type == self.codec.static_payload_type() {
-            self.listener.hear(packet.payload, now, far, book, measures);
+        if let Some(talk) = talk
+            && packet.header.payload_type == self.codec.static_payload_type()
+        {
+            self.ear.hear(packet.payload, now, own, talk, book, measures);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A party: a phone or a carrier's far end, with a tone of its own and an ear that keeps what it hears.
 
 mod audio;
+mod description;
 mod voice;
 
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ use sip::endpoint::{
 };
 
 use self::audio::ip_bytes;
+use self::description::{direction_of, media_of};
 pub use self::voice::Voice;
 use super::sdes::Sdes;
 use crate::tone;
@@ -101,7 +103,7 @@ pub struct Party {
     endpoint: Endpoint,
     outbox: VecDeque<(Flow, Bytes)>,
     session: Option<SessionKey>,
-    far_media: Option<SocketAddr>,
+    pub far_media: Option<SocketAddr>,
     /// What it speaks.
     pub voice: Voice,
     answer_at: Option<Instant>,
@@ -111,6 +113,7 @@ pub struct Party {
     pub sequence: u16,
     pressing: VecDeque<(u8, u16, bool, u32)>,
     last_event: Option<u32>,
+    pub event_packets: Vec<Vec<u8>>,
     calls: u64,
 }
 
@@ -162,6 +165,7 @@ impl Party {
             sequence: 1000,
             pressing: VecDeque::new(),
             last_event: None,
+            event_packets: Vec::new(),
             calls: 0,
         }
     }
@@ -405,9 +409,11 @@ impl Party {
             }
             Event::Expired { session } => {
                 note(PartyEvent::Expired);
-                let headers = vec![];
-                self.endpoint
-                    .handle_command(Command::Bye { session, headers }, now);
+                let bye = Command::Bye {
+                    session,
+                    headers: vec![],
+                };
+                self.endpoint.handle_command(bye, now);
             }
             Event::Bye { .. }
             | Event::ByeDone { .. }
@@ -531,69 +537,4 @@ impl Party {
         self.next_frame = None;
         self.far_media = None;
     }
-
-    fn take_offer(&mut self, sdp: Option<&[u8]>) {
-        if let (Some(sdes), Some(sdp)) = (&mut self.sdes, sdp) {
-            sdes.take_offer(&String::from_utf8_lossy(sdp));
-        }
-    }
-
-    fn take_answer(&mut self, sdp: Option<&[u8]>) {
-        if let (Some(sdes), Some(sdp)) = (&mut self.sdes, sdp) {
-            sdes.take_answer(&String::from_utf8_lossy(sdp));
-        }
-    }
-
-    fn offer(&mut self, direction: &str) -> Bytes {
-        let clear = self.sdp_of(direction);
-        Bytes::from(match &self.sdes {
-            Some(sdes) => sdes.offer(clear),
-            None => clear,
-        })
-    }
-
-    fn sdp(&self, direction: &str) -> Bytes {
-        let clear = self.sdp_of(direction);
-        Bytes::from(match &self.sdes {
-            Some(sdes) => sdes.answer(clear),
-            None => clear,
-        })
-    }
-
-    fn sdp_of(&self, direction: &str) -> String {
-        let (ip, port) = (self.media.ip(), self.media.port());
-        let (number, map) = self.voice.formats();
-        format!(
-            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {number} 101\r\n\
-             {map}a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
-            self.position + 1
-        )
-    }
-}
-
-/// Where an SDP text wants its audio.
-fn media_of(sdp: &[u8]) -> Option<SocketAddr> {
-    let text = std::str::from_utf8(sdp).ok()?;
-    let ip = text
-        .lines()
-        .find_map(|line| line.strip_prefix("c=IN IP4 "))?
-        .trim()
-        .parse()
-        .ok()?;
-    let port = text
-        .lines()
-        .find_map(|line| line.strip_prefix("m=audio "))?
-        .split(' ')
-        .next()?
-        .parse()
-        .ok()?;
-    Some(SocketAddr::new(ip, port))
-}
-
-fn direction_of(sdp: &[u8]) -> &'static str {
-    let text = String::from_utf8_lossy(sdp);
-    ["sendonly", "recvonly", "inactive"]
-        .into_iter()
-        .find(|word| text.contains(&format!("a={word}")))
-        .unwrap_or("sendrecv")
 }

@@ -4,15 +4,13 @@
 
 use std::net::SocketAddr;
 
-use media::srtp::{MasterKey, SrtpKeys, SrtpSuite};
 use media::{DigitForm, SourceRule, StreamConfig};
 use sip::rng::Rng;
-use sip::sdp::{
-    AgreedCrypto, Crypto, CryptoKey, CryptoSuite, Direction, LocalMedia, Negotiated, Profile, Security,
-};
+use sip::sdp::{AgreedCrypto, Crypto, Direction, LocalMedia, Negotiated, Profile, Security};
 
 use crate::config::{AnswerCodecs, Codec, DtmfMethod, HoldDirection, MediaSource, Srtp, SrtpOffer, Trunk};
 use crate::control::protocol::CodecName;
+use crate::media_keys::srtp_keys;
 
 /// What a leg's SDP agreed and what its shard was told of it.
 #[derive(Clone, Debug, Default)]
@@ -140,30 +138,6 @@ pub fn stream_config(trunk: &Trunk, negotiated: &Negotiated, answered: bool) -> 
     }
 }
 
-/// The keys of an agreement as the shard takes them.
-fn srtp_keys(agreed: &AgreedCrypto) -> SrtpKeys {
-    SrtpKeys {
-        send: master_key(&agreed.ours),
-        receive: master_key(&agreed.theirs),
-    }
-}
-
-fn master_key(key: &CryptoKey) -> MasterKey {
-    let suite = match key.suite() {
-        CryptoSuite::AesCm128Sha1_80 => SrtpSuite::AesCm128Sha1_80,
-        CryptoSuite::AesCm128Sha1_32 => SrtpSuite::AesCm128Sha1_32,
-        CryptoSuite::Aes256CmSha1_80 => SrtpSuite::Aes256CmSha1_80,
-        CryptoSuite::Aes256CmSha1_32 => SrtpSuite::Aes256CmSha1_32,
-        CryptoSuite::AeadAes128Gcm => SrtpSuite::AeadAes128Gcm,
-        CryptoSuite::AeadAes256Gcm => SrtpSuite::AeadAes256Gcm,
-    };
-    #[expect(
-        clippy::expect_used,
-        reason = "both sides take the lengths from the suite, and all suites are tried in the tests"
-    )]
-    MasterKey::new(suite, key.master_key(), key.master_salt()).expect("a key fits its suite")
-}
-
 /// Our codecs limited to those a dial named, in its order; all of them where none is left.
 pub fn limited(ours: &mut LocalMedia, wanted: &[CodecName]) {
     let kept: Vec<_> = wanted
@@ -201,21 +175,5 @@ fn media_codec(codec: sip::sdp::Codec) -> media::Codec {
         sip::sdp::Codec::Pcma => media::Codec::Pcma,
         sip::sdp::Codec::G722 => media::Codec::G722,
         sip::sdp::Codec::Opus => media::Codec::Opus,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_every_suite_fit_the_media_plane() {
-        let mut rng = Rng::new([1; 32]);
-        for suite in CryptoSuite::ALL {
-            let key = master_key(&CryptoKey::draw(suite, &mut rng));
-            let lengths = (key.suite().key_bytes(), key.suite().salt_bytes());
-            assert_eq!(lengths, (suite.master_key_bytes(), suite.master_salt_bytes()));
-            assert_eq!(format!("{:?}", key.suite()), format!("{suite:?}"));
-        }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::control::protocol::{ErrorKind, FailedClass, ThrottleReason};
+use crate::control::protocol::{ErrorKind, Event, FailedClass, RecordFailed, ThrottleReason};
 use catalogue::METRICS;
 
 const IN: Place<'_> = Place {
@@ -27,7 +27,9 @@ fn full() -> Snapshot {
     engine.talked(IN, Duration::from_secs(20));
     engine.sip_dropped("malformed");
     engine.control_answered(Some(ErrorKind::NotFound));
-    engine.recording("stored");
+    engine.event(&Event::RecordFailed(RecordFailed {
+        why: "storage failed".into(),
+    }));
     engine.transfer_cut("contacts", 2);
     let instance = InstanceGauges {
         instance: "main".into(),

@@ -80,6 +80,7 @@ impl Party {
             header.extend(ssrc.to_be_bytes());
             let [high, low] = duration.to_be_bytes();
             header.extend([digit, if end { 0x8a } else { 10 }, high, low]);
+            self.event_packets.push(header.clone());
             return self.send(network, header, to);
         }
         header.extend(self.voice.timestamp(position).to_be_bytes());
