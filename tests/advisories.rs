@@ -1,7 +1,8 @@
 //! One test for each attack of docs/threats.md, named by its number: what happened to others must
 //! not happen here. Each is kept for ever.
 //!
-//! In virtual time where that is enough (`rig` for signalling, `scene` for audio), against the running program where a row is about sockets (`wire`).
+//! In virtual time where that is enough (`rig` for signalling, `scene` for audio), against the running program where
+//! a row is about sockets (`wire`).
 
 #[path = "advisories/credentials.rs"]
 mod credentials;
@@ -19,6 +20,8 @@ mod hijack;
 mod inside;
 #[path = "advisories/length.rs"]
 mod length;
+#[path = "advisories/overload.rs"]
+mod overload;
 #[path = "advisories/packets.rs"]
 mod packets;
 #[path = "advisories/resources.rs"]

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip::endpoint::{Domain, Endpoint, EndpointConfig, Flow, Policy, Rate, Registrar, SOURCE_RATE};
+use sip::endpoint::{Domain, Endpoint, EndpointConfig, Flow, OVERLOAD, Policy, Rate, Registrar, SOURCE_RATE};
 use sip::network::Network;
 
 use crate::config::Trunk;
@@ -56,6 +56,10 @@ impl Core {
             Input::StreamData { flow, bytes } => self.endpoint.handle_stream(flow, bytes, now.mono),
             Input::Connected { flow, peer } => self.connected(flow, peer, now),
             Input::Disconnected { flow } => self.disconnected(flow, now),
+            Input::Backlog { wait } => {
+                let is_overloaded = self.engine.note_backlog(wait, now.mono);
+                self.endpoint.set_shedding(is_overloaded);
+            }
             Input::Tick => {
                 self.endpoint.handle_timeout(now.mono);
                 self.settle(now);
@@ -147,8 +151,10 @@ impl Core {
             Sip::Registration(event) => self.engine.handle_registration(event, now),
             Sip::Dropped { why, remote } => {
                 self.engine.metrics_mut().sip_dropped(why);
-                if why == SOURCE_RATE {
-                    self.engine.handle_flood(remote.ip(), now);
+                match why {
+                    SOURCE_RATE => self.engine.handle_flood(remote.ip(), now),
+                    OVERLOAD => self.engine.handle_shed(remote.ip(), now),
+                    _ => {}
                 }
             }
         }

@@ -34,6 +34,7 @@ mod requests;
 mod responses;
 mod servers;
 mod sessions;
+pub mod shedding;
 pub mod sources;
 mod timers;
 
@@ -53,6 +54,7 @@ pub use event::{Event, IncomingInvite, Output, ReferOutcome, RegistrationEvent, 
 pub use gate::HOP_HEADER;
 pub(crate) use gate::allow;
 pub use policy::{Policy, RefreshMethod, RefresherWish, Support, TimerPolicy};
+pub use shedding::{OVERLOAD, OVERLOAD_UNANSWERED};
 pub use sources::{Rate, SOURCE_RATE};
 
 pub use crate::dialog::refer::Referral;
@@ -70,6 +72,7 @@ use policy::Policies;
 use registrations::Registrations;
 use servers::Servers;
 use sessions::Sessions;
+use shedding::Shedding;
 use sources::Sources;
 use timers::{TimerKey, Timers};
 
@@ -91,6 +94,8 @@ pub struct Endpoint {
     allowed: Vec<Network>,
     /// How much of the others is heard.
     sources: Sources,
+    /// Whether new calls are read at all.
+    shedding: Shedding,
     /// What is spoken with those who call.
     policies: Policies,
     /// What those must prove, and where their phones are.
@@ -123,6 +128,7 @@ impl Endpoint {
             is_accepting: true,
             is_tapped: false,
             allowed: vec![],
+            shedding: Shedding::new(),
             sources: Sources::default(),
             policies: Policies::default(),
             domains: Domains::default(),
@@ -177,7 +183,9 @@ impl Endpoint {
             return;
         }
         self.heard(flow, &bytes);
-        self.handle_message(flow, &bytes, now);
+        if !self.shed(flow, &bytes, now) {
+            self.handle_message(flow, &bytes, now);
+        }
         self.settle(now);
     }
 
@@ -211,7 +219,9 @@ impl Endpoint {
                 }
                 Ok(Frame::Message(bytes)) => {
                     self.heard(flow, &bytes);
-                    self.handle_message(flow, &bytes, now);
+                    if !self.shed(flow, &bytes, now) {
+                        self.handle_message(flow, &bytes, now);
+                    }
                 }
                 // RFC 5626 §4.4.1: the double CRLF of the peer is answered with one.
                 Ok(Frame::Ping) => self.transmit(flow, Bytes::from_static(b"\r\n"), now),

@@ -27,6 +27,7 @@ mod multipart;
 mod name_addr;
 #[cfg(test)]
 mod oracle;
+pub(crate) mod outline;
 mod params;
 mod parse;
 mod rack;

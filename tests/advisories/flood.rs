@@ -85,7 +85,7 @@ fn b14_the_default_is_no_limit_for_a_carrier_with_300_calls_a_second() {
 }
 
 /// What the core itself takes for one of `each`, over fifty, timers of earlier ones included.
-fn cost(rig: &mut Rig, mut each: impl FnMut(&mut Rig, usize)) -> Duration {
+pub fn cost(rig: &mut Rig, mut each: impl FnMut(&mut Rig, usize)) -> Duration {
     rig.busy = Duration::ZERO;
     for number in 0..50 {
         each(rig, number);
@@ -95,7 +95,7 @@ fn cost(rig: &mut Rig, mut each: impl FnMut(&mut Rig, usize)) -> Duration {
 }
 
 /// What an INVITE over the limit is told, acknowledged.
-fn refuse_one(rig: &mut Rig, branch: &str) {
+pub fn refuse_one(rig: &mut Rig, branch: &str) {
     let came = rig.udp(CARRIER, invite(CARRIER, branch, "", SDP));
     assert_eq!(status(&came), Some(503));
     let ack = format!(
@@ -112,7 +112,7 @@ fn refuse_one(rig: &mut Rig, branch: &str) {
 
 /// A call as there are most: a caller is answered and hears something while an agent's phone rings; the two are
 /// bridged; the caller hangs up.
-fn pass_one(rig: &mut Rig, branch: &str) {
+pub fn pass_one(rig: &mut Rig, branch: &str) {
     rig.udp(CARRIER, invite(CARRIER, branch, "", SDP));
     let leg = rig.of("leg.incoming").last().unwrap()["leg"].clone();
     rig.ask("leg.answer", json!({ "leg": leg }));

@@ -21,6 +21,7 @@ use super::metrics::EngineMetrics;
 use super::policy::fraud::{self, Books};
 use super::policy::gates::{Gates, Scope};
 use super::policy::number_policy::Step;
+use super::policy::overload::Overload;
 use super::policy::saved_limits;
 use super::router::alarms::{self, AlarmKind, Alarms};
 use super::router::audience::Audience;
@@ -65,6 +66,8 @@ pub struct Engine {
     pub(super) replied_seq: u64,
     pub(super) outputs: VecDeque<Output>,
     pub(super) alarms: Alarms,
+    /// Whether signalling is behind.
+    pub(super) overload: Overload,
     pub(super) questions: BTreeMap<u64, Question>,
     started: Instant,
     pub(super) nobody: Name,
@@ -100,6 +103,7 @@ impl Engine {
             replied_seq: 0,
             outputs: VecDeque::new(),
             alarms: Alarms::default(),
+            overload: Overload::default(),
             questions: BTreeMap::new(),
             started: now.mono,
             nobody: Name::from("gateway"),
@@ -187,6 +191,7 @@ impl Engine {
                 }
             }
             Input::Tick
+            | Input::Backlog { .. }
             | Input::Datagram { .. }
             | Input::Connected { .. }
             | Input::StreamData { .. }

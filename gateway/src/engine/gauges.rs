@@ -43,6 +43,7 @@ impl Engine {
                 .collect(),
             control_connections: self.audience.len() as u64,
             journal_bytes: self.journal.bytes() as u64,
+            signalling_wait: self.overload.wait(),
             recordings_active: self
                 .world
                 .recordings

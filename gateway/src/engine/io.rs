@@ -4,7 +4,7 @@
 //! drive it with these types and nothing else. Nothing here touches a socket, a file or a clock.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::recorder::TrackKey;
@@ -122,6 +122,11 @@ pub enum Input {
     },
     /// The process stops now: every call is ended.
     Stopping,
+    /// Signalling is behind, or was: what comes now waits for so long until it is handled.
+    Backlog {
+        /// As far as can be told.
+        wait: Duration,
+    },
     /// Time went by: a deadline given by `next_deadline` was reached.
     Tick,
 }

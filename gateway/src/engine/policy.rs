@@ -3,6 +3,7 @@
 //! | what | file |
 //! |---|---|
 //! | how many calls, how fast: counts as guards · refusals, drain | `admission.rs` · `gates.rs` |
+//! | whether signalling is behind, so that new calls are turned away unread | `overload.rs` |
 //! | limits changed live, kept | `saved_limits.rs` |
 //! | which numbers may be dialled | `number_policy.rs` |
 //! | emergency calls, before and beyond every limit | `emergency.rs` |
@@ -16,6 +17,7 @@ pub mod fraud;
 pub mod gates;
 pub mod location;
 pub mod number_policy;
+pub mod overload;
 pub mod route_preview;
 pub mod saved_limits;
 pub mod spending;

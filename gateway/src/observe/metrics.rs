@@ -64,6 +64,8 @@ pub struct Gauges {
     pub control_connections: u64,
     /// Bytes in the event journal.
     pub journal_bytes: u64,
+    /// How long signalling that comes now waits, while that is worth a word.
+    pub signalling_wait: Duration,
     /// Recordings that grow.
     pub recordings_active: u64,
     /// Free space where recordings go, mebibytes; none while unknown.
@@ -294,6 +296,8 @@ impl Snapshot {
         gauges(out, "registrations", phones)?;
         self.encode_peers(out)?;
         gauges(out, "draining", plain(u64::from(self.gauges.draining)))?;
+        let wait_us = self.gauges.signalling_wait.as_micros() as u64;
+        gauges(out, "sip_wait_microseconds", plain(wait_us))?;
         gauges(out, "recordings_active", plain(self.gauges.recordings_active))?;
         let free_bytes = self
             .gauges

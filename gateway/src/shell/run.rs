@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::clock;
 use super::losses::{self, Losses};
 use crate::engine::io::{Input, Now, Output};
+use crate::engine::policy::overload::WAIT_TARGET;
 
 /// Datagrams and stream data that wait for the engine. At 20 µs each a full queue is 80 ms of work; more
 /// is dropped (UDP, counted) or left with the peer (TCP).
@@ -109,6 +110,9 @@ pub struct EngineTask<M, W: World<M>> {
     losses: Arc<Losses>,
     /// After a panic in a timer: no further timer before this.
     paused_until: Option<Instant>,
+    /// What an input takes, of late.
+    pace: Duration,
+    was_behind: bool,
 }
 
 impl<M: Machine, W: World<M>> EngineTask<M, W> {
@@ -127,6 +131,8 @@ impl<M: Machine, W: World<M>> EngineTask<M, W> {
             questions,
             losses,
             paused_until: None,
+            pace: Duration::ZERO,
+            was_behind: false,
         }
     }
 
@@ -155,9 +161,12 @@ impl<M: Machine, W: World<M>> EngineTask<M, W> {
             fill(&mut self.queues.work, &mut batch);
             fill(&mut self.queues.signalling, &mut batch);
             let now = clock::now();
+            self.tell_backlog(now);
+            let count = batch.len() as u32;
             for input in batch.drain(..) {
                 self.step(input, now);
             }
+            self.note_pace(count, now);
             if self.deadline().is_some_and(|deadline| deadline <= now.mono) && !self.step(Input::Tick, now) {
                 self.paused_until = Some(now.mono + PANIC_PAUSE);
             }
@@ -190,6 +199,25 @@ impl<M: Machine, W: World<M>> EngineTask<M, W> {
         self.losses.count(losses::INPUT_PANICKED);
         tracing::error!("the handling of an input panicked; the gateway goes on");
         false
+    }
+
+    /// How long what comes now would wait, while that is worth a word.
+    fn tell_backlog(&mut self, now: Now) {
+        let waiting = u32::try_from(self.queues.signalling.len()).unwrap_or(u32::MAX);
+        let wait = self.pace.saturating_mul(waiting);
+        let is_behind = wait >= WAIT_TARGET;
+        if is_behind || self.was_behind {
+            self.step(Input::Backlog { wait }, now);
+        }
+        self.was_behind = is_behind;
+    }
+
+    /// What an input takes, of late.
+    fn note_pace(&mut self, count: u32, since: Now) {
+        let taken = clock::mono().saturating_duration_since(since.mono);
+        if let Some(each) = taken.checked_div(count) {
+            self.pace = (self.pace * 7 + each) / 8;
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

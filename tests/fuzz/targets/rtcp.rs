@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
         parts += 1;
         let blocks = match packet {
             RtcpPacket::SenderReport { blocks, .. } | RtcpPacket::ReceiverReport { blocks, .. } => blocks,
-            RtcpPacket::Bye { ssrcs, .. } => {
+            RtcpPacket::Bye(ssrcs) => {
                 assert!(ssrcs.iter().count() * PART_BYTES < data.len());
                 continue;
             }

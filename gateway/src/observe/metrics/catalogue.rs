@@ -152,6 +152,12 @@ pub(super) const METRICS: &[Metric] = &[
         "",
         "1 while new calls are refused for a shutdown",
     ),
+    m(
+        "sip_wait_microseconds",
+        "gauge",
+        "",
+        "How long a SIP message that comes now waits to be handled; 0 while that is not worth a word",
+    ),
     m("recordings_active", "gauge", "", "Recordings that grow"),
     m(
         "recordings_disk_free_bytes",
