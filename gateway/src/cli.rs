@@ -7,7 +7,7 @@ mod loadtest;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -15,7 +15,7 @@ use gateway::config::{self, Config, ConfigError};
 use gateway::control;
 use gateway::demo::{self, Verdict};
 use gateway::observe::log::{self, LogFormat};
-use gateway::shell::{self, gateway::StartError, serve::Served};
+use gateway::shell::{self, gateway::StartError, reload::ConfigFile, serve::Served};
 
 /// Everything went well.
 const EXIT_OK: u8 = 0;
@@ -302,7 +302,11 @@ fn serve(args: &ServeArgs) -> anyhow::Result<u8> {
         Some(file) => Config::load(file, state_dir)?,
         None => Config::embedded_in(state_dir, &shell::addresses::own_addresses()),
     };
-    Ok(match shell::serve::serve(config)? {
+    let file = args.config.as_ref().map(|file| {
+        let state_dir = state_dir.map(Path::to_owned);
+        ConfigFile::new(file.clone(), state_dir, config.clone())
+    });
+    Ok(match shell::serve::serve(config, file.as_ref())? {
         Served::Cleanly => EXIT_OK,
         Served::InHaste => EXIT_FAILED,
     })

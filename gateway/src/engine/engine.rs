@@ -20,6 +20,7 @@ use super::keys::{CallKey, LegKey};
 use super::metrics::EngineMetrics;
 use super::policy::fraud::{self, Books};
 use super::policy::gates::{Gates, Scope};
+use super::policy::number_map;
 use super::policy::number_policy::Step;
 use super::policy::saved_limits;
 use super::router::alarms::{self, AlarmKind, Alarms};
@@ -173,6 +174,7 @@ impl Engine {
             Input::LookedUp { question, answer } => {
                 self.by(CauseBy::Peer, now, |tx| health::looked_up(tx, &question, answer));
             }
+            Input::NumberMap { map, waiting } => number_map::take_up(self, map, waiting, now),
             Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
             Input::DiskFree { mb } => self.gates.set_disk(mb),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | how many calls, how fast: counts as guards · refusals, drain | `admission.rs` · `gates.rs` |
 //! | limits changed live, kept | `saved_limits.rs` |
+//! | where calls to a number go | `number_map.rs` |
 //! | which numbers may be dialled | `number_policy.rs` |
 //! | emergency calls, before and beyond every limit | `emergency.rs` |
 //! | where a caller is, told for help only | `location.rs` |
@@ -15,6 +16,7 @@ pub mod emergency;
 pub mod fraud;
 pub mod gates;
 pub mod location;
+pub mod number_map;
 pub mod number_policy;
 pub mod route_preview;
 pub mod saved_limits;

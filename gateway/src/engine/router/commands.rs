@@ -21,6 +21,7 @@ use crate::engine::calls::ending::{End, end_leg};
 use crate::engine::keys::{CallKey, LegKey, Named};
 use crate::engine::op::{Audience, Manner};
 use crate::engine::policy::gates::Scope;
+use crate::engine::policy::number_map;
 use crate::engine::transfers::transferring;
 use crate::engine::trunks::switched;
 use crate::engine::trunks::traces;
@@ -110,6 +111,7 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
             let decision = dial_plan::policy_check(tx, params.to.as_str(), from, params.trunk.as_ref())?;
             Ok(ResultBody::of(&decision))
         }
+        Request::NumberMap(params) => number_map::ask(tx, params).map(|told| ResultBody::of(&told)),
         Request::LimitsGet(_) => Ok(ResultBody::of(&snapshot::limits(tx))),
         Request::LimitsSet(params) => limits_set(tx, params),
         Request::TrunkList(_) => Ok(ResultBody::of(&TrunkListResult {
