@@ -247,8 +247,14 @@ fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyh
         Command::Check(args) => {
             let config = Config::load(&args.config, None)?;
             writeln!(out, "OK")?;
+            for found in config.reachable() {
+                writeln!(out, "look at this: {found}")?;
+            }
             for trunk in &config.trunks {
                 write!(out, "\n{}", trunk.profile())?;
+                for line in config.reach(trunk) {
+                    writeln!(out, "  {line}")?;
+                }
             }
         }
         Command::Route(args) => return route(&args, out),
@@ -397,6 +403,22 @@ mod tests {
         );
         assert!(
             out.contains("\n[[trunk]] agents\n") && out.contains("  allow = [127.0.0.1/32]\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn check_tells_what_each_listener_takes_and_what_looks_closed_and_is_open() {
+        let text = "[sip]\nlisten = [\"udp://127.0.0.1:5060\"]\n[[trunk]]\nname = \"carrier\"\nallow = [\"192.0.2.0/24\"]\n\
+            tls = { name = \"sip.carrier.example\" }\n";
+        let file = File::new("open", text);
+        let (code, out, err) = run_with(&["check", "--config", file.0.to_str().unwrap()]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        let open = "OK\nlook at this: trunk `carrier` asks for TLS, but what comes from 192.0.2.0/24 in clear on \
+                    udp://127.0.0.1:5060 is taken for its peers'; ";
+        assert!(out.starts_with(open), "{out}");
+        assert!(
+            out.ends_with("\n  on udp://127.0.0.1:5060: takes what comes, in clear\n"),
             "{out}"
         );
     }
