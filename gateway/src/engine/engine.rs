@@ -296,11 +296,11 @@ impl Engine {
         match outcome {
             Ok(Ok(value)) => Ok((value, outbox)),
             Ok(Err(failure)) => {
-                self.take_back(outbox);
+                self.take_back(outbox, now.mono);
                 Err(failure)
             }
             Err(_) => {
-                self.take_back(outbox);
+                self.take_back(outbox, now.mono);
                 self.metrics.call_panicked();
                 let message = "a room panicked; its input was taken back".to_owned();
                 self.outputs.push_back(Output::Log { warn: true, message });
@@ -309,8 +309,10 @@ impl Engine {
         }
     }
 
-    fn take_back(&mut self, outbox: Outbox) {
+    fn take_back(&mut self, outbox: Outbox, now: Instant) {
         self.world.rollback();
+        self.gates.rollback(now);
+        self.registrations.rollback();
         for counted in outbox.counted {
             self.books.undo(counted);
         }
@@ -333,6 +335,11 @@ impl Engine {
     ) {
         let came_or_went = self.world.guards.is_touched();
         self.world.commit();
+        self.gates.commit();
+        self.registrations.commit();
+        for count in outbox.counts {
+            tallying::add(&mut self.metrics, &self.setup, count);
+        }
         if came_or_went {
             self.note_peaks(now.mono);
         }
@@ -512,9 +519,7 @@ impl Engine {
 
     /// Counts the dials of a request, done or refused.
     pub(super) fn count_dials(&mut self, request: &Request, outcome: Result<(), &Failure>) {
-        let step = outcome
-            .err()
-            .and_then(|failure| failure.data.get("step")?.as_str());
+        let step = outcome.err().and_then(Failure::policy_step);
         let alarm = match step {
             Some(step) if step == Step::Emergency.name() => Some(AlarmKind::EmergencyRefused),
             Some(fraud::STEP) => Some(AlarmKind::FraudLimit),
@@ -567,11 +572,9 @@ fn dialled_trunks(request: &Request, outcome: Result<(), &Failure>) -> Vec<Strin
     match request {
         Request::LegDial(params) => vec![params.trunk.as_str().to_owned()],
         Request::Batch(batch) => {
-            let refused = outcome
-                .err()
-                .and_then(|failure| failure.data.get("step")?.as_u64());
+            let refused = outcome.err().and_then(Failure::step);
             let steps = batch.steps.iter().enumerate().filter(|(index, step)| {
-                let counts = refused.is_none_or(|refused| refused == *index as u64);
+                let counts = refused.is_none_or(|refused| refused == *index);
                 step.method == "leg.dial" && counts
             });
             let trunks = steps.filter_map(|(_, step)| step.params.get("trunk")?.as_str().map(str::to_owned));

@@ -17,6 +17,7 @@ use crate::engine::calls::ending::finish_if_ready;
 use crate::engine::io::{RecorderCommand, RecorderEvent};
 use crate::engine::keys::{BridgeKey, CallKey, LegKey, Named, RecordingKey};
 use crate::engine::leg::{Leg, Stage};
+use crate::engine::tallying::Count;
 use crate::engine::tx::Tx;
 
 /// `record.start`.
@@ -92,6 +93,7 @@ pub fn begin(
         wall_us: tx.now.wall_us,
     };
     tx.out.recorder.push(command);
+    tx.out.counts.push(Count::Recording("started"));
     tx.tell_recording(
         key,
         Event::RecordStarted(RecordStarted {
@@ -323,6 +325,7 @@ pub fn handle(tx: &mut Tx, event: RecorderEvent) {
             channels,
             duration_ms,
         } => {
+            tx.out.counts.push(Count::Recording("stored"));
             let channels = channels.iter().filter_map(|leg| Id::new(leg).ok()).collect();
             Event::RecordStored(RecordStored {
                 uri,
@@ -331,9 +334,11 @@ pub fn handle(tx: &mut Tx, event: RecorderEvent) {
                 duration_ms,
             })
         }
-        RecordingStage::Failed => Event::RecordFailed(RecordFailed {
-            why: "storage failed".into(),
-        }),
+        RecordingStage::Failed => {
+            tx.out.counts.push(Count::Recording("failed"));
+            let why = "storage failed".into();
+            Event::RecordFailed(RecordFailed { why })
+        }
         RecordingStage::Running | RecordingStage::Paused { .. } | RecordingStage::Stopping => return,
     };
     tx.tell_recording(key, event);

@@ -72,9 +72,7 @@ fn entry(setup: &Setup, number: &Number) -> NumberEntry {
     let crate::config::UnclaimedAction::Reject { status } = number.unclaimed.action;
     let shows = |(trunk, numbers): (&config::Trunk, &TrunkNumbers)| {
         let exact = number.pattern.exact()?;
-        numbers
-            .may_show(exact)
-            .then(|| Name::from(trunk.name.as_str()))
+        numbers.may_show(exact).then(|| Name::from(trunk.name.as_str()))
     };
     let trunks = setup.config.trunks.iter().zip(&setup.numbers);
     NumberEntry {
