@@ -33,6 +33,8 @@ mod limits;
 mod load;
 #[path = "interop/loadtest.rs"]
 mod loadtest;
+#[path = "interop/number_map.rs"]
+mod number_map;
 #[path = "../sip/tests/endpoint/own_digest.rs"]
 mod own_digest;
 #[path = "interop/refresh.rs"]
@@ -41,6 +43,8 @@ mod refresh;
 mod registration;
 #[path = "interop/reliable.rs"]
 mod reliable;
+#[path = "interop/replaces.rs"]
+mod replaces;
 #[path = "interop/resume.rs"]
 mod resume;
 #[path = "interop/routing.rs"]

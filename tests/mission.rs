@@ -9,6 +9,7 @@
 //! | 19 to 25: consult, transfer, join, swap, drop, mute among three | `consult.rs` |
 //! | 4: why a call went as it did; trunks switched off | `explained.rs` |
 //! | 26 to 28: voice on a desk phone | `deskphone.rs` |
+//! | 33, 34: where calls to a number go, and a map changed under load | `number_map.rs` |
 //! | 35 to 46: menu, prompts, queue, caller at ring, whisper, a record for each call | `flow.rs` |
 //! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
 //! | legs of different codecs (flow T37) | `codecs.rs` |
@@ -17,6 +18,7 @@
 //! | emergency calls | `emergency.rs` |
 //! | limits against toll fraud | `fraud.rs` |
 //! | 48 to 50, 70 to 73: limits and counts | `limits.rs` |
+//! | beside them: `trunk.list` and the metrics page say the same | `trunk_figures.rs` |
 //! | 66: the record of a call | `books.rs` |
 //! | beside them: what two readers of a promise might read differently | `edges.rs` |
 //! | what is played to a bridge whose members come, go and are held | `playing.rs` |
@@ -55,6 +57,8 @@ mod flow;
 mod fraud;
 #[path = "mission/limits.rs"]
 mod limits;
+#[path = "mission/number_map.rs"]
+mod number_map;
 #[path = "mission/numbers.rs"]
 mod numbers;
 #[path = "mission/offer.rs"]
@@ -69,6 +73,8 @@ mod protocol;
 mod referred;
 #[path = "mission/transfers.rs"]
 mod transfers;
+#[path = "mission/trunk_figures.rs"]
+mod trunk_figures;
 #[path = "mission/vouched.rs"]
 mod vouched;
 #[path = "mission/weather.rs"]

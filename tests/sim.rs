@@ -6,12 +6,16 @@ mod basics;
 mod commands;
 #[path = "sim/extensions.rs"]
 mod extensions;
+#[path = "sim/goodbye.rs"]
+mod goodbye;
 #[path = "sim/info.rs"]
 mod info;
 #[path = "sim/leaks.rs"]
 mod leaks;
 #[path = "sim/order.rs"]
 mod order;
+#[path = "sim/overdue.rs"]
+mod overdue;
 #[path = "sim/peers.rs"]
 mod peers;
 #[path = "sim/registration.rs"]
@@ -24,5 +28,7 @@ mod secure;
 mod shards;
 #[path = "sim/storm.rs"]
 mod storm;
+#[path = "sim/talk.rs"]
+mod talk;
 #[path = "sim/traces.rs"]
 mod traces;

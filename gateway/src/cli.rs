@@ -7,7 +7,7 @@ mod loadtest;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -15,7 +15,7 @@ use gateway::config::{self, Config, ConfigError};
 use gateway::control;
 use gateway::demo::{self, Verdict};
 use gateway::observe::log::{self, LogFormat};
-use gateway::shell::{self, gateway::StartError, serve::Served};
+use gateway::shell::{self, gateway::StartError, reload::ConfigFile, serve::Served};
 
 /// Everything went well.
 const EXIT_OK: u8 = 0;
@@ -247,8 +247,14 @@ fn perform(command: Command, out: &mut impl Write, err: &mut impl Write) -> anyh
         Command::Check(args) => {
             let config = Config::load(&args.config, None)?;
             writeln!(out, "OK")?;
+            for found in config.reachable() {
+                writeln!(out, "look at this: {found}")?;
+            }
             for trunk in &config.trunks {
                 write!(out, "\n{}", trunk.profile())?;
+                for line in config.reach(trunk) {
+                    writeln!(out, "  {line}")?;
+                }
             }
         }
         Command::Route(args) => return route(&args, out),
@@ -302,7 +308,11 @@ fn serve(args: &ServeArgs) -> anyhow::Result<u8> {
         Some(file) => Config::load(file, state_dir)?,
         None => Config::embedded_in(state_dir, &shell::addresses::own_addresses()),
     };
-    Ok(match shell::serve::serve(config)? {
+    let file = args.config.as_ref().map(|file| {
+        let state_dir = state_dir.map(Path::to_owned);
+        ConfigFile::new(file.clone(), state_dir, config.clone())
+    });
+    Ok(match shell::serve::serve(config, file.as_ref())? {
         Served::Cleanly => EXIT_OK,
         Served::InHaste => EXIT_FAILED,
     })
@@ -393,6 +403,22 @@ mod tests {
         );
         assert!(
             out.contains("\n[[trunk]] agents\n") && out.contains("  allow = [127.0.0.1/32]\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn check_tells_what_each_listener_takes_and_what_looks_closed_and_is_open() {
+        let text = "[sip]\nlisten = [\"udp://127.0.0.1:5060\"]\n[[trunk]]\nname = \"carrier\"\nallow = [\"192.0.2.0/24\"]\n\
+            tls = { name = \"sip.carrier.example\" }\n";
+        let file = File::new("open", text);
+        let (code, out, err) = run_with(&["check", "--config", file.0.to_str().unwrap()]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        let open = "OK\nlook at this: trunk `carrier` asks for TLS, but what comes from 192.0.2.0/24 in clear on \
+                    udp://127.0.0.1:5060 is taken for its peers'; ";
+        assert!(out.starts_with(open), "{out}");
+        assert!(
+            out.ends_with("\n  on udp://127.0.0.1:5060: takes what comes, in clear\n"),
             "{out}"
         );
     }

@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use config::{Behaviour, Config, HEARING_KEPT_DEFAULT};
 pub use hearing::{Hearing, Span};
-pub(crate) use signalling::{Agreed, audio, describe, invite, open_endpoint};
+pub(crate) use signalling::{Agreed, audio, describe, invite, open_endpoint, word_on, word_on_change};
 pub use status::{End, PhoneError, Stage, Status};
 pub use voice::{Heard, Voice};
 

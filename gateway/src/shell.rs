@@ -7,6 +7,7 @@ pub mod lock;
 pub mod losses;
 pub mod outside;
 pub mod prompts;
+pub mod reload;
 pub mod resolver;
 pub mod route;
 pub mod run;

@@ -16,6 +16,7 @@ mod gateway;
 mod kamailio;
 mod phone;
 mod ports;
+mod process;
 mod router;
 mod shim;
 mod sipp;

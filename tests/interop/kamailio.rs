@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::script::{connect, ended, incoming, ports_are_free};
 
 /// Where the proxies' signalling comes from.
-const PROXIES: [&str; 2] = ["127.0.0.13", "127.0.0.14"];
+pub const PROXIES: [&str; 2] = ["127.0.0.13", "127.0.0.14"];
 /// A number behind the proxy.
-const NUMBER: &str = "+81398765432";
+pub const NUMBER: &str = "+81398765432";
 const OTHER_HZ: f64 = 1_700.0;
 
 /// A gateway whose carrier is these proxies, with further keys.
-async fn open(name: &str, proxies: &[&Kamailio], keys: &str) -> Site {
+pub async fn open(name: &str, proxies: &[&Kamailio], keys: &str) -> Site {
     let hosts: Vec<_> = proxies.iter().map(|proxy| proxy.address().to_string()).collect();
     let settings = Settings {
         carrier_hosts: PROXIES.map(str::to_owned).to_vec(),
@@ -31,7 +31,7 @@ async fn open(name: &str, proxies: &[&Kamailio], keys: &str) -> Site {
 }
 
 /// A phone of the carrier's behind a proxy that is not there yet.
-async fn phone() -> Peer {
+pub async fn phone() -> Peer {
     Peer::open(CARRIER, ([127, 0, 0, 1], 9).into()).await
 }
 
@@ -57,7 +57,7 @@ async fn answer(peer: &Peer, invite: &Message, status: u16, tag: &str, ear: &Ear
     peer.send(&answer).await;
 }
 
-fn assert_hears(ear: &Ear, loud: &[f64], silent: &[f64]) {
+pub fn assert_hears(ear: &Ear, loud: &[f64], silent: &[f64]) {
     let level = |hz| ear.level(hz, now_us() - 400_000, now_us());
     for hz in loud {
         assert!(level(*hz) > 0.15, "{hz} Hz is heard at {:.3} only", level(*hz));
@@ -68,16 +68,16 @@ fn assert_hears(ear: &Ear, loud: &[f64], silent: &[f64]) {
 }
 
 /// An agent of ours that talks to whoever is dialled for it; it came in as a call of its own.
-struct Scene {
-    site: Site,
-    agent: Ear,
-    caller: Running,
+pub struct Scene {
+    pub site: Site,
+    pub agent: Ear,
+    pub caller: Running,
     call: Heard,
     bridge: Value,
 }
 
 impl Scene {
-    async fn open(site: Site) -> Self {
+    pub async fn open(site: Site) -> Self {
         let mut agent = Ear::open(AGENTS);
         let caller = Sipp::new("caller", AGENTS)
             .to(site.gateway.udp())
@@ -98,14 +98,14 @@ impl Scene {
         }
     }
 
-    async fn dial(&self, to: &str) -> String {
+    pub async fn dial(&self, to: &str) -> String {
         let dial = json!({ "to": to, "trunk": "carrier", "bridge": self.bridge });
         let dialled = self.site.router.call("leg.dial", dial).await;
         dialled["leg"].as_str().unwrap().to_owned()
     }
 
     /// Answers what the phone is asked, and lets both talk and hear each other.
-    async fn talks(&self, phone: &mut Peer, leg: &str, hz: f64) -> (Message, Ear) {
+    pub async fn talks(&self, phone: &mut Peer, leg: &str, hz: f64) -> (Message, Ear) {
         let invite = phone.request("INVITE").await;
         phone.gateway = sender(&invite);
         let mut ear = Ear::open(CARRIER);
@@ -120,7 +120,7 @@ impl Scene {
     }
 
     /// Ends the call; whoever is left gets a BYE through the proxy.
-    async fn close(self, left: Option<&mut Peer>) -> Site {
+    pub async fn close(self, left: Option<&mut Peer>) -> Site {
         let end = json!({ "call": self.call.text("call") });
         self.site.router.call("call.end", end).await;
         if let Some(peer) = left {

@@ -27,7 +27,8 @@ fn refusals(town: &Town, status: u16) -> usize {
         .count()
 }
 
-fn metrics(town: &Town) -> String {
+/// The metrics page.
+pub fn metrics(town: &Town) -> String {
     let engine = town.core.engine();
     render(Snapshot {
         engine: engine.metrics().clone(),

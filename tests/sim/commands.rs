@@ -76,6 +76,129 @@ fn an_atomic_batch_does_all_or_nothing() {
 }
 
 #[test]
+fn limits_drain_and_counts_of_a_batch_that_is_refused_are_as_they_were() {
+    let mut town = Town::new(28);
+    let router = town.router();
+    let customer = town.customer(CUSTOMER_HZ);
+    let (leg, call) = town.answered_call(router, customer);
+    let before = town.ask(router, "limits.get", json!({}));
+    let nobody = json!({"method": "leg.answer", "params": {"leg": "nobody"}});
+    let set = |params: serde_json::Value| json!({"method": "limits.set", "params": params});
+    let steps = json!([
+        set(json!({"calls": 1, "calls_per_second": 2})),
+        set(json!({"calls": 3})),
+        set(json!({"trunk": "carrier", "calls": 4, "calls_per_second": 5})),
+        {"method": "record.start", "params": {"target": leg}},
+        {"method": "call.end", "params": {"call": call}},
+        {"method": "drain.start", "params": {}},
+        nobody,
+    ]);
+    assert_eq!(
+        town.refused(router, "batch", json!({ "steps": steps })),
+        "not_found"
+    );
+    assert_eq!(
+        town.ask(router, "limits.get", json!({}))["trunks"],
+        before["trunks"]
+    );
+    assert_eq!(
+        town.ask(router, "limits.get", json!({}))["calls"],
+        before["calls"]
+    );
+    assert_eq!(town.ask(router, "drain.status", json!({}))["draining"], false);
+    assert_eq!(town.saved_limits, None, "and nothing is kept for the next run");
+    let talked = |town: &Town| -> u64 {
+        let tallies = town.core.engine().metrics().tallies();
+        tallies.map(|(_, tally)| tally.talk.count()).sum()
+    };
+    assert_eq!(talked(&town), 0, "nobody hung up");
+    assert!(town.core.engine().metrics().recordings().is_empty());
+    assert!(town.hears(customer, CUSTOMER_HZ, 400 * MS) < 0.01);
+    town.ask(
+        router,
+        "play.start",
+        json!({"target": leg, "sources": ["greeting"]}),
+    );
+    town.run_for(100 * MS);
+    assert!(town.hears(customer, 2500.0, 400 * MS) > 0.2, "the call is up");
+
+    // A batch that holds changes the same, once; alone a step stands whatever becomes of the next.
+    let steps = json!([set(json!({"calls": 7})), {"method": "call.end", "params": {"call": call}}]);
+    town.ask(router, "batch", json!({ "steps": steps }));
+    let alone = json!([set(json!({"trunk": "carrier", "calls": 8})), nobody]);
+    town.ask(router, "batch", json!({"steps": alone, "atomic": false}));
+    let limits = town.ask(router, "limits.get", json!({}));
+    assert_eq!(
+        (
+            &limits["calls"]["limit"],
+            &limits["trunks"]["carrier"]["calls"]["limit"]
+        ),
+        (&json!(7), &json!(8))
+    );
+    assert_eq!(talked(&town), 1);
+}
+
+#[test]
+fn a_registration_is_not_given_up_by_a_batch_that_is_refused() {
+    let mut town = Town::with(29, |text| {
+        let auth = "register = true\nauth = { username = \"bert\", password_file = \"SECRET\" }\n";
+        let secret = house::phonebook::secret("geheim\n");
+        text.replace(
+            "hosts = [\"10.0.1.1:5060\"]\n",
+            &format!(
+                "hosts = [\"10.0.1.1:5060\"]\n{}",
+                auth.replace("SECRET", &secret.display().to_string())
+            ),
+        )
+    });
+    let router = town.router();
+    let steps = json!([
+        {"method": "drain.start", "params": {}},
+        {"method": "leg.answer", "params": {"leg": "nobody"}},
+    ]);
+    assert_eq!(
+        town.refused(router, "batch", json!({ "steps": steps })),
+        "not_found"
+    );
+    // Were our contact thought to be leaving, this drain would wait for ever.
+    town.ask(router, "drain.start", json!({}));
+    town.run_for(Duration::from_secs(40));
+    assert_eq!(town.drains, 1);
+}
+
+#[test]
+fn a_dial_refused_in_a_batch_tells_the_step_of_the_batch_and_that_of_the_policy() {
+    let mut town = Town::with(30, |text| {
+        let keys = "name = \"carrier\"\nhome_country = \"JP\"";
+        text.replacen("name = \"carrier\"", keys, 1)
+    });
+    let router = town.router();
+    let dial = json!({"to": "110", "trunk": "carrier"});
+    let steps = json!([
+        {"method": "limits.set", "params": {"calls": 50}},
+        {"method": "leg.dial", "params": dial},
+    ]);
+    let reply = town.request(router, "batch", json!({ "steps": steps }));
+    let data = &reply["error"]["data"];
+    let raised = town.routers[router].of("alarm.raised");
+    assert_eq!(raised.len(), 1, "an emergency call was refused");
+    assert_eq!(raised[0]["data"]["kind"], "emergency_refused");
+    let alone = town.request(router, "leg.dial", dial)["error"]["data"].clone();
+    assert_eq!(
+        (&data["step"], &data["policy_step"]),
+        (&json!(1), &json!("emergency"))
+    );
+    assert_eq!(alone["step"], "emergency");
+    assert_eq!((&data["kind"], &data["rule"]), (&alone["kind"], &alone["rule"]));
+    let refused = town.routers[router].of("call.refused");
+    assert_eq!(refused.len(), 2);
+    assert_eq!(
+        refused[1]["data"]["decision"], refused[0]["data"]["decision"],
+        "the decision is the policy's own"
+    );
+}
+
+#[test]
 fn a_consult_batch_holds_and_dials_and_its_events_share_a_group() {
     let mut town = Town::new(23);
     let router = town.router();

@@ -4,48 +4,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use house::sim::{PartyEvent, Town, Weather};
-use house::tone;
 use serde_json::{Value, json};
 use sip::endpoint::Command;
 
+use crate::talk::Talk;
+
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
-const CUSTOMER_HZ: f64 = 500.0;
-const AGENT_HZ: f64 = 800.0;
 const RELAY: &str = "application/dtmf-relay";
-
-struct Talk {
-    town: Town,
-    router: usize,
-    customer: usize,
-    agent: usize,
-    caller: String,
-    desk: String,
-    call: String,
-}
 
 /// A customer whose carrier takes digits as `dtmf` says and an agent, who hear each other.
 fn talk(seed: u64, dtmf: &str) -> Talk {
-    let mut town = Town::with(seed, |text| {
+    let town = Town::with(seed, |text| {
         let carrier = format!("name = \"carrier\"\ndtmf = \"{dtmf}\"\n");
         text.replace("name = \"carrier\"\n", &carrier)
     });
-    let router = town.router();
-    let (customer, agent) = (town.customer(CUSTOMER_HZ), town.agent(AGENT_HZ));
-    let (caller, call) = town.answered_call(router, customer);
-    let desk = town.dialled(router, agent, &call);
-    let legs = json!({"call": call, "legs": [caller, desk]});
-    town.ask(router, "bridge.create", legs);
-    town.run_for(200 * MS);
-    Talk {
-        town,
-        router,
-        customer,
-        agent,
-        caller,
-        desk,
-        call,
-    }
+    Talk::begin(town, |_, _| {})
 }
 
 impl Talk {
@@ -113,25 +87,6 @@ impl Talk {
             .into_iter()
             .find(|event| event["op"] == *op)
             .map(|event| event["data"].clone())
-    }
-
-    fn assert_both_hear(&mut self) {
-        let since = self.town.now;
-        self.town.run_for(400 * MS);
-        for (party, other) in [(self.customer, AGENT_HZ), (self.agent, CUSTOMER_HZ)] {
-            let level = tone::level(&self.town.parties[party].samples(since, self.town.now), other);
-            assert!(level > 0.2, "{party} hears {level}");
-        }
-    }
-
-    fn end(mut self) {
-        self.town.hang_up(self.customer);
-        self.town.run_for(200 * MS);
-        self.town
-            .ask(self.router, "leg.hangup", json!({"leg": self.desk}));
-        self.town.run_for(40 * S);
-        assert!(self.town.core.engine().is_empty());
-        assert_eq!(self.town.records.len(), 1);
     }
 }
 

@@ -447,3 +447,37 @@ fn a_drain_ends_with_our_contact_removed_and_its_cancel_brings_it_back() {
     town.run_for(3 * S);
     assert_eq!(town.drains, 2);
 }
+
+#[test]
+fn while_a_trunk_is_not_registered_its_fallback_is_dialled() {
+    let mut town = with_carrier(9, "\"10.0.1.1:5060\"", "fallback = [\"agents\"]\n");
+    let router = town.router();
+    let other = town.party("other", "10.0.2.1:5060", AGENT_HZ);
+    let dial = json!({"to": "+4684060000", "trunk": "carrier"});
+    // Nobody answers our REGISTER.
+    town.run_for(S);
+    assert_eq!(trunk(&mut town, router, "carrier")["registered"], false);
+    let dialled = town.ask(router, "leg.dial", dial.clone());
+    let leg = dialled["leg"].as_str().unwrap();
+    town.run_for(S);
+    let dialing = town.routers[router].last_of("leg.dialing", leg).unwrap();
+    assert_eq!(
+        (&dialing["data"]["trunk"], &dialing["data"]["route"]),
+        (&json!("agents"), &json!("fallback"))
+    );
+    assert!(
+        town.parties[other]
+            .got
+            .iter()
+            .any(|text| text.starts_with("INVITE sip:+4684060000@"))
+    );
+    assert!(town.routers[router].last_of("leg.answered", leg).is_some());
+    // Where the fallback is down too, the trunk that was named says why.
+    town.ask(router, "trunk.disable", json!({"trunk": "agents"}));
+    let refused = town.request(router, "leg.dial", dial);
+    let data = &refused["error"]["data"];
+    assert_eq!(
+        (&data["kind"], &data["trunk"], &data["why"]),
+        (&json!("trunk_down"), &json!("carrier"), &json!("unregistered"))
+    );
+}

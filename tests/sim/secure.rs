@@ -8,9 +8,9 @@ use house::srtp::SUITES;
 use house::tone;
 use serde_json::{Value, json};
 
+use crate::talk::{AGENT_HZ, CUSTOMER_HZ, Talk};
+
 const MS: Duration = Duration::from_millis(1);
-const CUSTOMER_HZ: f64 = 500.0;
-const AGENT_HZ: f64 = 800.0;
 const MUSIC_HZ: f64 = 350.0;
 const SUITE: &str = SUITES[0];
 
@@ -29,57 +29,18 @@ fn srtp(policy: &str) -> String {
     format!("srtp = \"{policy}\"\nsrtp_without_tls = true")
 }
 
-struct Talk {
-    town: Town,
-    router: usize,
-    customer: usize,
-    agent: usize,
-    caller: String,
-    desk: String,
-}
-
 /// A secure customer and an agent, who is secure where `agents` has it, bridged.
 fn talk(seed: u64, suite: &'static str, agents: &str, agent_sdes: Option<Sdes>) -> Talk {
     let suites = format!("{}\nsrtp_suites = [\"{suite}\"]", srtp("required"));
-    let mut town = town(seed, &suites, agents);
-    let router = town.router();
-    let (customer, agent) = (town.customer(CUSTOMER_HZ), town.agent(AGENT_HZ));
-    town.parties[customer].sdes = Some(Sdes::new(suite, Ask::Savp, 0x31));
-    town.parties[agent].sdes = agent_sdes;
-    // The rollover counter turns within the first second.
-    town.parties[customer].sequence = 65_500;
-    let (caller, call) = town.answered_call(router, customer);
-    let desk = town.dialled(router, agent, &call);
-    let legs = json!({"call": call, "legs": [caller, desk]});
-    town.ask(router, "bridge.create", legs);
-    town.run_for(200 * MS);
-    Talk {
-        town,
-        router,
-        customer,
-        agent,
-        caller,
-        desk,
-    }
+    Talk::begin(town(seed, &suites, agents), |customer, agent| {
+        customer.sdes = Some(Sdes::new(suite, Ask::Savp, 0x31));
+        agent.sdes = agent_sdes;
+        // The rollover counter turns within the first second.
+        customer.sequence = 65_500;
+    })
 }
 
 impl Talk {
-    fn assert_both_hear(&mut self) {
-        let since = self.town.now;
-        self.town.run_for(400 * MS);
-        for (party, other, own) in [
-            (self.customer, AGENT_HZ, CUSTOMER_HZ),
-            (self.agent, CUSTOMER_HZ, AGENT_HZ),
-        ] {
-            let samples = self.town.parties[party].samples(since, self.town.now);
-            let [other, own] = [other, own].map(|hz| tone::level(&samples, hz));
-            assert!(
-                other > 0.2 && own < 0.01,
-                "{party}: the other {other}, itself {own}"
-            );
-        }
-    }
-
     fn view(&mut self, leg: &str) -> Value {
         let state = self.town.ask(self.router, "state.get", json!({}));
         let legs = state["legs"].as_array().unwrap();
@@ -99,17 +60,6 @@ impl Talk {
             .flat_map(|packet| packet[12..172].iter().map(|byte| tone::from_mulaw(*byte)))
             .collect();
         assert!(tone::level(&raw, AGENT_HZ) < 0.05);
-    }
-
-    fn end(mut self) -> Value {
-        self.town.hang_up(self.customer);
-        self.town.run_for(200 * MS);
-        self.town
-            .ask(self.router, "leg.hangup", json!({"leg": self.desk}));
-        self.town.run_for(Duration::from_secs(40));
-        assert!(self.town.core.engine().is_empty());
-        assert_eq!(self.town.records.len(), 1);
-        self.town.records.remove(0)
     }
 }
 

@@ -134,6 +134,8 @@ fn check(town: &Town) {
     assert_eq!(world.guards.calls(), live, "calls are their guards");
     let legs = world.legs.iter().filter(|(_, leg)| !leg.is_ended()).count();
     assert_eq!(world.guards.legs.len(), legs, "legs are their guards");
+    let open = world.legs.iter().filter(|(_, leg)| leg.media.closed.is_none());
+    assert_eq!(world.guards.ports.len(), open.count(), "ports are their guards");
     assert!(town.log.is_empty(), "{:?}", town.log);
 }
 

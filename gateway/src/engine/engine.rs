@@ -20,6 +20,7 @@ use super::keys::{CallKey, LegKey};
 use super::metrics::EngineMetrics;
 use super::policy::fraud::{self, Books};
 use super::policy::gates::{Gates, Scope};
+use super::policy::number_map;
 use super::policy::number_policy::Step;
 use super::policy::overload::Overload;
 use super::policy::saved_limits;
@@ -177,6 +178,7 @@ impl Engine {
             Input::LookedUp { question, answer } => {
                 self.by(CauseBy::Peer, now, |tx| health::looked_up(tx, &question, answer));
             }
+            Input::NumberMap { map, waiting } => number_map::take_up(self, map, waiting, now),
             Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
             Input::DiskFree { mb } => self.gates.set_disk(mb),
@@ -299,11 +301,11 @@ impl Engine {
         match outcome {
             Ok(Ok(value)) => Ok((value, outbox)),
             Ok(Err(failure)) => {
-                self.take_back(outbox);
+                self.take_back(outbox, now.mono);
                 Err(failure)
             }
             Err(_) => {
-                self.take_back(outbox);
+                self.take_back(outbox, now.mono);
                 self.metrics.call_panicked();
                 let message = "a room panicked; its input was taken back".to_owned();
                 self.outputs.push_back(Output::Log { warn: true, message });
@@ -312,8 +314,10 @@ impl Engine {
         }
     }
 
-    fn take_back(&mut self, outbox: Outbox) {
+    fn take_back(&mut self, outbox: Outbox, now: Instant) {
         self.world.rollback();
+        self.gates.rollback(now);
+        self.registrations.rollback();
         for counted in outbox.counted {
             self.books.undo(counted);
         }
@@ -336,6 +340,11 @@ impl Engine {
     ) {
         let came_or_went = self.world.guards.is_touched();
         self.world.commit();
+        self.gates.commit();
+        self.registrations.commit();
+        for count in outbox.counts {
+            tallying::add(&mut self.metrics, &self.setup, count);
+        }
         if came_or_went {
             self.note_peaks(now.mono);
         }
@@ -515,9 +524,7 @@ impl Engine {
 
     /// Counts the dials of a request, done or refused.
     pub(super) fn count_dials(&mut self, request: &Request, outcome: Result<(), &Failure>) {
-        let step = outcome
-            .err()
-            .and_then(|failure| failure.data.get("step")?.as_str());
+        let step = outcome.err().and_then(Failure::policy_step);
         let alarm = match step {
             Some(step) if step == Step::Emergency.name() => Some(AlarmKind::EmergencyRefused),
             Some(fraud::STEP) => Some(AlarmKind::FraudLimit),
@@ -570,11 +577,9 @@ fn dialled_trunks(request: &Request, outcome: Result<(), &Failure>) -> Vec<Strin
     match request {
         Request::LegDial(params) => vec![params.trunk.as_str().to_owned()],
         Request::Batch(batch) => {
-            let refused = outcome
-                .err()
-                .and_then(|failure| failure.data.get("step")?.as_u64());
+            let refused = outcome.err().and_then(Failure::step);
             let steps = batch.steps.iter().enumerate().filter(|(index, step)| {
-                let counts = refused.is_none_or(|refused| refused == *index as u64);
+                let counts = refused.is_none_or(|refused| refused == *index);
                 step.method == "leg.dial" && counts
             });
             let trunks = steps.filter_map(|(_, step)| step.params.get("trunk")?.as_str().map(str::to_owned));

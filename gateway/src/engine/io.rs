@@ -15,6 +15,7 @@ use sip::transport::target::Question;
 
 pub use super::audio::sounds::Prompts;
 use super::trunks::tls_peers::TlsPeer;
+use crate::config::NumberMap;
 use crate::control::protocol::Request;
 
 /// One reading of both clocks, taken by the shell once per input batch.
@@ -96,6 +97,13 @@ pub enum Input {
     Prompts(Prompts),
     /// Music was loaded: pieces in order, by class.
     Music(Vec<(String, Vec<Arc<Sound>>)>),
+    /// The configuration file was read again.
+    NumberMap {
+        /// Its number map.
+        map: NumberMap,
+        /// Tables and keys that differ beyond it and wait for a restart.
+        waiting: Vec<String>,
+    },
     /// DNS answered, or did not.
     LookedUp {
         /// What was asked.

@@ -160,6 +160,8 @@ pub enum Owed {
     Early(u16),
     /// The 200.
     Answer,
+    /// The 200, and the BYE after it: the router has answered and hung up since.
+    Goodbye,
 }
 
 /// The half of an outbound leg that only it has.
@@ -427,6 +429,31 @@ impl Leg {
             Origin::In(_) => Way::In,
             Origin::Out(_) => Way::Out,
         }
+    }
+
+    /// Answered as far as the router goes, whether or not the 200 is out or acknowledged.
+    pub fn is_taken(&self) -> bool {
+        let owes_answer = self.inbound().is_some_and(|inbound| inbound.owed == Owed::Answer);
+        match self.stage {
+            Stage::Answered => true,
+            Stage::Answering => self.inbound().is_some(),
+            Stage::Trying | Stage::Ringing => owes_answer,
+            Stage::Ended { .. } => false,
+        }
+    }
+
+    /// The Q.850 cause it ended with.
+    pub fn ended_q850(&self) -> Option<u8> {
+        match self.stage {
+            Stage::Ended { q850, .. } => q850,
+            Stage::Trying | Stage::Ringing | Stage::Answering | Stage::Answered => None,
+        }
+    }
+
+    /// Ended, but its peer has not had its 200 and BYE.
+    pub fn owes_goodbye(&self) -> bool {
+        self.inbound()
+            .is_some_and(|inbound| inbound.owed == Owed::Goodbye)
     }
 
     /// Over or not.

@@ -44,6 +44,8 @@ pub struct Tally {
     pub gated: BTreeMap<&'static str, u64>,
     /// Admitted ones that failed, by class.
     pub failed: BTreeMap<FailedClass, u64>,
+    /// Legs that ended because something did not come in time, by what that was.
+    pub timed_out: BTreeMap<&'static str, u64>,
     /// Dialled legs whose INVITE went out.
     pub seized: u64,
     /// Those that were answered.
@@ -118,6 +120,11 @@ impl EngineMetrics {
     /// An admitted one failed.
     pub fn failed(&mut self, place: Place<'_>, class: FailedClass) {
         *self.tally_mut(place).failed.entry(class).or_default() += 1;
+    }
+
+    /// A leg ended because something did not come in time: see [`Overdue`](super::calls::ending::Overdue).
+    pub fn timed_out(&mut self, place: Place<'_>, overdue: &'static str) {
+        *self.tally_mut(place).timed_out.entry(overdue).or_default() += 1;
     }
 
     /// A dialled leg's first INVITE went out.

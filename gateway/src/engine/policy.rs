@@ -5,6 +5,7 @@
 //! | how many calls, how fast: counts as guards · refusals, drain | `admission.rs` · `gates.rs` |
 //! | whether signalling is behind, so that new calls are turned away unread | `overload.rs` |
 //! | limits changed live, kept | `saved_limits.rs` |
+//! | where calls to a number go | `number_map.rs` |
 //! | which numbers may be dialled | `number_policy.rs` |
 //! | emergency calls, before and beyond every limit | `emergency.rs` |
 //! | where a caller is, told for help only | `location.rs` |
@@ -16,6 +17,7 @@ pub mod emergency;
 pub mod fraud;
 pub mod gates;
 pub mod location;
+pub mod number_map;
 pub mod number_policy;
 pub mod overload;
 pub mod route_preview;

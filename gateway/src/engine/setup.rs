@@ -1,4 +1,4 @@
-//! What does not change while the process runs: the configuration in the engine's terms.
+//! The configuration in the engine's terms: what does not change while the process runs, save the number map.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,15 +12,16 @@ use super::policy::number_policy::{
 };
 use super::trunks::tls_peers::TlsPeers;
 use crate::config::{
-    self, Config, ControllerLost, DenySet, Known, NumberIn, NumberPattern, NumberType, PrefixMeaning, Trunk,
+    self, Config, ControllerLost, DenySet, Known, NumberIn, NumberMap, NumberPattern, NumberType,
+    NumbersChanged, PrefixMeaning, Trunk,
 };
 use crate::control::protocol::{ControllerLostAction, Name, OnControllerLost, Within};
 
 /// Port pairs kept back for emergency calls: two calls, each with the leg of who calls. Ours.
 pub const EMERGENCY_PORT_PAIRS: usize = 4;
 
-/// Fixed facts of this run.
-#[derive(Debug)]
+/// Facts of this run; fixed, save the number map.
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// The configuration.
     pub config: Config,
@@ -69,6 +70,15 @@ impl Setup {
             saved_limits: None,
             config,
         })
+    }
+
+    /// Takes up another number map, with the caller ids that follow from it.
+    pub fn renumber(&mut self, map: NumberMap) -> NumbersChanged {
+        let told = self.config.renumber(map);
+        for (numbers, trunk) in self.numbers.iter_mut().zip(&self.config.trunks) {
+            numbers.caller_ids = caller_ids(trunk);
+        }
+        told
     }
 
     /// A trunk by index.
@@ -179,10 +189,14 @@ fn trunk_numbers(trunk: &Trunk, emergency: &[String]) -> TrunkNumbers {
             NumberIn::E164 => NumberForm::E164,
             NumberIn::National => NumberForm::National,
         },
-        caller_ids: trunk.caller_ids.iter().map(NumberPattern::to_string).collect(),
+        caller_ids: caller_ids(trunk),
         extensions: trunk.extensions,
         emergency: emergency.to_vec(),
     }
+}
+
+fn caller_ids(trunk: &Trunk) -> Vec<String> {
+    trunk.caller_ids.iter().map(NumberPattern::to_string).collect()
 }
 
 /// The configured rule in the protocol's terms.

@@ -15,7 +15,7 @@ use super::calls::answering;
 use super::calls::attempts;
 use super::calls::cause;
 use super::calls::early;
-use super::calls::ending::{End, end_leg};
+use super::calls::ending::{End, Overdue, end_leg};
 use super::calls::inbound;
 use super::keys::LegKey;
 use super::leg::Stage;
@@ -41,8 +41,8 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
         SipEvent::PeerCancelled { request, .. } => cancelled(tx, key, &request),
         SipEvent::Acknowledged { sdp, .. } => acknowledged(tx, key, sdp),
         SipEvent::EarlyAnswer { sdp, .. } => early::answered(tx, key, sdp),
-        SipEvent::AckMissing { .. } => unacknowledged(tx, key, None),
-        SipEvent::PrackMissing { .. } => unacknowledged(tx, key, Some(504)),
+        SipEvent::AckMissing { .. } => unacknowledged(tx, key, None, Overdue::Ack),
+        SipEvent::PrackMissing { .. } => unacknowledged(tx, key, Some(504), Overdue::Prack),
         SipEvent::Progress {
             remote_tag,
             response,
@@ -73,7 +73,7 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
             let end = End {
                 by: EndedBy::Peer,
                 q850: Some(41),
-                ..End::by_peer(EndReason::Failed)
+                ..End::by_peer(EndReason::Failed).waiting_for(Overdue::Dialog)
             };
             end_leg(tx, key, end);
         }
@@ -100,12 +100,12 @@ fn pressed(tx: &mut Tx, key: LegKey, pressed: InfoDigit) {
 }
 
 /// Our 200 or 18x reached nobody: the endpoint has ended the session.
-fn unacknowledged(tx: &mut Tx, key: LegKey, sip: Option<u16>) {
+fn unacknowledged(tx: &mut Tx, key: LegKey, sip: Option<u16>, overdue: Overdue) {
     let end = End {
         by: EndedBy::Timer,
         sip,
         q850: Some(102),
-        ..End::by_peer(EndReason::Unreachable)
+        ..End::by_peer(EndReason::Unreachable).waiting_for(overdue)
     };
     end_leg(tx, key, end);
 }
@@ -122,7 +122,7 @@ fn refreshed(tx: &mut Tx, key: LegKey, sdp: Option<Bytes>) {
 
 /// The peer does not refresh the session, or does not know it any more (RFC 4028 §10).
 fn expired(tx: &mut Tx, key: LegKey) {
-    let end = End::ours(EndedBy::Timer, EndReason::SessionExpired);
+    let end = End::ours(EndedBy::Timer, EndReason::SessionExpired).waiting_for(Overdue::Refresh);
     tx.because(Cause::By(CauseBy::Timer), |tx| end_leg(tx, key, end));
 }
 

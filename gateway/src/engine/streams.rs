@@ -58,7 +58,7 @@ fn opened(tx: &mut Tx, stream: StreamKey, local: std::net::SocketAddr) {
     };
     leg.media.local = Some(local);
     if leg.is_ended() {
-        return;
+        return answering::say_goodbye(tx, key);
     }
     match leg.origin {
         Origin::In(_) => answering::port_opened(tx, key),
@@ -73,6 +73,7 @@ fn open_failed(tx: &mut Tx, stream: StreamKey) {
     };
     leg.media.closed = Some(Box::default());
     let call = leg.call;
+    tx.world.guards.ports.remove(key);
     tx.out.log.push((true, "no RTP port could be opened".into()));
     let end = End {
         sip: Some(503),
@@ -185,8 +186,9 @@ fn closed(tx: &mut Tx, key: LegKey, stats: Box<media::stream::Stats>) {
         return;
     };
     leg.media.closed = Some(stats);
-    tx.gates.rest_port(tx.now.mono);
     let (call, is_ended) = (leg.call, leg.is_ended());
+    tx.world.guards.ports.remove(key);
+    tx.gates.rest_port(tx.now.mono);
     if !is_ended {
         // It was on its way to a shard that had no room for it.
         tx.out

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::calls::ending::Overdue;
 use super::metrics::{EngineMetrics, Place};
 use super::policy::admission::Way;
 use super::policy::fraud;
@@ -51,8 +52,8 @@ pub fn dial(metrics: &mut EngineMetrics, setup: &Setup, trunk: usize, outcome: R
 
 /// Which limit against toll fraud refused a dial, if one did.
 fn gate(failure: &Failure) -> Option<&'static str> {
-    let of = |key| failure.data.get(key).and_then(|value| value.as_str());
-    let rule = of("rule").filter(|_| of("step") == Some(fraud::STEP))?;
+    let rule = failure.data.get("rule").and_then(|rule| rule.as_str());
+    let rule = rule.filter(|_| failure.policy_step() == Some(fraud::STEP))?;
     let (head, limit) = rule.rsplit_once('.')?;
     let is_prefix = head.contains(".prefix:");
     let word = match (limit, is_prefix) {
@@ -84,8 +85,44 @@ fn refusal_word(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// What a transaction did that is counted once it holds: a step of a batch may be taken back.
+#[derive(Clone, Copy, Debug)]
+pub enum Count {
+    /// A leg ended.
+    LegEnded {
+        /// Its trunk and which way it went.
+        on: (usize, Way),
+        /// Why.
+        reason: EndReason,
+        /// How long it talked, if it did.
+        talked: Option<Duration>,
+        /// What it waited for in vain, if that was why.
+        overdue: Option<Overdue>,
+    },
+    /// A dial on this trunk was taken.
+    Dialled(usize),
+}
+
+/// Counts it.
+pub fn add(metrics: &mut EngineMetrics, setup: &Setup, count: Count) {
+    match count {
+        Count::LegEnded {
+            on,
+            reason,
+            talked,
+            overdue,
+        } => {
+            if let Some(overdue) = overdue {
+                metrics.timed_out(place(setup, on.0, on.1), overdue.word());
+            }
+            leg_ended(metrics, setup, on, reason, talked);
+        }
+        Count::Dialled(trunk) => dial(metrics, setup, trunk, Ok(())),
+    }
+}
+
 /// A leg ended: how it failed, if it did, and how long it talked.
-pub fn leg_ended(
+fn leg_ended(
     metrics: &mut EngineMetrics,
     setup: &Setup,
     (trunk, way): (usize, Way),

@@ -10,7 +10,7 @@ use super::call::CallStage;
 use super::calls::attempts;
 use super::calls::cause;
 use super::calls::draining;
-use super::calls::ending::{End, end_call, end_leg, finish_if_ready};
+use super::calls::ending::{End, Overdue, end_call, end_leg, finish_if_ready};
 use super::keys::{CallKey, LegKey};
 use super::router::controllers;
 use super::transfers::referred;
@@ -71,15 +71,20 @@ fn wake_leg(tx: &mut Tx, key: LegKey) {
         return referred::expired(tx, key);
     }
     if is_due(leg.max_duration_at()) {
-        return end_leg(tx, key, End::ours(EndedBy::Timer, EndReason::MaxDuration));
+        return end_leg(tx, key, too_long());
     }
     if is_due(leg.media_timeout_at()) {
-        return end_leg(tx, key, End::ours(EndedBy::Timer, EndReason::MediaTimeout));
+        let end = End::ours(EndedBy::Timer, EndReason::MediaTimeout);
+        return end_leg(tx, key, end.waiting_for(Overdue::Media));
     }
     if is_due(leg.controller_lost_at) {
         return controllers::act(tx, key);
     }
     info_digits::wake(tx, key);
+}
+
+fn too_long() -> End {
+    End::ours(EndedBy::Timer, EndReason::MaxDuration).waiting_for(Overdue::End)
 }
 
 fn wake_call(tx: &mut Tx, key: CallKey) {
@@ -88,7 +93,7 @@ fn wake_call(tx: &mut Tx, key: CallKey) {
         return;
     };
     if call.max_duration_at.is_some_and(|at| at <= now) && !call.is_closing() {
-        return end_call(tx, key, &End::ours(EndedBy::Timer, EndReason::MaxDuration));
+        return end_call(tx, key, &too_long());
     }
     match call.stage {
         CallStage::Unclaimed { until, status } if until <= now => {

@@ -21,6 +21,7 @@ use super::policy::fraud::{Books, Counted};
 use super::policy::gates::{Gates, Scope};
 use super::router::alarms::AlarmKind;
 use super::setup::Setup;
+use super::tallying::Count;
 use super::trunks::peers::Peers;
 use super::trunks::registrations::Registrations;
 use super::trunks::traces::{TraceChange, Traces};
@@ -60,6 +61,8 @@ pub struct Outbox {
     pub trunks_told: Vec<usize>,
     /// Rate tokens taken, given back should the transaction be.
     pub tokens: Vec<Scope>,
+    /// What is counted if the transaction holds.
+    pub counts: Vec<Count>,
 }
 
 /// An event before it has its number.
@@ -328,13 +331,7 @@ impl Tx<'_> {
 
     /// Port pairs that cannot be had now: of streams not closed, and resting.
     pub fn ports_in_use(&mut self) -> usize {
-        let open = self
-            .world
-            .legs
-            .iter()
-            .filter(|(_, leg)| leg.media.closed.is_none())
-            .count();
-        open + self.gates.resting(self.now.mono)
+        self.world.guards.ports.len() + self.gates.resting(self.now.mono)
     }
 
     /// The call's ledger line is out of date.

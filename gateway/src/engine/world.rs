@@ -140,5 +140,6 @@ impl World {
             && self.tracks.is_empty()
             && self.guards.calls() == 0
             && self.guards.legs.is_empty()
+            && self.guards.ports.is_empty()
     }
 }

@@ -13,7 +13,7 @@ use sip::endpoint::{Command, Endpoint, Event, Flow, IncomingInvite, Output, Sess
 use sip::sdp::{self, LocalMedia, Negotiated};
 
 use crate::media_keys::srtp_keys;
-use crate::phone::{Agreed, audio, invite, open_endpoint};
+use crate::phone::{Agreed, audio, invite, open_endpoint, word_on, word_on_change};
 
 /// Longest SIP message over UDP.
 const MESSAGE_BYTES_MAX: usize = 65_535;
@@ -119,16 +119,12 @@ impl Line {
     /// Answers a call.
     pub fn answer(&mut self, invite: &IncomingInvite, media: LocalMedia, now: Instant) {
         let session = invite.session;
-        let sdp = match &invite.offer {
-            None => sdp::offer(&media),
-            Some(offer) => match sdp::answer(offer, &media) {
-                Ok((text, agreed)) => {
-                    self.told.push_back(Told::Media(session, way(&agreed)));
-                    text
-                }
-                Err(error) => return self.reject(session, error.status(), now),
-            },
+        let (sdp, agreed) = match word_on(invite.offer.as_deref(), &media) {
+            Ok(word) => word,
+            Err(status) => return self.reject(session, status, now),
         };
+        self.told
+            .extend(agreed.map(|agreed| Told::Media(session, way(&agreed))));
         self.media.insert(session, media);
         let headers = Vec::new();
         self.order(
@@ -264,23 +260,9 @@ impl Line {
         let Some(media) = self.media.get_mut(&session) else {
             return;
         };
-        media.version += 1;
-        let answered = offer.map(|offer| sdp::answer(&offer, media));
-        let command = match answered {
-            None => Command::AcceptReinvite {
-                session,
-                sdp: sdp::offer(media),
-            },
-            Some(Ok((sdp, agreed))) => {
-                self.told.push_back(Told::Media(session, way(&agreed)));
-                Command::AcceptReinvite { session, sdp }
-            }
-            Some(Err(error)) => Command::RejectReinvite {
-                session,
-                status: error.status(),
-                headers: Vec::new(),
-            },
-        };
+        let (command, agreed) = word_on_change(session, offer.as_deref(), media);
+        self.told
+            .extend(agreed.map(|agreed| Told::Media(session, way(&agreed))));
         self.order(command, now);
     }
 

@@ -208,6 +208,11 @@ impl Snapshot {
                 .map(move |(class, count)| (with(labels(place), "class", class.as_str()), *count))
         });
         counters(out, "calls_failed", failed)?;
+        let timed_out = self.engine.tallies().flat_map(|(place, tally)| {
+            let waited = tally.timed_out.iter();
+            waited.map(move |(overdue, count)| (with(labels(place), "missing", overdue), *count))
+        });
+        counters(out, "legs_timed_out", timed_out)?;
         let timing = |timing: fn(&Tally) -> &Timing| {
             let tallies = self
                 .engine

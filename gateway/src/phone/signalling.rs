@@ -249,14 +249,13 @@ impl Signalling {
         };
         let session = *session;
         let offer = offer.take();
-        let sdp = match offer.map(|offer| sdp::answer(&offer, &self.media)) {
-            None => sdp::offer(&self.media),
-            Some(Ok((text, agreed))) => {
-                out.push(Action::Media(audio(&agreed)));
-                text
+        let sdp = match word_on(offer.as_deref(), &self.media) {
+            Ok((sdp, agreed)) => {
+                out.extend(agreed.map(|agreed| Action::Media(audio(&agreed))));
+                sdp
             }
-            Some(Err(error)) => {
-                self.reject(session, error.status(), now, out);
+            Err(status) => {
+                self.reject(session, status, now, out);
                 return self.end(End::Failed, out);
             }
         };
@@ -282,28 +281,9 @@ impl Signalling {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        self.media.version += 1;
-        let sdp = match offer.map(|offer| sdp::answer(&offer, &self.media)) {
-            None => sdp::offer(&self.media),
-            Some(Ok((text, agreed))) => {
-                out.push(Action::Media(audio(&agreed)));
-                text
-            }
-            Some(Err(error)) => {
-                let headers = Vec::new();
-                let status = error.status();
-                return self.order(
-                    Command::RejectReinvite {
-                        session,
-                        status,
-                        headers,
-                    },
-                    now,
-                    out,
-                );
-            }
-        };
-        self.order(Command::AcceptReinvite { session, sdp }, now, out);
+        let (command, agreed) = word_on_change(session, offer.as_deref(), &mut self.media);
+        out.extend(agreed.map(|agreed| Action::Media(audio(&agreed))));
+        self.order(command, now, out);
     }
 
     fn reject(&mut self, session: SessionKey, status: u16, now: Instant, out: &mut Vec<Action>) {
@@ -412,6 +392,36 @@ pub fn invite(session: SessionKey, flow: Flow, from: String, uri: String, sdp: B
         credentials: None,
         policy: Policy::default(),
         timer_b: TIMER_B,
+    }
+}
+
+/// What a telephone says to an offer, and what is agreed then; without one its own offer, and nothing is agreed yet. An offer that it cannot take is refused with this status.
+pub fn word_on(offer: Option<&[u8]>, media: &LocalMedia) -> Result<(Bytes, Option<Negotiated>), u16> {
+    match offer.map(|offer| sdp::answer(offer, media)) {
+        None => Ok((sdp::offer(media), None)),
+        Some(Ok((sdp, agreed))) => Ok((sdp, Some(agreed))),
+        Some(Err(error)) => Err(error.status()),
+    }
+}
+
+/// The same about a change of a session, with the next version of its description.
+pub fn word_on_change(
+    session: SessionKey,
+    offer: Option<&[u8]>,
+    media: &mut LocalMedia,
+) -> (Command, Option<Negotiated>) {
+    media.version += 1;
+    match word_on(offer, media) {
+        Ok((sdp, agreed)) => (Command::AcceptReinvite { session, sdp }, agreed),
+        Err(status) => {
+            let headers = Vec::new();
+            let refusal = Command::RejectReinvite {
+                session,
+                status,
+                headers,
+            };
+            (refusal, None)
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use super::outside::Outside;
 use super::prompts::{self, Watch};
 use super::run::Lanes;
 use super::tls::Tls;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, NumberMap};
 use crate::control::connection::Connections;
 use crate::control::protocol::Failure;
 use crate::control::schema::schema_json;
@@ -149,6 +149,14 @@ impl Gateway {
     /// Looks at the certificate files at once; changed ones are used for connections to come.
     pub fn renew_certificates(&self) {
         self.tls.look_now();
+    }
+
+    /// Takes up another number map, between two calls. `waiting` is what else differs and waits for a restart, for those
+    /// who listen. Returns when it is in the engine's queue.
+    pub async fn renumber(&self, map: NumberMap, waiting: Vec<&'static str>) {
+        let waiting = waiting.into_iter().map(str::to_owned).collect();
+        // An engine that is gone has no calls.
+        let _ = self.lanes.work.send(Input::NumberMap { map, waiting }).await;
     }
 
     /// Refuses new calls; those that are up end by themselves, at the latest after `deadline`. Returns when

@@ -1,12 +1,14 @@
 //! `media-gateway serve`: a gateway that runs until a signal.
 //!
 //! The first SIGTERM or SIGINT drains: no new calls, those that are up end by themselves. The second one ends
-//! them at once; recordings are stored either way. SIGHUP has the certificate files looked at.
+//! them at once; recordings are stored either way. SIGHUP has the certificate files looked at and the number map of the
+//! configuration file taken up.
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::gateway::{Gateway, StartError};
+use super::reload::{ConfigFile, Reread};
 use crate::config::Config;
 
 /// How a run ended.
@@ -19,7 +21,8 @@ pub enum Served {
 }
 
 /// Starts a gateway and returns when signals have ended it.
-pub fn serve(config: Config) -> Result<Served, StartError> {
+/// `file` is where `config` comes from, to be read again at SIGHUP; none: there is no file.
+pub fn serve(config: Config, file: Option<&ConfigFile>) -> Result<Served, StartError> {
     let gateway = Gateway::start(config)?;
     for listen in gateway.listeners() {
         tracing::info!("SIP on {listen}");
@@ -33,7 +36,7 @@ pub fn serve(config: Config) -> Result<Served, StartError> {
         .build()
         .map_err(StartError::Threads)?;
     runtime
-        .block_on(until_stopped(&gateway))
+        .block_on(until_stopped(&gateway, file))
         .map_err(StartError::Threads)?;
     let clean = runtime.block_on(gateway.shutdown());
     tracing::info!(clean, "stopped");
@@ -41,17 +44,17 @@ pub fn serve(config: Config) -> Result<Served, StartError> {
 }
 
 /// Returns when the last call is gone after the first signal, or at the second one.
-async fn until_stopped(gateway: &Gateway) -> std::io::Result<()> {
+async fn until_stopped(gateway: &Gateway, file: Option<&ConfigFile>) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         () = either(&mut terminate, &mut interrupt) => {}
-        () = renew_at(&mut hang_up, gateway) => {}
+        () = renew_at(&mut hang_up, gateway, file) => {}
     }
     tracing::info!("draining: new calls are refused; a second signal ends those that are up");
     tokio::select! {
-        () = renew_at(&mut hang_up, gateway) => {}
+        () = renew_at(&mut hang_up, gateway, file) => {}
         () = gateway.drain(None) => tracing::info!("the last call has ended"),
         () = either(&mut terminate, &mut interrupt) => tracing::warn!("ending all calls"),
     }
@@ -59,11 +62,31 @@ async fn until_stopped(gateway: &Gateway) -> std::io::Result<()> {
 }
 
 /// For ever; after the last signal a process can get it waits.
-async fn renew_at(hang_up: &mut Signal, gateway: &Gateway) {
+async fn renew_at(hang_up: &mut Signal, gateway: &Gateway, file: Option<&ConfigFile>) {
     while hang_up.recv().await.is_some() {
         gateway.renew_certificates();
+        if let Some(file) = file {
+            renumber(gateway, file).await;
+        }
     }
     std::future::pending().await
+}
+
+/// Has the file's number map taken up; a file with a fault leaves all as it is.
+async fn renumber(gateway: &Gateway, file: &ConfigFile) {
+    let Reread { map, waiting } = match file.reread() {
+        Ok(reread) => reread,
+        Err(error) => {
+            tracing::error!("the configuration file is not taken up, all stays as it is: {error}");
+            return;
+        }
+    };
+    if !waiting.is_empty() {
+        let waiting = waiting.join(", ");
+        tracing::warn!("the configuration file differs in {waiting}: that waits for a restart");
+    }
+    gateway.renumber(map, waiting).await;
+    tracing::info!("the number map of the configuration file is in use");
 }
 
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) {

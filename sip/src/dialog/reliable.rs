@@ -171,6 +171,17 @@ impl Reliable {
         }
     }
 
+    /// Whether the 2xx waits.
+    pub(super) fn holds_answer(&self) -> bool {
+        matches!(
+            self.state,
+            State::Waiting {
+                then: Then::Answer(_),
+                ..
+            }
+        )
+    }
+
     /// A PRACK; none: it acknowledges nothing that waits.
     pub(super) fn take(&mut self, rack: &RAck, now: Instant) -> Option<Acknowledgement> {
         let State::Waiting { rseq, .. } = &self.state else {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::action::{Action, response, sdp_of_request};
+use super::confirmed::Next;
 use super::reliable::{Answer, Exchange, Reliable};
 use super::session_timer::SessionTimer;
 use super::update::PeerOffer;
@@ -38,6 +39,8 @@ pub struct Ringing {
     peer_offer: PeerOffer,
     /// The 200, while the owner has an offer of the peer to decide first.
     held_answer: Option<Answer>,
+    /// Headers of the BYE that follows a 200 that waits: the owner has answered, and hung up since.
+    goodbye: Option<Vec<ExtraHeader>>,
     /// Our SDP as the peer has it: of a provisional response, or of our answer to an UPDATE or PRACK.
     local_sdp: Option<Bytes>,
 }
@@ -76,6 +79,7 @@ impl Ringing {
             reliable: is_reliable.then(|| Reliable::new(cseq, rng)),
             peer_offer: PeerOffer::None,
             held_answer: None,
+            goodbye: None,
             local_sdp: None,
         }
     }
@@ -127,6 +131,17 @@ impl Ringing {
     ) {
         self.refuse(status, reason, headers, out);
         out.push(Action::Event(Event::ByeDone { session: self.key }));
+    }
+
+    /// The owner hangs up: refused, or, where it has answered and the 200 waits, ended by BYE after that
+    /// (RFC 3261 §15: no BYE before the ACK).
+    pub fn bye(&mut self, headers: Vec<ExtraHeader>, out: &mut Vec<Action>) {
+        let waits = self.reliable.as_ref().is_some_and(Reliable::holds_answer);
+        if waits || self.held_answer.is_some() {
+            self.goodbye.get_or_insert(headers);
+            return;
+        }
+        self.reject(StatusCode::TEMPORARILY_UNAVAILABLE, None, &headers, out);
     }
 
     /// CANCEL of the peer; its own 200 is sent by the endpoint.
@@ -232,6 +247,10 @@ impl Ringing {
         confirmed.await_ack(self.transaction, cseq, is_late_offer, now);
         let unacknowledged = self.reliable.as_ref().and_then(Reliable::unacknowledged);
         confirmed.continue_early(PeerOffer::None, unacknowledged.map(|rseq| (rseq, cseq)));
+        if let Some(headers) = self.goodbye.take() {
+            let next = confirmed.bye(headers, out);
+            debug_assert!(matches!(next, Next::Stay), "it waits for the ACK");
+        }
         confirmed
     }
 

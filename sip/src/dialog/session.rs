@@ -171,9 +171,7 @@ impl Session {
     pub fn bye(&mut self, headers: Vec<ExtraHeader>, now: Instant, out: &mut Vec<Action>) {
         match &mut self.phase {
             Phase::Calling(calling) => calling.cancel(headers, now, out),
-            Phase::Ringing(ringing) => {
-                ringing.reject(StatusCode::TEMPORARILY_UNAVAILABLE, None, &headers, out);
-            }
+            Phase::Ringing(ringing) => ringing.bye(headers, out),
             Phase::Confirmed(confirmed) => {
                 let next = confirmed.bye(headers, out);
                 self.follow(next, out);

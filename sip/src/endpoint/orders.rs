@@ -138,9 +138,7 @@ impl Endpoint {
         let via = self.new_via(&stream);
         by_stream.headers.set_top_via(via);
         self.introduce(&mut by_stream, &stream, Some(session));
-        if let Some(session) = self.sessions.get_mut(session) {
-            session.flow = stream;
-        }
+        self.sessions.move_to(session, stream);
         let key = self.start_client(User::Invite(session), stream, by_stream, vec![], timer_b, now);
         debug_assert_eq!(key, transaction);
         if let Some(client) = self.clients.get_mut(key) {

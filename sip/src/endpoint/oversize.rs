@@ -74,9 +74,7 @@ impl Endpoint {
             .headers
             .set("Contact", &NameAddr::new(contact).to_string());
         let next = self.next_transaction();
-        if let Some(session) = self.sessions.get_mut(session_key) {
-            session.flow = flow;
-        }
+        self.sessions.move_to(session_key, flow);
         self.follow_again(user, next, now);
         let started = self.start_client(user, flow, request, answered, timer_b, now);
         debug_assert_eq!(started, next);

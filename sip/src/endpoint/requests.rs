@@ -35,16 +35,18 @@ impl Endpoint {
         if self.transactions() >= room {
             return self.refuse_stateless(flow, &request, now);
         }
-        let merged = MergeKey::of_request(&request).filter(|_| request.method != Method::Cancel);
+        if request.method == Method::Cancel {
+            return self.handle_cancel(flow, wire, Box::new(request), now);
+        }
+        let merged = MergeKey::of_request(&request);
         let is_copy = merged
             .as_ref()
             .is_some_and(|merge| self.servers.find_merged(merge).is_some());
         let key = self.open_server(flow, &request, wire, merged, now);
-        match (&request.method, is_inside) {
-            (Method::Cancel, _) => self.handle_cancel(flow, key, Box::new(request), now),
-            (_, true) => self.handle_inside(flow, key, Box::new(request), now),
-            (_, false) if is_copy => self.respond_simply(key, &request, StatusCode::LOOP_DETECTED, None, now),
-            (_, false) => self.handle_outside(flow, key, request, now),
+        match is_inside {
+            true => self.handle_inside(flow, key, Box::new(request), now),
+            false if is_copy => self.respond_simply(key, &request, StatusCode::LOOP_DETECTED, None, now),
+            false => self.handle_outside(flow, key, request, now),
         }
     }
 
@@ -189,7 +191,7 @@ impl Endpoint {
         }
         if flow.transport.is_stream() && flow.transport == session.flow.transport {
             // The peer opened a new connection: ours to it may be gone (RFC 5923).
-            session.flow = flow;
+            self.sessions.move_to(session_key, flow);
         }
         match request.method {
             Method::Options => self.answer_options(key, &request, &policy, now),
@@ -254,20 +256,24 @@ impl Endpoint {
         }
     }
 
+    /// The INVITE that a CANCEL of its own party means, and its session where that can still be cancelled.
+    fn cancelled_by(&mut self, flow: Flow, cancel: &Request) -> Option<(TransactionKey, Option<SessionKey>)> {
+        let cancelled = self.servers.find(&ServerKey::of_cancelled(cancel))?;
+        let server = self.servers.get_mut(cancelled)?;
+        let is_open = matches!(&server.machine, Machine::Invite(invite) if invite.is_proceeding());
+        let (home, session) = (server.flow, server.session);
+        let proved = session.and_then(|session| self.sessions.get(session)?.domain);
+        self.is_of_one_domain((home, proved), flow)
+            .then_some((cancelled, session.filter(|_| is_open)))
+    }
+
     /// RFC 3261 §9.2: 200 to the CANCEL, 487 to its INVITE, nothing once that has its final response.
-    fn handle_cancel(&mut self, flow: Flow, key: TransactionKey, cancel: Box<Request>, now: Instant) {
-        let cancelled = self.servers.find(&ServerKey::of_cancelled(&cancel));
-        let Some((cancelled, session)) = cancelled.and_then(|cancelled| {
-            let server = self.servers.get_mut(cancelled)?;
-            let (home, session) = (server.flow, server.session);
-            let proved = session.and_then(|session| self.sessions.get(session)?.domain);
-            let cancelled = self.is_of_one_domain((home, proved), flow).then_some(cancelled)?;
-            let server = self.servers.get_mut(cancelled)?;
-            let is_open = matches!(&server.machine, Machine::Invite(invite) if invite.is_proceeding());
-            Some((cancelled, server.session.filter(|_| is_open)))
-        }) else {
-            return self.respond_simply(key, &cancel, StatusCode::CALL_DOES_NOT_EXIST, None, now);
+    fn handle_cancel(&mut self, flow: Flow, wire: ServerKey, cancel: Box<Request>, now: Instant) {
+        let Some((cancelled, session)) = self.cancelled_by(flow, &cancel) else {
+            // Without a transaction: the true CANCEL bears the same branch, and would be taken for a stranger's repeat.
+            return self.respond_stateless(flow, &cancel, StatusCode::CALL_DOES_NOT_EXIST, None, now);
         };
+        let key = self.open_server(flow, &cancel, wire, None, now);
         let ids = session
             .and_then(|session| self.sessions.get(session))
             .map(|one| one.dialog_ids());
@@ -327,9 +333,24 @@ impl Endpoint {
     /// 503 without a transaction: the table is full.
     fn refuse_stateless(&mut self, flow: Flow, request: &Request, now: Instant) {
         self.drop_message(flow.remote, "transactions_full");
+        let header = Some(("Retry-After", RETRY_AFTER_S.to_string()));
+        self.respond_stateless(flow, request, StatusCode::SERVICE_UNAVAILABLE, header, now);
+    }
+
+    /// A response that nothing remembers: to a repeat of its request another one goes out.
+    fn respond_stateless(
+        &mut self,
+        flow: Flow,
+        request: &Request,
+        status: StatusCode,
+        header: Option<(&'static str, String)>,
+        now: Instant,
+    ) {
         let tag = self.rng.token(TOKEN_LETTERS);
-        let mut response = Response::to(request, StatusCode::SERVICE_UNAVAILABLE, Some(&tag));
-        let _ = response.headers.push("Retry-After", &RETRY_AFTER_S.to_string());
+        let mut response = Response::to(request, status, Some(&tag));
+        if let Some((name, value)) = header {
+            let _ = response.headers.push(name, &value);
+        }
         self.transmit(flow, response.to_bytes(), now);
     }
 

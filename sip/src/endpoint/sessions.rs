@@ -2,16 +2,17 @@
 //!
 //! Must not know transactions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{Flow, SessionKey};
 use crate::dialog::{DialogId, Session};
 
-/// Every session by its number, and by the names of its dialogs.
+/// Every session by its number, by the names of its dialogs, and by where its peer is.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_key: BTreeMap<SessionKey, Entry>,
     by_dialog: BTreeMap<DialogId, SessionKey>,
+    by_flow: BTreeMap<Flow, BTreeSet<SessionKey>>,
     numbered: u64,
 }
 
@@ -31,6 +32,7 @@ impl Sessions {
 
     pub fn insert(&mut self, session: Session) {
         let key = session.key();
+        self.by_flow.entry(session.flow).or_default().insert(key);
         self.by_key.insert(
             key,
             Entry {
@@ -43,9 +45,28 @@ impl Sessions {
 
     /// The peer at `flow` has proved whose it is.
     pub fn prove(&mut self, flow: Flow, domain: usize) {
-        for entry in self.by_key.values_mut() {
-            if entry.session.flow == flow && entry.session.domain.is_none() {
-                entry.session.domain = Some(domain);
+        for key in self.by_flow.get(&flow).into_iter().flatten() {
+            if let Some(entry) = self.by_key.get_mut(key) {
+                entry.session.domain.get_or_insert(domain);
+            }
+        }
+    }
+
+    /// The peer of a session is at `flow` from now on.
+    pub fn move_to(&mut self, key: SessionKey, flow: Flow) {
+        let Some(entry) = self.by_key.get_mut(&key) else {
+            return;
+        };
+        let home = std::mem::replace(&mut entry.session.flow, flow);
+        self.leave(home, key);
+        self.by_flow.entry(flow).or_default().insert(key);
+    }
+
+    fn leave(&mut self, home: Flow, key: SessionKey) {
+        if let Some(keys) = self.by_flow.get_mut(&home) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.by_flow.remove(&home);
             }
         }
     }
@@ -57,6 +78,7 @@ impl Sessions {
         for id in entry.indexed {
             self.by_dialog.remove(&id);
         }
+        self.leave(entry.session.flow, key);
     }
 
     /// Brings the dialog names up to date after an input.

@@ -232,6 +232,72 @@ fn a_dialog_is_deaf_to_a_connection_that_proved_another_party() {
     }
 }
 
+/// A CANCEL has the branch of its INVITE (RFC 3261 §9.1), so a stranger who has seen that may send one with it; neither
+/// that one nor its repeats keep the true one from its end, whether they come after the INVITE or before it.
+#[test]
+fn a_strangers_cancel_does_not_swallow_the_true_one() {
+    let contact = "sip:peer@192.0.2.2:5060;transport=tls";
+    for (port, is_first) in [(2_000, false), (3_000, false), (2_000, true)] {
+        let (mut endpoint, flow, now) = of_two_parties();
+        let stranger = at_port(flow, port);
+        let cancel = request("CANCEL", "1", 1, "", "");
+        let cancel = by_hand(&cancel, flow, contact);
+        if is_first {
+            endpoint.handle_stream(stranger, cancel.clone(), now);
+            assert!(first_line(&mut endpoint).contains("481"));
+        }
+        invited(&mut endpoint, flow, contact, "", now);
+        for _ in 0..2 {
+            endpoint.handle_stream(stranger, cancel.clone(), now);
+            assert!(first_line(&mut endpoint).contains("481"), "{port}");
+        }
+        endpoint.handle_stream(flow, cancel, now);
+        let (mut told, mut is_cancelled) = (vec![], false);
+        while let Some(output) = endpoint.poll_output() {
+            match output {
+                Output::Send { flow: to, bytes } if to == flow => {
+                    let text = String::from_utf8_lossy(&bytes);
+                    told.push(text.lines().next().unwrap_or_default().to_owned());
+                }
+                Output::Event(Event::PeerCancelled { .. }) => is_cancelled = true,
+                _ => {}
+            }
+        }
+        assert_eq!(told, ["SIP/2.0 200 OK", "SIP/2.0 487 Request Terminated"]);
+        assert!(is_cancelled, "{port}");
+    }
+}
+
+/// What it costs to learn whose a connection is does not grow with the sessions of others.
+#[test]
+fn a_proof_touches_the_sessions_of_its_connection_alone() {
+    let contact = "sip:peer@192.0.2.2:5060;transport=tls";
+    let cost = |others: u32| {
+        let (mut endpoint, flow, now) = of_two_parties();
+        let fresh = at_port(flow, 5_000);
+        endpoint.handle_connected(fresh, now);
+        for number in 0..others {
+            let invite =
+                request("INVITE", &format!("o{number}"), 1, "", "").replace("by-hand", &number.to_string());
+            endpoint.handle_stream(flow, by_hand(&invite, flow, contact), now);
+            while endpoint.poll_output().is_some() {}
+        }
+        assert_eq!(endpoint.sessions(), others as usize);
+        let spans = (0..50).map(|_| {
+            let began = Instant::now();
+            endpoint.prove(fresh, 1);
+            began.elapsed()
+        });
+        spans.min().unwrap()
+    };
+    let (few, many) = (cost(10), cost(4_000));
+    // A walk over all of them would take a hundred times as long.
+    assert!(
+        many < few * 20 + std::time::Duration::from_micros(2),
+        "{few:?} {many:?}"
+    );
+}
+
 fn at_port(flow: Flow, port: u16) -> Flow {
     Flow {
         remote: SocketAddr::new(flow.remote.ip(), port),

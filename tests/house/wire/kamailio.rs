@@ -1,22 +1,17 @@
 //! One Kamailio: a stateful proxy and registrar that routes calls as the test's text says.
 
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-use super::{Folder, binary, clock, cpu, ports};
+use super::process::Process;
+use super::{Folder, binary, clock, ports};
 
 const START_PATIENCE: Duration = Duration::from_secs(15);
-const END_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Ended when dropped, with its workers.
 pub struct Kamailio {
-    child: Child,
+    process: Process,
     address: SocketAddr,
-    is_paused: bool,
 }
 
 impl Kamailio {
@@ -36,21 +31,14 @@ impl Kamailio {
             .arg("-f")
             .arg(&config)
             .args(["-DD", "-E", "-m", "64", "-M", "8"]);
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
         let mut kamailio = Kamailio {
-            child,
+            process: Process::start("Kamailio", command, log),
             address,
-            is_paused: false,
         };
         // What fails at its start it says in its log; that its configuration is well-formed means nothing.
         let wanted = format!(":{:04X} ", address.port());
         clock::until("Kamailio to listen", START_PATIENCE, || {
-            let ended = kamailio.child.try_wait().unwrap();
+            let ended = kamailio.process.ended();
             assert!(ended.is_none(), "Kamailio ended: {name}.log");
             let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
             table.contains(&wanted).then_some(())
@@ -65,42 +53,12 @@ impl Kamailio {
 
     /// Its main process; the workers are its children.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// It is there and says nothing, until it is dropped.
     pub fn pause(&mut self) {
-        self.is_paused = true;
-        self.signal(Signal::SIGSTOP);
-    }
-
-    fn signal(&self, signal: Signal) {
-        for process in std::iter::once(self.pid()).chain(cpu::children(self.pid())) {
-            let _ = kill(Pid::from_raw(process as i32), signal);
-        }
-    }
-}
-
-impl Drop for Kamailio {
-    fn drop(&mut self) {
-        // Its main process ends its workers at SIGTERM, waits for them, and leaves them behind at SIGKILL. One that was
-        // paused may wait for a worker for ever.
-        let workers = cpu::children(self.pid());
-        if !self.is_paused {
-            let _ = kill(Pid::from_raw(self.pid() as i32), Signal::SIGTERM);
-            let deadline = Instant::now() + END_PATIENCE;
-            while Instant::now() < deadline {
-                if !matches!(self.child.try_wait(), Ok(None)) {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        for worker in workers {
-            let _ = kill(Pid::from_raw(worker as i32), Signal::SIGKILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.pause();
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
+use super::process::Process;
 use super::{Folder, binary, clock, ports};
 use crate::tone;
 
@@ -25,7 +26,7 @@ pub enum Encryption {
 
 /// Ended when dropped.
 pub struct Phone {
-    child: Child,
+    process: Process,
     folder: PathBuf,
     user: &'static str,
     ip: &'static str,
@@ -130,14 +131,8 @@ impl Phone {
             command.args(["-e", &format!("/dial {target}")]);
         }
         let log = File::create(folder.join("log")).unwrap();
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
         let mut phone = Phone {
-            child,
+            process: Process::start("baresip", command, log),
             folder,
             user,
             ip,
@@ -146,11 +141,7 @@ impl Phone {
             orders,
         };
         clock::until("baresip to be ready", START_PATIENCE, || {
-            assert!(
-                phone.child.try_wait().unwrap().is_none(),
-                "baresip ended: {}",
-                phone.log()
-            );
+            assert!(phone.process.ended().is_none(), "baresip ended: {}", phone.log());
             phone.log().contains("baresip is ready").then_some(())
         })
         .await;
@@ -181,13 +172,7 @@ impl Phone {
 
     /// What it heard, once it has ended the file.
     pub async fn heard(mut self) -> Vec<i16> {
-        // SIGTERM, by its own id: it closes its files.
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-        clock::until("baresip to end", START_PATIENCE, || {
-            self.child.try_wait().unwrap()
-        })
-        .await;
+        self.process.end(START_PATIENCE).await;
         let files = std::fs::read_dir(self.folder.join("rec"))
             .unwrap()
             .filter_map(Result::ok);
@@ -201,13 +186,6 @@ impl Phone {
     /// What it wrote on its screen.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.join("log")).unwrap_or_default()).into_owned()
-    }
-}
-
-impl Drop for Phone {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -58,6 +58,8 @@ events! {
     "drain.progress" => DrainProgress(DrainProgress),
     /// The last call is gone after a drain.
     "drain.done" => DrainDone(Nothing),
+    /// The configuration file was read again, and its number map is in use.
+    "config.applied" => ConfigApplied(ConfigApplied),
     /// Limits changed.
     "limits.changed" => LimitsChanged(Box<Limits>),
     /// Something needs a person.

@@ -52,6 +52,20 @@ data! {
         pub left: u64,
     }
 
+    /// What of a changed configuration is in use.
+    ConfigApplied {
+        /// Entries of the number map that were not there.
+        pub numbers_added: u64,
+        /// Entries that are no more.
+        pub numbers_removed: u64,
+        /// Entries with another app, or another `unclaimed`.
+        pub numbers_changed: u64,
+        /// Trunks that may show other numbers than before.
+        pub trunks_with_other_caller_ids: u64,
+        /// Tables and keys of the file that differ from what runs and wait for a restart.
+        pub waits_for_restart: Vec<String>,
+    }
+
     /// Something needs a person, or no longer does.
     Alarm {
         /// What, a stable word.

@@ -119,6 +119,11 @@ const CODE_INVALID_PARAMS: i32 = -32602;
 /// Code of every refusal of our own.
 const CODE_REFUSED: i32 = -32000;
 
+/// Member of `data`: the step of a batch, a number, or that of the policy, a word.
+const STEP: &str = "step";
+/// Member of `data`: the step of the policy, where `step` is that of a batch.
+const POLICY_STEP: &str = "policy_step";
+
 /// Longest message, bytes: clients may cause quoted text.
 const MESSAGE_BYTES_MAX: usize = 512;
 
@@ -378,10 +383,37 @@ impl Failure {
         self
     }
 
-    /// Says which step of a batch failed, counted from 0.
+    /// Says which step of a batch failed, counted from 0. The step of the policy that refused it is `policy_step` then.
     #[must_use]
-    pub fn at_step(self, step: usize) -> Self {
-        self.with("step", step)
+    pub fn at_step(mut self, step: usize) -> Self {
+        if let Some(of_policy) = self.data.remove(STEP) {
+            self.data.insert(POLICY_STEP.to_owned(), of_policy);
+        }
+        self.with(STEP, step)
+    }
+
+    /// The step of a batch that failed.
+    pub fn step(&self) -> Option<usize> {
+        let step = self.data.get(STEP)?.as_u64()?;
+        usize::try_from(step).ok()
+    }
+
+    /// The step of the policy that refused, in a batch or not.
+    pub fn policy_step(&self) -> Option<&str> {
+        let own = self.data.get(POLICY_STEP).or_else(|| self.data.get(STEP));
+        own.and_then(Value::as_str)
+    }
+
+    /// Its data as it was before its batch.
+    pub fn own_data(&self) -> Map<String, Value> {
+        let mut data = self.data.clone();
+        if self.step().is_some() {
+            data.remove(STEP);
+        }
+        if let Some(of_policy) = data.remove(POLICY_STEP) {
+            data.insert(STEP.to_owned(), of_policy);
+        }
+        data
     }
 
     /// The JSON-RPC error object.

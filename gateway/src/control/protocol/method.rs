@@ -189,6 +189,8 @@ methods! {
     "transfer.reject" => TransferReject(TransferReject) -> Done, Change, [NotFound, AlreadyEnded, InvalidState];
     /// What `leg.dial` would decide about a number; takes no token and dials nothing.
     "policy.check" => PolicyCheck(PolicyCheck) -> PolicyDecision, None, [NotFound];
+    /// Where calls to a number go, or the whole number map.
+    "number.map" => NumberMap(NumberMapAsk) -> NumberMapResult, None, [NotFound];
     /// Limits and how full they are.
     "limits.get" => LimitsGet(LimitsGet) -> Limits, None, [];
     /// Changes limits, live; calls that are up stay.
@@ -235,7 +237,6 @@ pub const NOT_AVAILABLE: &[&str] = &[
     "stream.mark",
     "stream.stop",
     "record.discard",
-    "number.map",
     "prompt.delete",
     "recording.get",
     "recording.verify",

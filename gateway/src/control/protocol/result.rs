@@ -191,6 +191,40 @@ results! {
         pub trace: Id,
     }
 
+    /// Where calls to a number go.
+    NumberMapResult {
+        /// The instance.
+        pub instance: Name,
+        /// The number that was asked about, in E.164; none where it cannot be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub number: Option<String>,
+        /// The same as it was asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub raw: Option<String>,
+        /// The entry that takes it, which is the longest that fits; none: it is unmapped, and a call to it is answered
+        /// 404 and counted as `no_number`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub entry: Option<NumberEntry>,
+        /// Without `number`: every entry, in the file's order.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub entries: Option<Vec<NumberEntry>>,
+    }
+
+    /// An entry of the number map.
+    NumberEntry {
+        /// Which called numbers: one number, `+81*` or `*`.
+        #[serde(rename = "match")]
+        pub pattern: String,
+        /// Who gets their calls.
+        pub app: Name,
+        /// So long a call waits for that app.
+        pub unclaimed_after_ms: u64,
+        /// Its answer then.
+        pub unclaimed_status: u16,
+        /// Trunks that may show it as caller; of a pattern none, however wide `caller_ids` is.
+        pub caller_id_on: Vec<Name>,
+    }
+
     /// The trunks.
     TrunkListResult {
         /// In the order of the configuration.

@@ -331,9 +331,10 @@ pub fn handle(tx: &mut Tx, event: RecorderEvent) {
                 duration_ms,
             })
         }
-        RecordingStage::Failed => Event::RecordFailed(RecordFailed {
-            why: "storage failed".into(),
-        }),
+        RecordingStage::Failed => {
+            let why = "storage failed".into();
+            Event::RecordFailed(RecordFailed { why })
+        }
         RecordingStage::Running | RecordingStage::Paused { .. } | RecordingStage::Stopping => return,
     };
     tx.tell_recording(key, event);

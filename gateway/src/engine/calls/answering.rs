@@ -4,9 +4,10 @@
 
 use bytes::Bytes;
 use media::Change;
-use sip::endpoint::{Command, ExtraHeader};
+use sip::endpoint::{Command, ExtraHeader, SessionKey};
 use sip::sdp::{self, LocalMedia};
 
+use super::cause;
 use super::early;
 use super::ending::{End, end_leg};
 use super::inbound;
@@ -70,6 +71,50 @@ pub fn port_opened(tx: &mut Tx, key: LegKey) {
     };
     if let Err(failure) = pay(tx, key, inbound.owed) {
         give_up(tx, key, failure.message);
+    }
+}
+
+/// A leg that the router answered and ended before its port was known has it: 200, BYE, and the port is given back.
+pub fn say_goodbye(tx: &mut Tx, key: LegKey) {
+    let Some(leg) = tx.world.legs.get(&key).filter(|leg| leg.owes_goodbye()) else {
+        return;
+    };
+    let (session, q850) = (leg.session, leg.ended_q850());
+    let with_reason = tx.setup.trunk(leg.trunk).is_some_and(|trunk| trunk.reason_out);
+    let headers = q850.filter(|_| with_reason).map(cause::reason_headers);
+    match our_body(tx, key) {
+        Ok(sdp) => {
+            tx.sip(Command::Answer {
+                session,
+                sdp,
+                headers: Vec::new(),
+            });
+            let headers = headers.unwrap_or_default();
+            tx.sip(Command::Bye { session, headers });
+        }
+        Err(_) => tx.sip(refusal(session, 488)),
+    }
+    if let Some(inbound) = tx.world.legs.get_mut(&key).and_then(Leg::inbound_mut) {
+        inbound.owed = Owed::Nothing;
+    }
+    tx.media_of(key, Change::Close { stream: key.stream() });
+}
+
+/// Such a leg got no port: its peer is refused, and the shard that may yet open one is told to close it.
+pub fn refuse_instead(tx: &mut Tx, leg: &Leg) {
+    tx.sip(refusal(leg.session, 503));
+    if leg.media.closed.is_none() {
+        let stream = leg.key.stream();
+        tx.media(leg.media.shard, Change::Close { stream });
+    }
+}
+
+fn refusal(session: SessionKey, status: u16) -> Command {
+    Command::Reject {
+        session,
+        status,
+        reason: None,
+        headers: Vec::new(),
     }
 }
 
@@ -155,23 +200,19 @@ pub fn configure(tx: &mut Tx, key: LegKey, negotiated: sdp::Negotiated, answered
     let was_secure = leg.media.plan.is_secure();
     leg.media.plan.agreed = Some(negotiated);
     let secure = leg.media.plan.is_secure();
-    if secure != was_secure && leg.stage == Stage::Answered {
+    let is_other = secure != was_secure && leg.stage == Stage::Answered;
+    let shard = leg.media.shard;
+    let is_news = leg.media.plan.told.as_ref() != Some(&config);
+    if is_news {
+        leg.media.plan.told = Some(config.clone());
+    }
+    if is_other {
         tell_secure(tx, key, secure);
     }
-    let Some(leg) = tx.world.legs.get_mut(&key) else {
-        return;
-    };
-    if leg.media.plan.told.as_ref() == Some(&config) {
-        return;
+    if is_news {
+        let stream = key.stream();
+        tx.media(shard, Change::Configure { stream, config });
     }
-    leg.media.plan.told = Some(config.clone());
-    tx.media_of(
-        key,
-        Change::Configure {
-            stream: key.stream(),
-            config,
-        },
-    );
 }
 
 /// A change of an answered leg made it secure; before that its `leg.answered` tells.
@@ -223,8 +264,8 @@ fn unanswered<'a>(tx: &'a Tx, key: LegKey) -> Result<&'a Leg, Failure> {
     let leg = tx.leg(key)?;
     match (leg.inbound(), leg.stage) {
         (_, Stage::Ended { .. }) => Err(Failure::already_ended("leg", leg.id.as_str())),
-        (Some(_), Stage::Trying | Stage::Ringing) => Ok(leg),
-        (Some(_), Stage::Answering | Stage::Answered) => {
+        (Some(_), Stage::Trying | Stage::Ringing) if !leg.is_taken() => Ok(leg),
+        (Some(_), Stage::Trying | Stage::Ringing | Stage::Answering | Stage::Answered) => {
             Err(Failure::invalid_state("the leg is answered already"))
         }
         (None, _) => Err(Failure::invalid_state("the leg is an outbound one")),
@@ -245,7 +286,7 @@ fn owe(tx: &mut Tx, key: LegKey, owed: Owed) -> Result<(), Failure> {
 fn pay(tx: &mut Tx, key: LegKey, owed: Owed) -> Result<(), Failure> {
     let session = tx.leg(key)?.session;
     match owed {
-        Owed::Nothing => {}
+        Owed::Nothing | Owed::Goodbye => {}
         Owed::Early(status) => {
             let sdp = Some(our_body(tx, key)?);
             tx.sip(Command::Progress {

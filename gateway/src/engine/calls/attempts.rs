@@ -13,7 +13,7 @@ use super::cause;
 use super::dial_plan;
 use super::dial_plan::Targets;
 use super::dialing;
-use super::ending::{End, end_leg};
+use super::ending::{End, Overdue, end_leg};
 use crate::config::{DiversionOut, Trunk};
 use crate::control::protocol::{Cause, CauseBy, EndReason, EndedBy, Event, LegDial, LegRinging, OpOutcome};
 use crate::engine::audio::playing;
@@ -23,7 +23,7 @@ use crate::engine::callers::vouching;
 use crate::engine::callers::wire_number;
 use crate::engine::keys::LegKey;
 use crate::engine::leg::{Addressee, Attempt, Heard, InviteText, Leg, Stage};
-use crate::engine::policy::admission::{Guard, Way};
+use crate::engine::policy::admission::Way;
 use crate::engine::policy::emergency;
 use crate::engine::router::alarms::AlarmKind;
 use crate::engine::tallying;
@@ -32,6 +32,9 @@ use crate::engine::transfers::transferring;
 use crate::engine::trunks::health;
 use crate::engine::trunks::peers::{Unrouted, peer_text, target_of};
 use crate::engine::tx::Tx;
+
+/// Q.850 cause 102: a timer ran out.
+const RECOVERY_ON_TIMER_EXPIRY: u8 = 102;
 
 /// The leg has its port: the INVITE goes to its first target, if DNS has said where that is.
 pub fn port_opened(tx: &mut Tx, key: LegKey) {
@@ -171,7 +174,7 @@ fn move_to(tx: &mut Tx, key: LegKey, dial: &LegDial, plan: dial_plan::Plan) -> b
         };
     }
     tx.world.guards.legs.remove((from, Way::Out, key));
-    tx.world.guards.legs.insert((plan.trunk, Way::Out, key), Guard);
+    tx.world.guards.legs.insert((plan.trunk, Way::Out, key));
     if let Some(call) = call {
         tx.renew_ledger(call);
     }
@@ -503,7 +506,7 @@ pub fn unanswered(tx: &mut Tx, key: LegKey, why: Unanswered) {
         leg.outbound().is_some_and(|out| out.heard == Heard::Ringing),
     );
     let (status, q850) = match why {
-        Unanswered::Timeout => (408, 102),
+        Unanswered::Timeout => (408, RECOVERY_ON_TIMER_EXPIRY),
         Unanswered::Transport => (503, 41),
     };
     note(tx, key, None, q850);
@@ -518,6 +521,7 @@ fn end_unreachable(tx: &mut Tx, key: LegKey, q850: u8) {
         by: EndedBy::Timer,
         sip: None,
         q850: Some(q850),
+        overdue: (q850 == RECOVERY_ON_TIMER_EXPIRY).then_some(Overdue::Response),
         ..End::by_peer(EndReason::Unreachable)
     };
     end_leg(tx, key, end);
@@ -527,7 +531,7 @@ fn end_unreachable(tx: &mut Tx, key: LegKey, q850: u8) {
 pub fn rang_out(tx: &mut Tx, key: LegKey) {
     let end = End {
         q850: Some(19),
-        ..End::ours(EndedBy::Timer, EndReason::NoAnswer)
+        ..End::ours(EndedBy::Timer, EndReason::NoAnswer).waiting_for(Overdue::Answer)
     };
     tx.because(Cause::By(CauseBy::Timer), |tx| end_leg(tx, key, end));
 }

@@ -26,6 +26,7 @@ use crate::engine::op::Work;
 use crate::engine::policy::admission::{Guard, Way};
 use crate::engine::policy::emergency;
 use crate::engine::transfers::moved;
+use crate::engine::trunks::registrations;
 use crate::engine::tx::Tx;
 
 /// Hops of a new INVITE (RFC 3261 §8.1.1.6).
@@ -81,16 +82,25 @@ fn first_plan(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failu
     if let Some(planned) = emergency::plan(tx, index, params) {
         return planned;
     }
-    let refused = match plan(tx, index, params) {
+    let refused = match plan_where_up(tx, index, params) {
         Err(failure) if failure.kind == ErrorKind::TrunkDown => failure,
         other => return other,
     };
     for other in fallback_of(tx, index) {
-        if let Ok(plan) = plan(tx, other, params) {
+        if let Ok(plan) = plan_where_up(tx, other, params) {
             return Ok(plan);
         }
     }
     Err(refused)
+}
+
+/// The plan on a trunk, unless that waits for its registration.
+fn plan_where_up(tx: &mut Tx, index: usize, params: &LegDial) -> Result<Plan, Failure> {
+    let plan = plan(tx, index, params)?;
+    if !plan.is_emergency {
+        registrations::check_up(tx, index)?;
+    }
+    Ok(plan)
 }
 
 /// The fallback trunks of a trunk, in order.
@@ -133,7 +143,7 @@ fn make(
     if let Some(row) = tx.world.calls.get_mut(&call) {
         row.legs.push(key);
     }
-    tx.world.guards.legs.insert((plan.trunk, Way::Out, key), Guard);
+    tx.world.guards.legs.insert((plan.trunk, Way::Out, key));
     let session = SessionKey::Out(number);
     tx.world.sessions.insert(session, key);
     let (op, op_id) = tx.start_op(call, Some(key), Work::Dial)?;

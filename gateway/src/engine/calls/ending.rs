@@ -6,6 +6,7 @@
 use media::Change;
 use sip::endpoint::{Command, ExtraHeader};
 
+use super::answering;
 use super::call_record;
 use super::cause;
 use crate::control::protocol::{
@@ -17,11 +18,11 @@ use crate::engine::audio::playing;
 use crate::engine::audio::taping;
 use crate::engine::call::{CallStage, RECORD_WAIT};
 use crate::engine::keys::{BridgeKey, CallKey, LegKey, Named, OpKey};
-use crate::engine::leg::{Leg, Origin, Stage};
+use crate::engine::leg::{Leg, Origin, Owed, Stage};
 use crate::engine::op::Work;
 use crate::engine::policy::admission::Way;
 use crate::engine::policy::fraud;
-use crate::engine::tallying;
+use crate::engine::tallying::Count;
 use crate::engine::transfers::transferring;
 use crate::engine::tx::Tx;
 
@@ -44,6 +45,45 @@ pub struct End {
     pub headers: Vec<ExtraHeader>,
     /// Where a 3xx sends the caller, for the router.
     pub contacts: Vec<String>,
+    /// What did not come in time, if that ends it.
+    pub overdue: Option<Overdue>,
+}
+
+/// What a leg waited for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// The ACK of our 200 (RFC 3261 §13.3.1.4).
+    Ack,
+    /// The PRACK of our reliable 18x (RFC 3262 §3).
+    Prack,
+    /// A refresh of the session, the peer's or the answer to ours (RFC 4028 §10).
+    Refresh,
+    /// The answer to another request of ours in its dialog, or the peer has forgotten it (RFC 3261 §12.2.1.2).
+    Dialog,
+    /// A final response of any peer to our INVITE (RFC 3261 §17.1.1.2, timer B).
+    Response,
+    /// The answer within the ring limit.
+    Answer,
+    /// Audio, for `media_timeout_s`.
+    Media,
+    /// Its end within the longest time.
+    End,
+}
+
+impl Overdue {
+    /// The label's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Overdue::Ack => "ack",
+            Overdue::Prack => "prack",
+            Overdue::Refresh => "refresh",
+            Overdue::Dialog => "dialog",
+            Overdue::Response => "response",
+            Overdue::Answer => "answer",
+            Overdue::Media => "media",
+            Overdue::End => "end",
+        }
+    }
 }
 
 impl End {
@@ -58,6 +98,16 @@ impl End {
             phrase: None,
             headers: Vec::new(),
             contacts: Vec::new(),
+            overdue: None,
+        }
+    }
+
+    /// The same because this did not come in time.
+    #[must_use]
+    pub fn waiting_for(self, overdue: Overdue) -> Self {
+        End {
+            overdue: Some(overdue),
+            ..self
         }
     }
 
@@ -93,7 +143,12 @@ pub fn end_leg(tx: &mut Tx, key: LegKey, end: End) {
         let number = tx.world.legs.get(&key).and_then(|leg| leg.to.number.clone());
         fraud::talked(tx, trunk, number.as_deref(), talked);
     }
-    tallying::leg_ended(tx.metrics, tx.setup, (trunk, way), end.reason, talked);
+    tx.out.counts.push(Count::LegEnded {
+        on: (trunk, way),
+        reason: end.reason,
+        talked,
+        overdue: end.overdue,
+    });
     tell_ended(tx, key, &end);
     end_ops_of(tx, key, was_answered);
     if let Some(bridge) = tx.world.legs.get(&key).and_then(|leg| leg.bridge) {
@@ -101,12 +156,8 @@ pub fn end_leg(tx: &mut Tx, key: LegKey, end: End) {
     }
     transferring::leg_ended(tx, key);
     taping::leg_ended(tx, key);
-    if tx
-        .world
-        .legs
-        .get(&key)
-        .is_some_and(|leg| leg.media.closed.is_none())
-    {
+    let is_open = |leg: &Leg| leg.media.closed.is_none() && !leg.owes_goodbye();
+    if tx.world.legs.get(&key).is_some_and(is_open) {
         tx.media_of(key, Change::Close { stream: key.stream() });
     }
     tx.world.guards.legs.remove((trunk, way, key));
@@ -180,6 +231,12 @@ fn tell_peer(tx: &mut Tx, key: LegKey, end: &End) {
     let command = match (&leg.origin, stage) {
         (_, Stage::Ended { .. }) => return,
         (_, Stage::Answered) | (Origin::In(_), Stage::Answering) => Command::Bye { session, headers },
+        (Origin::In(_), Stage::Trying | Stage::Ringing) if owes_answer(leg, end) => {
+            if let Some(inbound) = tx.world.legs.get_mut(&key).and_then(Leg::inbound_mut) {
+                inbound.owed = Owed::Goodbye;
+            }
+            return;
+        }
         (Origin::In(_), Stage::Trying | Stage::Ringing) => {
             let status = end.sip.unwrap_or_else(|| status_for(end));
             Command::Reject {
@@ -196,6 +253,12 @@ fn tell_peer(tx: &mut Tx, key: LegKey, end: &End) {
         }
     };
     tx.sip(command);
+}
+
+/// The router has answered and hangs up while the port is still being opened: 200 and BYE go out once it is. Ends of
+/// ours for other reasons wait for nothing.
+fn owes_answer(leg: &Leg, end: &End) -> bool {
+    leg.is_taken() && end.by == EndedBy::Control
 }
 
 /// The status that refuses an unanswered inbound leg for a reason of our own.
@@ -331,8 +394,13 @@ fn forget(tx: &mut Tx, call: CallKey) {
         let Some(leg) = tx.world.legs.remove(leg) else {
             continue;
         };
+        if leg.owes_goodbye() {
+            answering::refuse_instead(tx, &leg);
+        }
         tx.world.names.remove(leg.id);
         tx.world.sessions.remove(leg.session);
+        // A shard that has not told within the time of the record tells no more.
+        tx.world.guards.ports.remove(leg.key);
     }
     for recording in row.recordings {
         taping::forget(tx, recording);

@@ -367,7 +367,7 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
     tx.world.names.insert(call_id.clone(), Named::Call(call));
     tx.world.names.insert(leg_id.clone(), Named::Leg(leg));
     tx.world.guards.calls.insert(call, Guard);
-    tx.world.guards.legs.insert((index, Way::In, leg), Guard);
+    tx.world.guards.legs.insert((index, Way::In, leg));
     tx.world.sessions.insert(invite.session, leg);
     let max_duration_at = tx
         .setup
@@ -486,7 +486,7 @@ pub fn new_leg(
     }
 }
 
-/// Asks the leg's shard for a port.
+/// Asks the leg's shard for a port, which is taken from now on.
 pub fn open_stream(tx: &mut Tx, leg: LegKey) {
     let Some(row) = tx.world.legs.get(&leg) else {
         return;
@@ -498,5 +498,6 @@ pub fn open_stream(tx: &mut Tx, leg: LegKey) {
         stream: leg.stream(),
         address: trunk.media_address,
     };
+    tx.world.guards.ports.insert(leg, Guard);
     tx.media_of(leg, change);
 }

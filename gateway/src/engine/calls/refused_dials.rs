@@ -49,8 +49,7 @@ fn dial_of(request: &Request, failure: &Failure) -> Option<LegDial> {
     match request {
         Request::LegDial(dial) => Some(dial.clone()),
         Request::Batch(batch) => {
-            let step = failure.data.get("step")?.as_u64()?;
-            let step = batch.steps.get(usize::try_from(step).ok()?)?;
+            let step = batch.steps.get(failure.step()?)?;
             match Request::from_parts(&step.method, &Value::Object(step.params.clone())).ok()? {
                 Request::LegDial(dial) => Some(dial),
                 _ => None,
@@ -88,7 +87,7 @@ fn refused(tx: &mut Tx, dial: &LegDial, failure: &Failure) {
         from: from.clone(),
         to: to.clone(),
         trunk: dial.trunk.clone(),
-        decision: Some(failure.data.clone()),
+        decision: Some(failure.own_data()),
     };
     let event = Event::CallRefused(Box::new(event));
     let call = dial.call.as_ref().and_then(|id| tx.named(id));

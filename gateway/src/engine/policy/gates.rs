@@ -49,6 +49,17 @@ pub struct Gates {
     disk_fault: Option<String>,
     /// When ports of closed streams can be had again.
     resting: VecDeque<Instant>,
+    /// What commands have changed since the last commit.
+    before: Option<Before>,
+}
+
+/// What a command changes of the gates, as it was at the last commit.
+#[derive(Debug)]
+struct Before {
+    drain: Drain,
+    is_set: bool,
+    /// Calls and calls a second, in the order in which they were changed.
+    limits: Vec<(Scope, u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -73,7 +84,36 @@ impl Gates {
             free_mb: None,
             disk_fault: None,
             resting: VecDeque::new(),
+            before: None,
         }
+    }
+
+    /// Makes everything that commands have changed final.
+    pub fn commit(&mut self) {
+        self.before = None;
+    }
+
+    /// Takes back what they have changed since the last commit.
+    pub fn rollback(&mut self, now: Instant) {
+        let Some(before) = self.before.take() else {
+            return;
+        };
+        (self.drain, self.is_set) = (before.drain, before.is_set);
+        for (scope, calls, rate) in before.limits.into_iter().rev() {
+            if let Some(entry) = self.entry_mut(scope) {
+                entry.gate.calls_max = calls;
+                entry.gate.bucket.set_rate(rate, now);
+            }
+        }
+    }
+
+    fn before(&mut self) -> &mut Before {
+        let (drain, is_set) = (self.drain, self.is_set);
+        self.before.get_or_insert_with(|| Before {
+            drain,
+            is_set,
+            limits: Vec::new(),
+        })
     }
 
     /// Whether one more fits beside `active`.
@@ -148,6 +188,8 @@ impl Gates {
 
     /// Changes limits; `None` leaves one as it is.
     pub fn set(&mut self, scope: Scope, calls: Option<u32>, calls_per_second: Option<u32>, now: Instant) {
+        let was = (scope, self.calls_max(scope), self.calls_per_second(scope));
+        self.before().limits.push(was);
         self.is_set = true;
         let Some(entry) = self.entry_mut(scope) else {
             return;
@@ -172,6 +214,7 @@ impl Gates {
 
     /// Starts, ends or finishes a drain.
     pub fn set_drain(&mut self, drain: Drain) {
+        self.before();
         self.drain = drain;
     }
 
@@ -261,6 +304,27 @@ mod tests {
         assert!(gates.has_room(Scope::Trunk(0), 49));
         assert!(!gates.has_room(Scope::Trunk(0), 50));
         assert!(!gates.has_room(Scope::Trunk(7), 0));
+    }
+
+    #[test]
+    fn what_a_refused_batch_has_changed_is_taken_back_to_its_first_image() {
+        let now = Instant::now();
+        let mut gates = Gates::new((100, 20, 5), &[(50, 10, 5)], now);
+        gates.set(Scope::Instance, Some(90), None, now);
+        gates.commit();
+        gates.set(Scope::Instance, Some(1), Some(2), now);
+        gates.set(Scope::Instance, Some(3), None, now);
+        gates.set(Scope::Trunk(0), None, Some(4), now);
+        gates.set_drain(Drain::Done);
+        gates.rollback(now);
+        let limits = |scope| (gates.calls_max(scope), gates.calls_per_second(scope));
+        assert_eq!(
+            (limits(Scope::Instance), limits(Scope::Trunk(0))),
+            ((90, 20), (50, 10))
+        );
+        assert!(gates.is_set() && !gates.is_draining());
+        gates.rollback(now);
+        assert_eq!(gates.calls_max(Scope::Instance), 90, "once is enough");
     }
 
     #[test]

@@ -86,4 +86,5 @@ pub fn apply(setup: &Setup, gates: &mut Gates, books: &mut Books, world: &mut Wo
             set(Scope::Trunk(index), saved);
         }
     }
+    gates.commit();
 }

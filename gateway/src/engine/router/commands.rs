@@ -21,6 +21,7 @@ use crate::engine::calls::ending::{End, end_leg};
 use crate::engine::keys::{CallKey, LegKey, Named};
 use crate::engine::op::{Audience, Manner};
 use crate::engine::policy::gates::Scope;
+use crate::engine::policy::number_map;
 use crate::engine::transfers::transferring;
 use crate::engine::trunks::switched;
 use crate::engine::trunks::traces;
@@ -110,6 +111,7 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
             let decision = dial_plan::policy_check(tx, params.to.as_str(), from, params.trunk.as_ref())?;
             Ok(ResultBody::of(&decision))
         }
+        Request::NumberMap(params) => number_map::ask(tx, params).map(|told| ResultBody::of(&told)),
         Request::LimitsGet(_) => Ok(ResultBody::of(&snapshot::limits(tx))),
         Request::LimitsSet(params) => limits_set(tx, params),
         Request::TrunkList(_) => Ok(ResultBody::of(&TrunkListResult {
@@ -122,8 +124,7 @@ pub fn run(tx: &mut Tx, request: &Request) -> Result<ResultBody, Failure> {
         })),
         Request::RecordingList(params) => recording_list(tx, params),
         Request::TraceStart(params) => {
-            let trace = traces::start(tx, params)?;
-            Ok(ResultBody::of(&TraceStartResult { trace }))
+            traces::start(tx, params).map(|trace| ResultBody::of(&TraceStartResult { trace }))
         }
         Request::TraceStop(params) => ended(!traces::stop(tx, &params.trace)),
         Request::DrainStart(_) | Request::DrainCancel(_) | Request::DrainStatus(_) => Ok(drain(tx, request)),
@@ -226,11 +227,12 @@ fn hangup(tx: &Tx, key: LegKey, q850: Option<u32>, sip: Option<u32>, phrase: Opt
     let Some(leg) = tx.world.legs.get(&key) else {
         return End::ours(EndedBy::Control, EndReason::Completed);
     };
-    let unanswered_in = leg.inbound().is_some() && leg.times.answered.is_none();
-    let reason = match (leg.times.answered, leg.inbound()) {
-        (Some(_), _) => EndReason::Completed,
-        (None, Some(_)) => sip.map_or(EndReason::NoAnswer, cause::reason_of_own_status),
-        (None, None) => EndReason::Cancelled,
+    let is_taken = leg.is_taken();
+    let unanswered_in = leg.inbound().is_some() && !is_taken;
+    let reason = match (is_taken, leg.inbound()) {
+        (true, _) => EndReason::Completed,
+        (false, Some(_)) => sip.map_or(EndReason::NoAnswer, cause::reason_of_own_status),
+        (false, None) => EndReason::Cancelled,
     };
     let status = unanswered_in.then(|| sip.or(q850.map(cause::status_of_q850)).unwrap_or(480));
     let q850 = q850.or(status.map(cause::q850_of_own_status));

@@ -29,7 +29,7 @@ use crate::engine::keys::{BridgeKey, LegKey, OpKey};
 use crate::engine::leg::{Addressee, Leg, Stage};
 use crate::engine::op::{Transfer, TransferStage, Work};
 use crate::engine::router::commands;
-use crate::engine::tallying;
+use crate::engine::tallying::{self, Count};
 use crate::engine::tx::Tx;
 
 /// What a failed dial is told as, where its peer gave no status: nobody could be reached.
@@ -158,8 +158,10 @@ pub fn leg_dial<const MAX: u32>(
 pub fn dial_for(tx: &mut Tx, op: OpKey, dial: &LegDial) -> Result<LegKey, Failure> {
     let index = tx.setup.trunk_by_name(dial.trunk.as_str());
     let dialled = dialing::dial(tx, dial);
-    if let Some(index) = index {
-        tallying::dial(tx.metrics, tx.setup, index, dialled.as_ref().map(|_| ()));
+    match (index, &dialled) {
+        (Some(index), Ok(_)) => tx.out.counts.push(Count::Dialled(index)),
+        (Some(index), Err(failure)) => tallying::dial(tx.metrics, tx.setup, index, Err(failure)),
+        (None, _) => {}
     }
     let leg = commands::leg(tx, &dialled?.leg)?;
     if let Some(out) = tx.leg_mut(leg)?.outbound_mut() {

@@ -39,10 +39,12 @@ pub struct Registrations {
     ours: BTreeMap<usize, Ours>,
     /// By trunk index and user: where its phones are, the first to be called first.
     phones: BTreeMap<(usize, String), Vec<RegisteredContact>>,
+    /// Ours as they were before a command that is not yet final.
+    before: Option<BTreeMap<usize, Ours>>,
 }
 
 /// A trunk that registers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ours {
     name: String,
     stage: Stage,
@@ -80,7 +82,25 @@ impl Registrations {
         Registrations {
             ours: ours.collect(),
             phones: BTreeMap::new(),
+            before: None,
         }
+    }
+
+    /// Makes what commands have changed final.
+    pub fn commit(&mut self) {
+        self.before = None;
+    }
+
+    /// Takes back what they have changed since the last commit.
+    pub fn rollback(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.ours = before;
+        }
+    }
+
+    fn remember(&mut self) {
+        let ours = &self.ours;
+        self.before.get_or_insert_with(|| ours.clone());
     }
 
     /// Whether a trunk is registered at its carrier; none where it does not register.
@@ -121,6 +141,7 @@ impl Registrations {
 /// Registers every trunk that wants it, at the start and after a drain was cancelled.
 pub fn begin(tx: &mut Tx) {
     let setup = tx.setup;
+    tx.registrations.remember();
     for (index, trunk) in setup.config.trunks.iter().enumerate() {
         let Some(order) = order(tx, index, trunk) else {
             continue;
@@ -136,6 +157,7 @@ pub fn begin(tx: &mut Tx) {
 
 /// Removes our contacts everywhere; [`Registrations::have_left`] tells when that is done.
 pub fn leave(tx: &mut Tx) {
+    tx.registrations.remember();
     let staying = tx.registrations.ours.iter_mut();
     let staying = staying.filter(|(_, ours)| !matches!(ours.stage, Stage::Leaving | Stage::Left));
     let left: Vec<usize> = staying

@@ -59,6 +59,12 @@ pub(super) const METRICS: &[Metric] = &[
         "instance trunk direction class",
         "Admitted ones that failed: error bad_number busy no_answer missed (missed: an agent did not answer)",
     ),
+    m(
+        "legs_timed_out",
+        "counter",
+        "instance trunk direction missing",
+        "Legs that ended because this did not come in time: ack prack refresh dialog response answer media end",
+    ),
     m("seizures", "counter", CALL, "Dialled legs whose INVITE went out"),
     m(
         "legs_answered",

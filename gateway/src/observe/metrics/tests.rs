@@ -19,6 +19,7 @@ fn full() -> Snapshot {
     engine.gated(IN, "calls_per_hour");
     engine.refused(IN, "no_number");
     engine.failed(IN, FailedClass::Busy);
+    engine.timed_out(IN, "prack");
     engine.seized(IN);
     engine.answered(IN, "PCMU");
     engine.setup(IN, Duration::from_millis(30));

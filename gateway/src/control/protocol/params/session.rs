@@ -151,7 +151,8 @@ params! {
 }
 
 params! {
-    /// Several commands, all applied in one mixer tick, or none.
+    /// Several commands, all applied in one mixer tick, or none: the error is that of the step that was refused, with its
+    /// number as `data.step`; what the policy calls its own step is `data.policy_step` then.
     Batch {
         /// The commands, 1 to 32. A parameter that is the text `$N.MEMBER` stands for that member of
         /// the result of step N, counted from 0.

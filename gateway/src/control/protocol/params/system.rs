@@ -21,6 +21,25 @@ params! {
 }
 
 params! {
+    /// Where calls to a number go, or the whole number map.
+    NumberMapAsk {
+        /// As an INVITE would have it: E.164, national where the trunk brings those, a `tel:` or a `sip:` URI. The
+        /// whole map when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub number: Option<Text<256>>,
+        /// The trunk that brings it, whose `number_in` and `home_country` tell how it is read; as E.164 when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub trunk: Option<Name>,
+    }
+    check fn check(&self) -> Result<(), Failure> {
+        if self.number.is_none() && self.trunk.is_some() {
+            return Err(Failure::invalid_params("params.trunk", "needs `number`: it tells how that is read"));
+        }
+        Ok(())
+    }
+}
+
+params! {
     /// Limits and how full they are.
     LimitsGet {}
 }
