@@ -12,6 +12,7 @@ use gateway::control::protocol::parse_frame;
 use gateway::core::Core;
 use gateway::engine::Setup;
 use gateway::engine::io::{ConnKey, Input, Now, Output};
+use gateway::stir::CertificateUrl;
 use media::Change;
 use serde_json::{Value, json};
 use sip::endpoint::{EndpointConfig, Flow, Transport};
@@ -70,6 +71,8 @@ pub struct Rig {
     pub events: Vec<Value>,
     pub replies: Vec<Value>,
     pub records: Vec<Value>,
+    /// Certificates that the core asked for.
+    pub fetches: Vec<CertificateUrl>,
     /// Questions to DNS.
     pub lookups: Vec<sip::transport::target::Question>,
     ports: u16,
@@ -115,6 +118,7 @@ impl Rig {
             replies: Vec::new(),
             records: Vec::new(),
             lookups: Vec::new(),
+            fetches: Vec::new(),
             ports: 20_000,
             asked: 0,
             busy: Duration::ZERO,
@@ -171,6 +175,7 @@ impl Rig {
                 }
             }
             Output::Lookup(question) => self.lookups.push(question),
+            Output::Fetch(url) => self.fetches.push(url),
             Output::Record { record, .. } => self.records.push(serde_json::from_str(&record).unwrap()),
             _ => {}
         }

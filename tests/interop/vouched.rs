@@ -82,7 +82,7 @@ fn t13_secsipidx_and_we_believe_each_other() {
         caller: vec![CALLER.to_owned()],
         called: vec![CALLED.to_owned()],
     };
-    let checked = check(&facts, &trust, now_s);
+    let checked = check(&facts, &trust, None, now_s);
     assert_eq!(
         (checked.verdict, checked.claimed.attest),
         (Verdict::Valid, Some(Attest::B)),

@@ -290,7 +290,7 @@ fn our_callers_are_signed_as_far_as_we_know_them() {
             caller: vec![number.to_owned()],
             called: vec!["4684060000".to_owned()],
         };
-        let checked = check(&facts, &papers.trust(), now_s);
+        let checked = check(&facts, &papers.trust(), None, now_s);
         assert_eq!(
             (checked.verdict, checked.claimed.attest),
             (Verdict::Valid, Some(attest)),

@@ -13,6 +13,7 @@ use gateway::engine::Setup;
 use gateway::engine::io::{
     ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent, TraceCommand,
 };
+use gateway::stir::CertificateUrl;
 use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, Counts, MetricsReader, Shard, ShardConfig, TURN, links};
@@ -85,6 +86,8 @@ pub struct Town {
     pub drains: usize,
     /// Questions to DNS that the core asked.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Certificates that the core asked for.
+    pub fetches: Vec<CertificateUrl>,
     /// Orders to the writer of traces.
     pub traced: Vec<TraceCommand>,
     /// Limits as the core last kept them.
@@ -173,6 +176,7 @@ impl Town {
             log: Vec::new(),
             drains: 0,
             lookups: Vec::new(),
+            fetches: Vec::new(),
             traced: Vec::new(),
             saved_limits: None,
             post: Post::new(seed),
@@ -553,6 +557,7 @@ impl Town {
             Output::Record { record, .. } => self.records.push(serde_json::from_str(&record).unwrap()),
             Output::Log { message, .. } => self.log.push(message),
             Output::Lookup(question) => self.lookups.push(question),
+            Output::Fetch(url) => self.fetches.push(url),
             Output::Connect { .. }
             | Output::Disconnect { .. }
             | Output::ControlClose { .. }

@@ -24,6 +24,7 @@ use crate::observe::record_writer::RecordWriter;
 use crate::observe::recordings::{self, Recordings};
 use crate::observe::traces::Traces;
 use crate::shell::clock;
+use crate::shell::fetcher::Fetcher;
 use crate::shell::losses::Losses;
 use crate::shell::outside::Outside;
 use crate::shell::prompts::{self, Folder, Music, Watch};
@@ -91,6 +92,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
     } = bound;
     let (drained_sender, drained) = watch::channel(0);
     let connections = Connections::new(lanes.work.clone());
+    let resolver = Resolver::new(&config.dns);
     let outside = Outside {
         udp: udp_sockets(udp, &lanes, &losses)?,
         tcp: tcp_streams(tcp, &lanes, &losses, tls)?,
@@ -100,7 +102,8 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         recordings,
         traces,
         records,
-        resolver: Resolver::new(&config.dns),
+        fetcher: Fetcher::new(&config, resolver.clone())?,
+        resolver,
         answers: lanes.work.clone(),
         losses: Arc::clone(&losses),
         echoes: VecDeque::from([Input::Music(music)]),
