@@ -1,12 +1,14 @@
 //! One test for each attack on signalling of docs/threats.md, named by its number: what happened to others must
 //! not happen here. Each is kept for ever.
 //!
-//! In virtual time where that is enough (`rig`), against the running program where a row is about sockets (`wire`).
+//! In virtual time where that is enough (`rig`), against the running program where a row is about sockets (`wire`, `wire_https`).
 
 #[path = "advisories/credentials.rs"]
 mod credentials;
 #[path = "advisories/disorder.rs"]
 mod disorder;
+#[path = "advisories/fetching.rs"]
+mod fetching;
 #[path = "advisories/flood.rs"]
 mod flood;
 #[path = "advisories/fraud.rs"]
@@ -27,3 +29,5 @@ mod strangers;
 mod torture;
 #[path = "advisories/wire.rs"]
 mod wire;
+#[path = "advisories/wire_https.rs"]
+mod wire_https;

@@ -132,12 +132,17 @@ impl Rig {
         rig
     }
 
-    pub fn handle(&mut self, input: Input) {
+    /// Its clock.
+    pub fn clock(&self) -> Now {
         let since = i64::try_from((self.now - self.start).as_micros()).unwrap();
-        let now = Now {
+        Now {
             mono: self.now,
             wall_us: 1_767_225_600_000_000 + since,
-        };
+        }
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        let now = self.clock();
         let begun = Instant::now();
         self.core.handle(input, now);
         let outputs: Vec<Output> = std::iter::from_fn(|| self.core.poll_output()).collect();

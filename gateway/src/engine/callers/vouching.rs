@@ -25,43 +25,41 @@ use crate::utc;
 pub enum Judged {
     /// It is worth this; none where there is nothing to tell.
     Worth(Option<Stir>),
+    /// The trunk insists on a valid one, and refuses with this status what is worth so little.
+    Refused(u16, Stir),
     /// Its certificate is on its way.
     Waits(CertificateUrl),
 }
 
-/// What the trunk makes of a request's Identity, and the refusal where it insists on a valid one. One that `may_wait`
-/// waits for a certificate that can be fetched.
+/// What the trunk makes of a request's Identity. One that `may_wait` waits for a certificate that can be fetched.
 pub fn judge(
     tx: &mut Tx,
     index: usize,
     request: &Request,
     caller: &Party,
     may_wait: bool,
-) -> Result<Judged, u16> {
+) -> Judged {
     let (setup, now_s) = (tx.setup, tx.now.wall_us.div_euclid(1_000_000));
     let (Some(trunk), Some(numbers)) = (setup.trunk(index), setup.numbers_of(index)) else {
-        return Ok(Judged::Worth(None));
+        return Judged::Worth(None);
     };
     match trunk.stir.incoming {
-        StirIn::Off => Ok(Judged::Worth(None)),
+        StirIn::Off => Judged::Worth(None),
         StirIn::Pass => {
             let claimed = stir::claimed(&facts(request, caller, numbers));
-            let stir = claimed.map(|claimed| told(StirVerdict::Unverified, claimed));
-            Ok(Judged::Worth(stir))
+            Judged::Worth(claimed.map(|claimed| told(StirVerdict::Unverified, claimed)))
         }
         StirIn::Verify | StirIn::Require => {
             let facts = facts(request, caller, numbers);
             let fetched = match fetched(tx, trunk, &facts, now_s, may_wait) {
                 Ok(fetched) => fetched,
-                Err(url) => return Ok(Judged::Waits(url)),
+                Err(url) => return Judged::Waits(url),
             };
             let checked = stir::check(&facts, &trunk.stir.trust, fetched.as_ref(), now_s);
+            let stir = told(word(checked.verdict), checked.claimed);
             match checked.verdict.status() {
-                Some(status) if trunk.stir.incoming == StirIn::Require => Err(status),
-                Some(_) | None => {
-                    let stir = told(word(checked.verdict), checked.claimed);
-                    Ok(Judged::Worth(Some(stir)))
-                }
+                Some(status) if trunk.stir.incoming == StirIn::Require => Judged::Refused(status, stir),
+                Some(_) | None => Judged::Worth(Some(stir)),
             }
         }
     }

@@ -127,8 +127,9 @@ fn look(tx: &mut Tx, arrival: Arrival, look: Look) {
     let (Some(trunk), Some(numbers)) = (setup.trunk(index), setup.numbers_of(index)) else {
         return;
     };
+    let is_emergency = is_emergency(tx, index, trunk, invite);
     // Limits first: what they refuse is hardly looked at (docs/threats.md: B14).
-    if let Err(turned) = limits(tx, index, trunk, invite, look) {
+    if let Err(turned) = limits(tx, index, trunk, is_emergency, look) {
         if let Some((from, to)) = glance(tx, &arrival) {
             turn_away(tx, &arrival, from, to, turned);
         }
@@ -144,7 +145,7 @@ fn look(tx: &mut Tx, arrival: Arrival, look: Look) {
         stir: None,
         replaces: None,
     };
-    match admit(tx, index, trunk, invite, &mut said, look) {
+    match admit(tx, trunk, &arrival, &mut said, is_emergency, look) {
         Ok(Admitted::In(app, unclaimed)) => {
             tx.metrics.admitted(tallying::place(setup, index, Way::In));
             begin(tx, &arrival, said, app, unclaimed);
@@ -160,10 +161,9 @@ fn limits(
     tx: &mut Tx,
     index: usize,
     trunk: &Trunk,
-    invite: &IncomingInvite,
+    is_emergency: bool,
     look: Look,
 ) -> Result<(), Turned> {
-    let is_emergency = is_emergency(tx, index, trunk, invite);
     if tx.gates.is_draining() && !is_emergency {
         return Err(draining(trunk));
     }
@@ -184,12 +184,13 @@ fn limits(
 /// The gates that look at what the INVITE says: redirects, the leg it replaces, number, offer, signature.
 fn admit(
     tx: &mut Tx,
-    index: usize,
     trunk: &Trunk,
-    invite: &IncomingInvite,
+    arrival: &Arrival,
     said: &mut Said,
+    is_emergency: bool,
     look: Look,
 ) -> Result<Admitted, Turned> {
+    let (index, invite) = (arrival.trunk, &arrival.invite);
     let count = said.redirected.as_ref().map_or(0, |redirected| redirected.count);
     if count > REDIRECTS_MAX {
         return Err(refuse("redirects", 482, Vec::new()));
@@ -211,17 +212,17 @@ fn admit(
         }
     }
     // Costs several signatures and perhaps a fetch, so only calls that may come in are looked into. A call to an
-    // emergency service never waits.
-    let may_wait = look == Look::First && !is_emergency(tx, index, trunk, invite);
-    let judged = vouching::judge(tx, index, &invite.request, &said.from, may_wait);
-    match judged.map_err(|status| refuse("stir", status, Vec::new()))? {
-        Judged::Worth(stir) => {
-            said.from.attestation = vouching::attestation(stir.as_ref());
-            said.stir = stir;
-            Ok(Admitted::In(app, stage))
-        }
-        Judged::Waits(url) => Ok(Admitted::Waits(url)),
-    }
+    // emergency service neither waits for a certificate nor is refused for want of one.
+    let may_wait = look == Look::First && !is_emergency;
+    let stir = match vouching::judge(tx, index, &invite.request, &said.from, may_wait) {
+        Judged::Waits(url) => return Ok(Admitted::Waits(url)),
+        Judged::Refused(status, _) if !is_emergency => return Err(refuse("stir", status, Vec::new())),
+        Judged::Refused(_, stir) => Some(stir),
+        Judged::Worth(stir) => stir,
+    };
+    said.from.attestation = vouching::attestation(stir.as_ref());
+    said.stir = stir;
+    Ok(Admitted::In(app, stage))
 }
 
 /// Whose call it is: that of the leg it replaces, else of its number.
