@@ -135,7 +135,11 @@ fn b28_fetches_and_what_is_remembered_are_bounded() {
     }
     assert_eq!(rig.fetches.len(), FETCHES_MAX);
     assert_eq!(cut(&rig, "fetches"), 1);
-    assert_eq!(verdicts(&rig)[1..], ["certificate_unreachable"], "judged without it");
+    assert_eq!(
+        verdicts(&rig)[1..],
+        ["certificate_unreachable"],
+        "judged without it"
+    );
     fail_all(&mut rig);
     assert_eq!(verdicts(&rig).len(), 2 + FETCHES_MAX);
 

@@ -11,7 +11,8 @@ use tokio::net::UdpSocket;
 
 /// Two seconds a fetch, and what a slow machine adds.
 const PATIENCE: Duration = Duration::from_secs(10);
-const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.11\r\ns=-\r\nc=IN IP4 127.0.0.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.11\r\ns=-\r\nc=IN IP4 127.0.0.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
 
 async fn server(identity: &Identity, manner: Manner) -> Https {
     Https::serve("127.0.0.1", identity.server(&TLS13), manner).await
@@ -106,7 +107,11 @@ async fn b28_a_hostile_server_gets_one_short_request_and_the_call_goes_on_withou
         assert_eq!(counted, u64::from(!outcome.is_empty()), "{url}: {outcome}");
     }
     assert_eq!(good.connections(), 0, "the redirect was not followed");
-    assert_eq!(unlisted.connections(), 0, "nor was the name that leads inside connected to");
+    assert_eq!(
+        unlisted.connections(),
+        0,
+        "nor was the name that leads inside connected to"
+    );
     assert_eq!((other_name.requests().len(), other_ca.requests().len()), (0, 0));
     for server in [&redirects, &endless, &slow, &text] {
         assert_eq!(server.requests(), ["GET /p.pem HTTP/1.1"]);

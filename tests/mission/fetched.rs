@@ -75,14 +75,20 @@ fn verdicts(town: &Town, router: usize) -> Vec<String> {
 }
 
 fn refusal(town: &Town, party: usize) -> Option<u16> {
-    town.parties[party].events.iter().find_map(|(_, event)| match event {
-        PartyEvent::Refused(status) => Some(*status),
-        _ => None,
-    })
+    town.parties[party]
+        .events
+        .iter()
+        .find_map(|(_, event)| match event {
+            PartyEvent::Refused(status) => Some(*status),
+            _ => None,
+        })
 }
 
 fn records(town: &Town) -> Vec<&Value> {
-    town.records.iter().filter(|record| !record["refused"].is_null()).collect()
+    town.records
+        .iter()
+        .filter(|record| !record["refused"].is_null())
+        .collect()
 }
 
 #[test]
@@ -114,7 +120,11 @@ fn t13_calls_wait_for_the_certificate_and_later_ones_find_it() {
     town.run_for(200 * MS);
     let agent = town.agent(AGENT_HZ);
     let desk = town.dialled(router, agent, call.as_str().unwrap());
-    town.ask(router, "bridge.create", json!({"call": call, "legs": [leg, desk]}));
+    town.ask(
+        router,
+        "bridge.create",
+        json!({"call": call, "legs": [leg, desk]}),
+    );
     town.run_for(200 * MS);
     assert_hears(&mut town, first, &[AGENT_HZ], &[]);
     assert_hears(&mut town, agent, &[CUSTOMER_HZ], &[]);
@@ -122,13 +132,21 @@ fn t13_calls_wait_for_the_certificate_and_later_ones_find_it() {
     town.run_for(SECOND);
     let record = town.records.iter().find(|record| record["call"] == call).unwrap();
     let told_at = incoming["ts"].as_str().unwrap();
-    assert!(record["started"].as_str().unwrap() < told_at, "it began with its INVITE: {record}");
+    assert!(
+        record["started"].as_str().unwrap() < told_at,
+        "it began with its INVITE: {record}"
+    );
 }
 
 #[test]
 fn t13_a_server_says_how_long_its_certificate_is_good_for() {
     let papers = Papers::new("age");
-    for (max_age_s, kept_s) in [(None, 3_600), (Some(0), 60), (Some(600), 600), (Some(u64::MAX), 86_400)] {
+    for (max_age_s, kept_s) in [
+        (None, 3_600),
+        (Some(0), 60),
+        (Some(600), 600),
+        (Some(u64::MAX), 86_400),
+    ] {
         let (town, router) = town(1311, &papers, "verify", "");
         let mut town = town.without_media();
         ring(&mut town, &papers, X5U);
@@ -163,7 +181,11 @@ fn t13_what_cannot_be_fetched_is_told_or_refused_and_not_asked_for_again_for_a_m
         let (mut requiring, router) = town(1313, &papers, "require", "");
         let caller = ring(&mut requiring, &papers, X5U);
         fetched(&mut requiring, Err(failure));
-        assert_eq!(refusal(&requiring, caller), Some(status), "{failure:?}: RFC 8224 §6.2.2");
+        assert_eq!(
+            refusal(&requiring, caller),
+            Some(status),
+            "{failure:?}: RFC 8224 §6.2.2"
+        );
         let caller = ring(&mut requiring, &papers, X5U);
         assert_eq!(refusal(&requiring, caller), Some(status), "remembered");
         assert!(requiring.fetches.is_empty());
@@ -216,7 +238,10 @@ fn t13_a_caller_who_gives_up_while_waiting_is_no_call_and_in_the_books() {
     town.run_for(100 * MS);
     assert_eq!(refusal(&town, caller), None);
     assert!(
-        town.parties[caller].got.iter().any(|text| text.starts_with("SIP/2.0 487")),
+        town.parties[caller]
+            .got
+            .iter()
+            .any(|text| text.starts_with("SIP/2.0 487")),
         "{:?}",
         town.parties[caller].got
     );
@@ -225,7 +250,10 @@ fn t13_a_caller_who_gives_up_while_waiting_is_no_call_and_in_the_books() {
     let refused = town.routers[router].of("call.refused")[0].clone();
     assert_eq!(refused["data"]["rule"], "cancelled", "{refused}");
     let books = records(&town);
-    assert_eq!((books.len(), &books[0]["refused"]["rule"]), (1, &json!("cancelled")));
+    assert_eq!(
+        (books.len(), &books[0]["refused"]["rule"]),
+        (1, &json!("cancelled"))
+    );
     town.run_for(60 * SECOND);
     assert!(town.core.engine().is_empty());
 }
@@ -274,7 +302,11 @@ fn t13_a_call_for_help_neither_waits_for_a_certificate_nor_is_refused_for_want_o
     let agent = town.agent(AGENT_HZ);
     town.call(agent, "+81312345679");
     town.run_for(50 * MS);
-    assert_eq!(refusal(&town, agent), Some(428), "an ordinary call must be signed");
+    assert_eq!(
+        refusal(&town, agent),
+        Some(428),
+        "an ordinary call must be signed"
+    );
     town.call(agent, "110");
     town.run_for(50 * MS);
     assert_eq!(verdicts(&town, router), ["absent"]);
@@ -285,7 +317,14 @@ fn t13_a_call_for_help_neither_waits_for_a_certificate_nor_is_refused_for_want_o
         .signer(X5U)
         .identity(&statement(&format!("4930{from}"), "110", Attest::A), now_s);
     let name = "Identity".to_owned();
-    town.call_with(other, "110", vec![ExtraHeader { name, value: identity }]);
+    town.call_with(
+        other,
+        "110",
+        vec![ExtraHeader {
+            name,
+            value: identity,
+        }],
+    );
     town.run_for(50 * MS);
     assert_eq!(verdicts(&town, router).len(), 2, "at once");
     assert!(town.fetches.is_empty());

@@ -32,13 +32,7 @@ pub enum Judged {
 }
 
 /// What the trunk makes of a request's Identity. One that `may_wait` waits for a certificate that can be fetched.
-pub fn judge(
-    tx: &mut Tx,
-    index: usize,
-    request: &Request,
-    caller: &Party,
-    may_wait: bool,
-) -> Judged {
+pub fn judge(tx: &mut Tx, index: usize, request: &Request, caller: &Party, may_wait: bool) -> Judged {
     let (setup, now_s) = (tx.setup, tx.now.wall_us.div_euclid(1_000_000));
     let (Some(trunk), Some(numbers)) = (setup.trunk(index), setup.numbers_of(index)) else {
         return Judged::Worth(None);

@@ -157,13 +157,7 @@ fn look(tx: &mut Tx, arrival: Arrival, look: Look) {
 
 /// The gates that only count, in the order their words are told: drain, switch, rates, counts, ports. A call to an emergency
 /// service needs no more than a port.
-fn limits(
-    tx: &mut Tx,
-    index: usize,
-    trunk: &Trunk,
-    is_emergency: bool,
-    look: Look,
-) -> Result<(), Turned> {
+fn limits(tx: &mut Tx, index: usize, trunk: &Trunk, is_emergency: bool, look: Look) -> Result<(), Turned> {
     if tx.gates.is_draining() && !is_emergency {
         return Err(draining(trunk));
     }
