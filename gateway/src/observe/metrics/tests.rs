@@ -29,6 +29,8 @@ fn full() -> Snapshot {
     engine.control_answered(Some(ErrorKind::NotFound));
     engine.recording("stored");
     engine.transfer_cut("contacts", 2);
+    engine.stir_fetch("fetched");
+    engine.stir_limit("waiting");
     let instance = InstanceGauges {
         instance: "main".into(),
         calls_peak: 5,
