@@ -13,7 +13,6 @@ use gateway::engine::Setup;
 use gateway::engine::io::{
     ConnKey, Input, Now, Output, Prompts, RecorderCommand, RecorderEvent, TraceCommand,
 };
-use gateway::stir::CertificateUrl;
 use media::recorder::TrackKey;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{BlockReader, Counts, MetricsReader, Shard, ShardConfig, TURN, links};
@@ -87,7 +86,7 @@ pub struct Town {
     /// Questions to DNS that the core asked.
     pub lookups: Vec<sip::transport::target::Question>,
     /// Certificates that the core asked for.
-    pub fetches: Vec<CertificateUrl>,
+    pub fetches: Vec<gateway::stir::CertificateUrl>,
     /// Orders to the writer of traces.
     pub traced: Vec<TraceCommand>,
     /// Limits as the core last kept them.
@@ -207,10 +206,8 @@ impl Town {
             .insert("greeting".into(), tone_of(GREETING_HZ, 1000));
         prompts.refused.insert("broken".into(), "not a WAV file".into());
         self.input(Input::Prompts(prompts));
-        self.input(Input::Music(vec![(
-            "default".into(),
-            vec![tone_of(MUSIC_HZ, 10_000)],
-        )]));
+        let music = vec![("default".into(), vec![tone_of(MUSIC_HZ, 10_000)])];
+        self.input(Input::Music(music));
     }
 
     /// Adds a party; its index is its name to the other methods.
@@ -443,11 +440,8 @@ impl Town {
     }
 
     fn next(&self) -> Option<Instant> {
-        let shards = self
-            .shards
-            .iter()
-            .filter_map(|plane| plane.shard.next_deadline())
-            .min();
+        let planes = self.shards.iter();
+        let shards = planes.filter_map(|plane| plane.shard.next_deadline()).min();
         let turn = (self.has_media && shards.is_some()).then_some(self.next_turn);
         let parties = self.parties.iter().filter_map(Party::next_deadline).min();
         let stored = self.stored.first_key_value().map(|((at, _), _)| *at);

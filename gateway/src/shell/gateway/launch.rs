@@ -71,10 +71,9 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         &lanes.wake,
         Arc::clone(&losses),
     )?;
-    let records =
-        RecordWriter::spawn(&config.state_dir).map_err(|source| StartError::state(config, source))?;
-    let traces = Traces::spawn(&config.state_dir, lanes.work.clone())
-        .map_err(|source| StartError::state(config, source))?;
+    let no_state = |source| StartError::state(config, source);
+    let records = RecordWriter::spawn(&config.state_dir).map_err(no_state)?;
+    let traces = Traces::spawn(&config.state_dir, lanes.work.clone()).map_err(no_state)?;
     let blocks = blocks.into_iter().map(|reader| Box::new(reader) as _);
     let recordings = Recordings::spawn(recordings::Setup {
         dir: config.recordings.dir.clone(),
@@ -91,8 +90,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         listeners,
     } = bound;
     let (drained_sender, drained) = watch::channel(0);
-    let connections = Connections::new(lanes.work.clone());
-    let resolver = Resolver::new(&config.dns);
+    let (resolver, connections) = (Resolver::new(&config.dns), Connections::new(lanes.work.clone()));
     let outside = Outside {
         udp: udp_sockets(udp, &lanes, &losses)?,
         tcp: tcp_streams(tcp, &lanes, &losses, tls)?,
