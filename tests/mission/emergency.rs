@@ -268,6 +268,7 @@ fn t34_a_call_for_help_with_its_place_in_the_body_goes_through_without_it() {
     });
     let router = town.router();
     let line = town.party("line", "10.0.3.1:5060", OTHER_HZ);
+    let phone = town.party("phone", "10.0.2.9:5060", AGENT_HZ);
     let sdp =
         "v=0\r\no=- 1 1 IN IP4 10.0.2.9\r\ns=-\r\nc=IN IP4 10.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
     let place = "<presence><gml:pos>35.68 139.76</gml:pos></presence>\r\n";
@@ -292,7 +293,11 @@ fn t34_a_call_for_help_with_its_place_in_the_body_goes_through_without_it() {
         bytes: invite.into(),
     });
     town.run_for(100 * MS);
-    let incoming = town.routers[router].of("leg.incoming")[0].clone();
+    let incoming = town.routers[router].of("leg.incoming");
+    let incoming = (*incoming
+        .first()
+        .unwrap_or_else(|| panic!("{:?}", town.parties[phone].got)))
+    .clone();
     let headers = incoming["data"]["headers"].clone();
     assert_eq!(headers.as_object().unwrap().len(), 1, "{headers}");
     town.ask(router, "leg.answer", json!({"leg": incoming["leg"]}));
