@@ -2,12 +2,14 @@
 //! not happen here. Each is kept for ever.
 //!
 //! In virtual time where that is enough (`rig` for signalling, `scene` for audio), against the running program where
-//! a row is about sockets (`wire`).
+//! a row is about sockets (`wire`, `wire_https`).
 
 #[path = "advisories/credentials.rs"]
 mod credentials;
 #[path = "advisories/disorder.rs"]
 mod disorder;
+#[path = "advisories/fetching.rs"]
+mod fetching;
 #[path = "advisories/flood.rs"]
 mod flood;
 #[path = "advisories/fraud.rs"]
@@ -40,3 +42,5 @@ mod strangers;
 mod torture;
 #[path = "advisories/wire.rs"]
 mod wire;
+#[path = "advisories/wire_https.rs"]
+mod wire_https;

@@ -14,7 +14,7 @@
 //! | 40, 53 to 55: numbers that may be shown and dialled | `numbers.rs` |
 //! | legs of different codecs (flow T37) | `codecs.rs` |
 //! | who calls, who sent the call on, and what of it crosses to the other leg | `callers.rs` |
-//! | signed callers, theirs and ours | `vouched.rs` |
+//! | signed callers, theirs and ours; certificates that are fetched | `vouched.rs`, `fetched.rs` |
 //! | emergency calls | `emergency.rs` |
 //! | limits against toll fraud | `fraud.rs` |
 //! | 48 to 50, 70 to 73: limits and counts | `limits.rs` |
@@ -51,6 +51,8 @@ mod edges;
 mod emergency;
 #[path = "mission/explained.rs"]
 mod explained;
+#[path = "mission/fetched.rs"]
+mod fetched;
 #[path = "mission/flow.rs"]
 mod flow;
 #[path = "mission/fraud.rs"]

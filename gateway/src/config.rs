@@ -59,6 +59,8 @@ pub struct Config {
     pub sip: Sip,
     /// Name servers.
     pub dns: Dns,
+    /// How certificates of signed callers are fetched.
+    pub stir: Fetching,
     /// Media plane.
     pub media: Media,
     /// The control socket.
@@ -115,6 +117,15 @@ impl std::fmt::Display for Listen {
 pub struct Dns {
     /// Servers; none: those of the system.
     pub servers: Vec<SocketAddr>,
+}
+
+/// How certificates of signed callers are fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetching {
+    /// A trunk lists hosts.
+    pub is_wanted: bool,
+    /// The CAs of the servers; none: those of the system.
+    pub ca: Option<PathBuf>,
 }
 
 /// Media addresses and shards.

@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod clock;
+pub mod fetcher;
 pub mod gateway;
 pub mod lock;
 pub mod losses;

@@ -3,10 +3,11 @@
 //! ```text
 //! Identity ─► token ─► certificate of `x5u` ─► chain to an anchor ─► signature ─► iat ─► orig, dest, TNAuthList
 //! ```
-//! Values and pure functions: time is an argument, certificates are given, nothing is fetched. Knows no trunk
-//! and no call.
+//! Values and pure functions: time is an argument, certificates are given, nothing is fetched. What may be fetched at
+//! all is said here. Knows no trunk and no call.
 
 mod certificate;
+mod certificate_url;
 mod der;
 mod passport;
 mod sign;
@@ -14,7 +15,8 @@ mod sign;
 pub(crate) mod testing;
 mod verify;
 
-pub use certificate::{CERTIFICATE_BYTES_MAX, CertificateError, Trust};
+pub use certificate::{CERTIFICATE_BYTES_MAX, CertificateError, Chain, Trust};
+pub use certificate_url::{CertificateHost, CertificateUrl, Place, URL_BYTES_MAX};
 pub use passport::{Attest, canonical};
 pub use sign::{KeyError, Signer, Statement};
-pub use verify::{Checked, Claimed, Facts, Verdict, check, claimed};
+pub use verify::{Checked, Claimed, Facts, Fetched, Verdict, check, claimed, wanted};

@@ -55,7 +55,7 @@ pub use identity::Identity;
 pub use lines::{HEADERS_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 pub use media_type::MediaType;
 pub use method::{ExtensionMethod, METHOD_BYTES_MAX, Method};
-pub use multipart::PARTS_MAX;
+pub use multipart::{PARTS_MAX, is_optional};
 pub use name_addr::{NameAddr, TAG_BYTES_MAX};
 pub use params::{PARAMS_MAX, Params};
 pub use parse::{REQUEST_URI_BYTES_MAX, parse};

@@ -94,9 +94,10 @@ pub fn cost(rig: &mut Rig, mut each: impl FnMut(&mut Rig, usize)) -> Duration {
     rig.busy / 50
 }
 
-/// What an INVITE over the limit is told, acknowledged.
-pub fn refuse_one(rig: &mut Rig, branch: &str) {
-    let came = rig.udp(CARRIER, invite(CARRIER, branch, "", SDP));
+/// What an INVITE over the limit is told, acknowledged. `plus` is what its numbers begin with.
+pub fn refuse_one(rig: &mut Rig, branch: &str, plus: &str) {
+    let text = invite(CARRIER, branch, "", SDP).replace("sip:+49", &format!("sip:{plus}"));
+    let came = rig.udp(CARRIER, text);
     assert_eq!(status(&came), Some(503));
     let ack = format!(
         "ACK sip:+4930123456@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {CARRIER};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
@@ -149,20 +150,36 @@ fn b14_a_refusal_costs_at_most_a_tenth_of_a_call() {
     // One that its trunk's limit refuses: told 503, with an event and a record of its own, and acknowledged.
     let mut full = Rig::with("calls = 1", "");
     full.udp(CARRIER, invite(CARRIER, "first", "", SDP));
+    // Its numbers as they are dialled in Germany: a numbering plan reads them.
+    let national = "calls = 1\nhome_country = \"DE\"\nnumber_in = \"national\"";
+    let mut full_at_home = Rig::with(national, "");
+    full_at_home.udp(CARRIER, invite(CARRIER, "first", "", SDP));
     let turns = (0..10).map(|turn| {
         let call = cost(&mut calls, |rig, number| {
             pass_one(rig, &format!("call{turn}x{number}"))
         });
         let bare = cost(&mut calls, |rig, _| rig.assert_alive());
         let refused = cost(&mut full, |rig, number| {
-            refuse_one(rig, &format!("over{turn}x{number}"));
+            refuse_one(rig, &format!("over{turn}x{number}"), "+49");
             assert_eq!((rig.of("call.refused").len(), rig.records.len()), (1, 1));
         });
-        println!("a call of two legs {call:?}, of one {bare:?}; over a limit {refused:?}");
-        refused.as_secs_f64() / call.as_secs_f64()
+        let at_home = cost(&mut full_at_home, |rig, number| {
+            refuse_one(rig, &format!("over{turn}x{number}"), "0");
+            let from = &rig.of("call.refused")[0]["data"]["from"];
+            assert_eq!(from["number"], "+4930987654", "{from}");
+        });
+        println!(
+            "a call of two legs {call:?}, of one {bare:?}; over a limit {refused:?}, in national form {at_home:?}"
+        );
+        [refused, at_home].map(|refused| refused.as_secs_f64() / call.as_secs_f64())
     });
-    let share = turns.fold(f64::MAX, f64::min);
-    assert!(share <= 0.1, "over a limit: {share:.3} of a call");
+    let least = turns.fold([f64::MAX; 2], |least, turn| {
+        [0, 1].map(|at| least[at].min(turn[at]))
+    });
+    assert!(
+        least.iter().all(|share| *share <= 0.1),
+        "over a limit: {least:.3?} of a call"
+    );
 }
 
 #[test]

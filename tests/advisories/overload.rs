@@ -135,10 +135,10 @@ fn f23_to_turn_a_call_away_costs_a_fraction_of_a_refusal_and_a_hundredth_or_two_
             pass_one(rig, &format!("call{turn}x{number}"))
         });
         let refused = cost(&mut full, |rig, number| {
-            refuse_one(rig, &format!("over{turn}x{number}"))
+            refuse_one(rig, &format!("over{turn}x{number}"), "+49")
         });
         let shed = cost(&mut shut, |rig, number| {
-            refuse_one(rig, &format!("shed{turn}x{number}"))
+            refuse_one(rig, &format!("shed{turn}x{number}"), "+49")
         });
         println!("a call of two legs {call:?}; over a limit {refused:?}; turned away {shed:?}");
         let shed = shed.as_secs_f64();

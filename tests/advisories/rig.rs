@@ -12,6 +12,7 @@ use gateway::control::protocol::parse_frame;
 use gateway::core::Core;
 use gateway::engine::Setup;
 use gateway::engine::io::{ConnKey, Input, Now, Output};
+use gateway::stir::CertificateUrl;
 use media::Change;
 use serde_json::{Value, json};
 use sip::endpoint::{EndpointConfig, Flow, Transport};
@@ -70,6 +71,8 @@ pub struct Rig {
     pub events: Vec<Value>,
     pub replies: Vec<Value>,
     pub records: Vec<Value>,
+    /// Certificates that the core asked for.
+    pub fetches: Vec<CertificateUrl>,
     /// Questions to DNS.
     pub lookups: Vec<sip::transport::target::Question>,
     ports: u16,
@@ -115,6 +118,7 @@ impl Rig {
             replies: Vec::new(),
             records: Vec::new(),
             lookups: Vec::new(),
+            fetches: Vec::new(),
             ports: 20_000,
             asked: 0,
             busy: Duration::ZERO,
@@ -128,12 +132,17 @@ impl Rig {
         rig
     }
 
-    pub fn handle(&mut self, input: Input) {
+    /// Its clock.
+    pub fn clock(&self) -> Now {
         let since = i64::try_from((self.now - self.start).as_micros()).unwrap();
-        let now = Now {
+        Now {
             mono: self.now,
             wall_us: 1_767_225_600_000_000 + since,
-        };
+        }
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        let now = self.clock();
         let begun = Instant::now();
         self.core.handle(input, now);
         let outputs: Vec<Output> = std::iter::from_fn(|| self.core.poll_output()).collect();
@@ -171,6 +180,7 @@ impl Rig {
                 }
             }
             Output::Lookup(question) => self.lookups.push(question),
+            Output::Fetch(url) => self.fetches.push(url),
             Output::Record { record, .. } => self.records.push(serde_json::from_str(&record).unwrap()),
             _ => {}
         }

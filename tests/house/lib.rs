@@ -12,6 +12,7 @@
     missing_docs
 )]
 
+pub mod papers;
 pub mod peer;
 pub mod phonebook;
 pub mod sim;

@@ -1,10 +1,19 @@
-//! Signed callers against a second implementation: `secsipidx` believes what we sign, and we what it signs.
+//! Signed callers against a second implementation: `secsipidx` believes what we sign, and we what it signs. And a
+//! certificate that is fetched while a caller waits.
 
 use std::path::Path;
+use std::time::Duration;
 
 use gateway::stir::{Attest, Facts, Signer, Statement, Trust, Verdict, check};
-use house::wire::{Folder, peer};
+use house::papers::{Papers, statement};
+use house::wire::{
+    AGENTS, Authority, CARRIER, Folder, Https, Manner, OUR_NUMBER, Settings, Sipp, Site, now_us, peer,
+};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::version::TLS13;
+use serde_json::json;
+
+use crate::audio::heard_on_both_sides;
 
 const X5U: &str = "https://cert.example.org/p.pem";
 const CALLER: &str = "4930123456";
@@ -82,10 +91,67 @@ fn t13_secsipidx_and_we_believe_each_other() {
         caller: vec![CALLER.to_owned()],
         called: vec![CALLED.to_owned()],
     };
-    let checked = check(&facts, &trust, now_s);
+    let checked = check(&facts, &trust, None, now_s);
     assert_eq!(
         (checked.verdict, checked.claimed.attest),
         (Verdict::Valid, Some(Attest::B)),
         "{theirs}"
     );
+}
+
+/// A caller with these headers of its own, who streams a tone.
+fn caller(site: &Site, headers: &str) -> Sipp {
+    Sipp::new("caller_streams", CARRIER)
+        .to(site.gateway.udp())
+        .fill("headers", headers)
+        .talk(Duration::from_secs(3))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t13_a_certificate_is_fetched_over_https_for_the_first_call_and_remembered_for_the_second() {
+    let (papers, authority) = (Papers::new("fetched"), Authority::new("house"));
+    let identity = authority.issue(&["127.0.0.1"]);
+    let manner = Manner::answer("200 OK", "Cache-Control: max-age=600\r\n", &papers.certificate);
+    let server = Https::serve("127.0.0.1", identity.server(&TLS13), manner).await;
+    let settings = Settings {
+        carrier_keys: papers.fetching("require", &[&server.address().to_string()]),
+        tables: "[stir]\nfetch_ca = \"fetch.pem\"".to_owned(),
+        ..Settings::default()
+    };
+    let site = Site::furnished("fetched", &settings, |folder| {
+        authority.write(&folder.join("fetch.pem"));
+    })
+    .await;
+    let signer = papers.signer(&server.url("/p.pem"));
+    let token = statement("4930987654", OUR_NUMBER.trim_start_matches('+'), Attest::A);
+    let headers = || format!("Identity: {}\n", signer.identity(&token, now_us() / 1_000_000));
+
+    let agent = Sipp::new("callee", AGENTS).talk(Duration::from_secs(30));
+    let agent_uri = agent.uri();
+    let agent = agent.start(&site.folder).await;
+    let first = caller(&site, &headers()).start(&site.folder).await;
+    heard_on_both_sides(&site, first, agent, &agent_uri, true).await;
+    let place = site.router.place();
+    let second = caller(&site, &headers()).start(&site.folder).await;
+    let call = site
+        .router
+        .wait(place, "a second call", |heard| heard.is("leg.incoming"))
+        .await;
+    let leg = call.text("leg");
+    site.router.call("leg.answer", json!({ "leg": leg })).await;
+    site.router.wait_leg(place, "leg.ended", leg).await;
+    second.finish().await;
+
+    let heard = site.router.heard();
+    let calls: Vec<_> = heard.iter().filter(|heard| heard.is("leg.incoming")).collect();
+    assert_eq!(calls.len(), 2);
+    for call in calls {
+        let data = &call.event["data"];
+        assert_eq!(data["stir"]["verdict"], "valid", "{data}");
+        assert_eq!(data["from"]["attestation"], "A", "{data}");
+    }
+    assert_eq!(server.requests(), ["GET /p.pem HTTP/1.1"], "asked once");
+    assert_eq!(site.gateway.metric("stir_fetches_total", "fetched"), 1);
+    assert_eq!(site.gateway.metric("stir_certificates", ""), 1);
+    assert_eq!(site.gateway.metric("stir_waiting", ""), 0);
 }

@@ -1,7 +1,9 @@
 //! Flow T34, emergency calls: before the lists and beyond every limit, to the trunk that takes them.
 
+use gateway::engine::io::Input;
 use house::sim::{Answer, PartyEvent, Town};
 use serde_json::{Value, json};
+use sip::endpoint::{Flow, Transport};
 
 use crate::scene::*;
 
@@ -237,10 +239,10 @@ fn t34_a_place_goes_with_an_emergency_call_to_the_trunk_that_asks_and_with_no_ot
     };
     let ordinary = dial("+81312345679", place);
     assert_eq!(town.refused(router, "leg.dial", ordinary), "invalid_params");
-    let in_body = dial("110", "<CID:here@example>");
-    assert_eq!(town.refused(router, "leg.dial", in_body), "invalid_params");
     assert!(invites(&town, line).is_empty());
-    town.ask(router, "leg.dial", dial("110", place));
+    let mut help = dial("110", &format!("<CID:here@example>, {place}"));
+    help["headers"]["X-Unlisted"] = json!("secret");
+    town.ask(router, "leg.dial", help);
     town.run_for(300 * MS);
     let invite = invites(&town, line)[0].to_ascii_lowercase();
     assert!(
@@ -248,4 +250,71 @@ fn t34_a_place_goes_with_an_emergency_call_to_the_trunk_that_asks_and_with_no_ot
         "{invite}"
     );
     assert!(invite.contains("\r\ngeolocation-routing: yes\r\n"), "{invite}");
+    assert!(!invite.contains("x-unlisted"), "{invite}");
+}
+
+/// A phone that puts its place into the body of its INVITE: the call goes through and the place does not.
+#[test]
+fn t34_a_call_for_help_with_its_place_in_the_body_goes_through_without_it() {
+    let keys = "caller_ids = [\"+81312345678\"]\nheaders_out = [\"Geolocation\", \"Geolocation-Routing\"]";
+    let mut town = Town::with(3407, |text| {
+        let text = with_line(text, keys);
+        let agents = "name = \"agents\"\n";
+        text.replacen(
+            agents,
+            &format!("{agents}home_country = \"JP\"\nheaders_in = [\"Geolocation\"]\n"),
+            1,
+        )
+    });
+    let router = town.router();
+    let line = town.party("line", "10.0.3.1:5060", OTHER_HZ);
+    let phone = town.party("phone", "10.0.2.9:5060", AGENT_HZ);
+    let sdp =
+        "v=0\r\no=- 1 1 IN IP4 10.0.2.9\r\ns=-\r\nc=IN IP4 10.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+    let place = "<presence><gml:pos>35.68 139.76</gml:pos></presence>\r\n";
+    let body = format!(
+        "--b\r\nContent-Type: application/pidf+xml\r\nContent-ID: <here@example>\r\n\r\n{place}\
+         --b\r\nContent-Type: application/sdp\r\n\r\n{sdp}--b--\r\n"
+    );
+    let invite = format!(
+        "INVITE urn:service:sos SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.2.9:5060;branch=z9hG4bKplace\r\nMax-Forwards: 70\r\n\
+         From: <sip:anna@10.0.2.9>;tag=p\r\nTo: <urn:service:sos>\r\nCall-ID: place\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:anna@10.0.2.9:5060>\r\nGeolocation: <cid:here@example>\r\nGeolocation-Routing: yes\r\n\
+         Content-Type: multipart/mixed;boundary=b\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let flow = Flow {
+        transport: Transport::Udp,
+        local: "10.0.0.1:5060".parse().unwrap(),
+        remote: "10.0.2.9:5060".parse().unwrap(),
+    };
+    town.input(Input::Datagram {
+        flow,
+        bytes: invite.into(),
+    });
+    town.run_for(100 * MS);
+    let incoming = town.routers[router].of("leg.incoming");
+    let incoming = (*incoming
+        .first()
+        .unwrap_or_else(|| panic!("{:?}", town.parties[phone].got)))
+    .clone();
+    let headers = incoming["data"]["headers"].clone();
+    assert_eq!(headers.as_object().unwrap().len(), 1, "{headers}");
+    town.ask(router, "leg.answer", json!({"leg": incoming["leg"]}));
+    town.run_for(100 * MS);
+    // The router hands on what it was told.
+    let dial =
+        json!({"to": "urn:service:sos", "trunk": "line", "call": incoming["call"], "headers": headers});
+    let dialled = town.ask(router, "leg.dial", dial);
+    town.run_for(300 * MS);
+    event(&town, router, "leg.answered", dialled["leg"].as_str().unwrap());
+    let invite = invites(&town, line)[0].to_ascii_lowercase();
+    assert!(
+        !invite.contains("geolocation") && !invite.contains("pidf"),
+        "{invite}"
+    );
+    assert!(invite.contains("content-type: application/sdp"), "{invite}");
+    let told = town.routers[router].events.iter().chain(&town.records);
+    let told: String = told.map(Value::to_string).collect();
+    assert!(!told.contains("139.76"), "nobody is told the place");
 }

@@ -1,87 +1,15 @@
 //! Signed callers: what a router is told of them, which are refused, and what we sign ourselves.
 
-use std::path::{Path, PathBuf};
-
-use gateway::stir::{Attest, Facts, Signer, Statement, Trust, Verdict, check};
+use gateway::stir::{Attest, Facts, Signer, Statement, Verdict, check};
+use house::papers::{self, Papers, X5U};
 use house::sim::Town;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use sip::endpoint::ExtraHeader;
 
 use crate::scene::*;
 
-const X5U: &str = "https://cert.example.org/p.pem";
 const CALLER: &str = "81312345678";
 const CALLED: &str = "498001234567";
-
-/// Files of an authority, a signer and its certificate. Gone when dropped.
-struct Papers {
-    folder: PathBuf,
-    key: String,
-    anchors: String,
-    certificate: String,
-}
-
-impl Papers {
-    fn new(name: &str) -> Papers {
-        let folder = std::env::temp_dir().join(format!("vouched-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(folder.join("certs/cert.example.org")).unwrap();
-        let (root, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let anchor = params.self_signed(&root).unwrap();
-        let issuer = Issuer::new(params, root);
-        let leaf = CertificateParams::new(Vec::new())
-            .unwrap()
-            .signed_by(&key, &issuer)
-            .unwrap();
-        let papers = Papers {
-            key: key.serialize_pem(),
-            anchors: anchor.pem(),
-            certificate: leaf.pem(),
-            folder,
-        };
-        for (file, text) in [
-            ("anchors.pem", &papers.anchors),
-            ("certs/cert.example.org/p.pem", &papers.certificate),
-            ("key.pem", &papers.key),
-        ] {
-            std::fs::write(papers.folder.join(file), text).unwrap();
-        }
-        papers
-    }
-
-    fn path(&self, file: &str) -> String {
-        self.folder.join(file).display().to_string()
-    }
-
-    fn incoming(&self, word: &str) -> String {
-        let (anchors, certs) = (self.path("anchors.pem"), self.path("certs"));
-        format!("stir_in = \"{word}\"\nstir_anchors = \"{anchors}\"\nstir_certs = \"{certs}\"")
-    }
-
-    fn outgoing(&self, attest: &str) -> String {
-        let key = self.path("key.pem");
-        format!("stir_out = \"sign\"\nstir_key = \"{key}\"\nstir_x5u = \"{X5U}\"\nstir_attest = \"{attest}\"")
-    }
-
-    fn signer(&self, x5u: &str) -> Signer {
-        Signer::new(&self.key, x5u, Attest::A).unwrap()
-    }
-
-    fn trust(&self) -> Trust {
-        let mut trust = Trust::default();
-        trust.add_anchors(self.anchors.as_bytes()).unwrap();
-        trust.add_chain(X5U, self.certificate.as_bytes()).unwrap();
-        trust
-    }
-}
-
-impl Drop for Papers {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(Path::new(&self.folder));
-    }
-}
 
 fn town(seed: u64, carrier: &str) -> (Town, usize) {
     let line = "name = \"carrier\"\n";
@@ -97,12 +25,7 @@ fn town(seed: u64, carrier: &str) -> (Town, usize) {
 }
 
 fn statement(attest: Attest) -> Statement {
-    Statement {
-        orig: CALLER.to_owned(),
-        dest: CALLED.to_owned(),
-        attest,
-        origid: "123e4567-e89b-12d3-a456-426655440000".to_owned(),
-    }
+    papers::statement(CALLER, CALLED, attest)
 }
 
 /// Calls with this Identity; `leg.incoming`, or else the answer.
@@ -290,7 +213,7 @@ fn our_callers_are_signed_as_far_as_we_know_them() {
             caller: vec![number.to_owned()],
             called: vec!["4684060000".to_owned()],
         };
-        let checked = check(&facts, &papers.trust(), now_s);
+        let checked = check(&facts, &papers.trust(), None, now_s);
         assert_eq!(
             (checked.verdict, checked.claimed.attest),
             (Verdict::Valid, Some(attest)),

@@ -26,6 +26,8 @@ pub struct File {
     pub sip: Sip,
     /// Who is asked about peers named by domain.
     pub dns: Dns,
+    /// How certificates of signed callers are fetched.
+    pub stir: Stir,
     /// Media addresses, ports and threads.
     pub media: Media,
     /// The control socket.
@@ -57,6 +59,7 @@ impl Default for File {
             state_dir: "state".to_owned(),
             sip: Sip::default(),
             dns: Dns::default(),
+            stir: Stir::default(),
             media: Media::default(),
             control: Control::default(),
             http: None,
@@ -105,6 +108,15 @@ pub struct Dns {
     /// Servers by address and port, such as `127.0.0.1:53`. Default: those of the system's `resolv.conf`.
     #[schemars(length(max = 8))]
     pub servers: Vec<String>,
+}
+
+/// How certificates of signed callers are fetched, for trunks with `stir_hosts`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stir {
+    /// File of the CAs that the `https` servers' own certificates must come from, PEM. Default: those of the system.
+    /// Read at the start.
+    pub fetch_ca: Option<String>,
 }
 
 /// Media addresses, ports and threads.

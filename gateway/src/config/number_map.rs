@@ -79,6 +79,7 @@ impl Config {
             music,
             prompts,
             recordings,
+            stir,
             apps,
         } = self;
         let differs = [
@@ -95,6 +96,7 @@ impl Config {
             ("music", *music != new.music),
             ("prompts", *prompts != new.prompts),
             ("recordings", *recordings != new.recordings),
+            ("stir", *stir != new.stir),
             ("app", *apps != new.apps),
         ];
         let differs = differs.into_iter().filter(|(_, differs)| *differs);

@@ -283,6 +283,7 @@ impl Trunk {
             ("stir_out", signer.map_or("off", |_| "sign").to_owned()),
             ("stir_anchors", given("stir_anchors")),
             ("stir_certs", format!("{} certificates", self.stir.trust.chains())),
+            ("stir_hosts", list(&self.stir.hosts)),
             ("stir_key", given("stir_key")),
             (
                 "stir_x5u",

@@ -185,6 +185,7 @@ fn resolve(file: &file::File, folder: &Path, state_dir: Option<&Path>) -> (Confi
             &mut faults,
         ),
         dns: dns(&file.dns, &mut faults),
+        stir: stir::fetching(&file.stir, &trunks, folder, &mut faults),
         http: file.http.as_ref().and_then(|http| self::http(http, &mut faults)),
         dial: dial(&file.dial, &mut faults),
         music: music(&file.music, folder),

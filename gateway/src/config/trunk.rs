@@ -15,7 +15,7 @@ pub use super::file::trunk::{
 };
 use super::tls::TrunkTls;
 use super::{Fraud, Listen, NumberPattern};
-use crate::stir::{Signer, Trust};
+use crate::stir::{CertificateHost, Signer, Trust};
 
 pub use super::network::Network;
 pub use media::Codec;
@@ -172,6 +172,8 @@ pub struct Stir {
     pub incoming: StirIn,
     /// Who is believed.
     pub trust: Arc<Trust>,
+    /// Where certificates may be fetched from.
+    pub hosts: Vec<CertificateHost>,
     /// Signs ours.
     pub signer: Option<Signer>,
 }

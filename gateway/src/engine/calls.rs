@@ -3,6 +3,7 @@
 //! | what | file |
 //! |---|---|
 //! | an INVITE comes in, why it was refused | `inbound.rs` |
+//! | an INVITE that waits for its certificate | `waiting.rs` |
 //! | answer, early media towards the caller · offers before the answer | `answering.rs` · `early.rs` |
 //! | dialling out, why it was refused | `dialing.rs`, `dial_plan.rs` |
 //! | refused dials, told and recorded | `refused_dials.rs` |
@@ -21,3 +22,4 @@ pub mod early;
 pub mod ending;
 pub mod inbound;
 pub mod refused_dials;
+pub mod waiting;

@@ -15,6 +15,7 @@ use super::audio::taping;
 use super::calls::call_record;
 use super::calls::draining;
 use super::calls::ending;
+use super::calls::waiting;
 use super::io::{ConnKey, Input, Now, Output};
 use super::keys::{CallKey, LegKey};
 use super::metrics::EngineMetrics;
@@ -179,6 +180,7 @@ impl Engine {
                 self.by(CauseBy::Peer, now, |tx| health::looked_up(tx, &question, answer));
             }
             Input::NumberMap { map, waiting } => number_map::take_up(self, map, waiting, now),
+            Input::Fetched { url, result } => waiting::fetched(self, &url, result, now),
             Input::Prompts(prompts) => self.sounds.prompts = prompts,
             Input::Music(music) => self.sounds.music = music.into_iter().collect(),
             Input::DiskFree { mb } => self.gates.set_disk(mb),
@@ -216,6 +218,7 @@ impl Engine {
         if self.peers.next_deadline().is_some_and(|at| at <= now.mono) {
             self.by(CauseBy::Timer, now, health::wake);
         }
+        waiting::wake(self, now);
         self.traces.wake(now.mono, &mut self.outputs);
         if self.books.take_due(now.mono) {
             self.save_limits();
@@ -361,6 +364,7 @@ impl Engine {
         self.outputs.extend(outbox.sip.into_iter().map(Output::Sip));
         self.outputs
             .extend(outbox.lookups.into_iter().map(Output::Lookup));
+        self.outputs.extend(outbox.fetches.into_iter().map(Output::Fetch));
         self.outputs
             .extend(outbox.recorder.into_iter().map(Output::Recorder));
         for call in outbox.ledger {
@@ -552,6 +556,7 @@ fn seed_of_peers(mut seed: [u8; 32]) -> [u8; 32] {
 fn stopping(tx: &mut Tx) {
     tx.tell(About::default(), Event::GatewayStopping(Nothing {}));
     ending::end_all_for_stop(tx);
+    waiting::refuse_all(tx);
 }
 
 fn stream_of(event: &media::Event) -> Option<media::StreamKey> {

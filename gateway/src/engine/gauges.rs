@@ -51,6 +51,8 @@ impl Engine {
                 .filter(|(_, row)| row.is_open())
                 .count() as u64,
             disk_free_mb: self.gates.free_mb(),
+            stir_waiting: self.world.waiting.len() as u64,
+            stir_certificates: self.world.certificates.len() as u64,
             draining: self.gates.is_draining(),
         }
     }

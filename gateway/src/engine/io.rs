@@ -14,9 +14,11 @@ use sip::transport::name_cache::Answer;
 use sip::transport::target::Question;
 
 pub use super::audio::sounds::Prompts;
+pub use super::callers::certificates::{FetchFailure, FetchedChain, TlsFault};
 use super::trunks::tls_peers::TlsPeer;
 use crate::config::NumberMap;
 use crate::control::protocol::Request;
+use crate::stir::CertificateUrl;
 
 /// One reading of both clocks, taken by the shell once per input batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,6 +113,13 @@ pub enum Input {
         /// What it said.
         answer: Answer,
     },
+    /// A certificate was fetched, or could not be.
+    Fetched {
+        /// Where it is.
+        url: CertificateUrl,
+        /// What came.
+        result: Result<FetchedChain, FetchFailure>,
+    },
     /// Free space where recordings go, which can be written to.
     DiskFree {
         /// Mebibytes.
@@ -163,6 +172,8 @@ pub enum Output {
     },
     /// Ask DNS; `LookedUp` follows.
     Lookup(Question),
+    /// Fetch a certificate; `Fetched` follows.
+    Fetch(CertificateUrl),
     /// An order of the engine for the endpoint; the core takes it, the shell never sees it.
     Sip(sip::endpoint::Command),
     /// Give these changes to a shard, together.

@@ -74,6 +74,8 @@ pub struct EngineMetrics {
     events: u64,
     recordings: BTreeMap<&'static str, u64>,
     transfers_cut: BTreeMap<&'static str, u64>,
+    stir_fetches: BTreeMap<&'static str, u64>,
+    stir_limits: BTreeMap<&'static str, u64>,
     call_panics: u64,
 }
 
@@ -207,6 +209,16 @@ impl EngineMetrics {
         }
     }
 
+    /// A certificate was fetched, or was not: `fetched` or why.
+    pub fn stir_fetch(&mut self, outcome: &'static str) {
+        *self.stir_fetches.entry(outcome).or_default() += 1;
+    }
+
+    /// A limit of fetching was reached: `fetches waiting certificates`.
+    pub fn stir_limit(&mut self, limit: &'static str) {
+        *self.stir_limits.entry(limit).or_default() += 1;
+    }
+
     /// A call was ended because its handling panicked.
     pub fn call_panicked(&mut self) {
         self.call_panics += 1;
@@ -259,6 +271,16 @@ impl EngineMetrics {
     /// What transfers left out, by limit.
     pub fn transfers_cut(&self) -> &BTreeMap<&'static str, u64> {
         &self.transfers_cut
+    }
+
+    /// Certificates fetched, by outcome.
+    pub fn stir_fetches(&self) -> &BTreeMap<&'static str, u64> {
+        &self.stir_fetches
+    }
+
+    /// Limits of fetching that were reached.
+    pub fn stir_limits(&self) -> &BTreeMap<&'static str, u64> {
+        &self.stir_limits
     }
 
     /// Calls ended by a panic.

@@ -17,6 +17,7 @@ use super::calls::cause;
 use super::calls::early;
 use super::calls::ending::{End, Overdue, end_leg};
 use super::calls::inbound;
+use super::calls::waiting;
 use super::keys::LegKey;
 use super::leg::Stage;
 use super::transfers::referred;
@@ -31,6 +32,9 @@ pub fn handle(tx: &mut Tx, event: SipEvent) {
     }
     let session = event.session();
     let Some(key) = tx.world.sessions.get(&session).copied() else {
+        if event.closes() {
+            waiting::given_up(tx, session);
+        }
         return;
     };
     if tx.world.legs.get(&key).is_none_or(|leg| leg.is_ended()) {

@@ -27,6 +27,7 @@ use super::trunks::registrations::Registrations;
 use super::trunks::traces::{TraceChange, Traces};
 use super::world::World;
 use crate::control::protocol::{Cause, Event, Failure, Id, Name, Subject, Tags};
+use crate::stir::CertificateUrl;
 
 /// What a transaction leaves behind when it is committed.
 #[derive(Debug, Default)]
@@ -53,6 +54,8 @@ pub struct Outbox {
     pub alarms: Vec<(AlarmKind, String)>,
     /// Questions to DNS.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Certificates to be fetched.
+    pub fetches: Vec<CertificateUrl>,
     /// Dials counted by limits against fraud, taken back should the transaction be.
     pub counted: Vec<Counted>,
     /// Traces that begin or end.

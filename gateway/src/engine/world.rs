@@ -12,6 +12,8 @@ use sip::endpoint::SessionKey;
 use super::audio::recording::Recording;
 use super::bridge::Bridge;
 use super::call::Call;
+use super::callers::certificates::Certificate;
+use super::calls::waiting::Waiting;
 use super::keys::{BridgeKey, CallKey, KeyMaker, LegKey, Named, OpKey, RecordingKey};
 use super::leg::Leg;
 use super::op::Op;
@@ -20,6 +22,7 @@ use super::table::{Row, Table};
 use super::trunks::switched::Disabled;
 use super::trunks::tls_peers::TlsPeers;
 use crate::control::protocol::{Id, Name};
+use crate::stir::CertificateUrl;
 
 impl Row for Named {
     fn deadline(&self) -> Option<Instant> {
@@ -57,6 +60,10 @@ pub struct World {
     pub guards: Guards,
     /// What peers under TLS have shown; of the network, so no transaction takes it back.
     pub tls_peers: TlsPeers,
+    /// INVITEs that wait for a certificate.
+    pub waiting: Table<SessionKey, Waiting>,
+    /// Certificates that were fetched or are on their way.
+    pub certificates: Table<CertificateUrl, Certificate>,
     /// Trunks that are switched off.
     pub disabled: Table<usize, Disabled>,
     /// Apps whose last connection has gone.
@@ -79,6 +86,8 @@ impl World {
             plays: Table::default(),
             tracks: Table::default(),
             guards: Guards::default(),
+            waiting: Table::default(),
+            certificates: Table::default(),
             disabled: Table::default(),
             tls_peers: TlsPeers::default(),
             lost_apps: BTreeSet::new(),
@@ -97,6 +106,8 @@ impl World {
         self.sessions.commit();
         self.plays.commit();
         self.tracks.commit();
+        self.waiting.commit();
+        self.certificates.commit();
         self.disabled.commit();
         self.guards.commit();
     }
@@ -112,6 +123,8 @@ impl World {
         self.sessions.rollback();
         self.plays.rollback();
         self.tracks.rollback();
+        self.waiting.rollback();
+        self.certificates.rollback();
         self.disabled.rollback();
         self.guards.rollback();
     }
@@ -123,6 +136,7 @@ impl World {
             self.legs.next_deadline(),
             self.ops.next_deadline(),
             self.recordings.next_deadline(),
+            self.waiting.next_deadline(),
         ];
         all.into_iter().flatten().min()
     }
@@ -138,6 +152,7 @@ impl World {
             && self.sessions.is_empty()
             && self.plays.is_empty()
             && self.tracks.is_empty()
+            && self.waiting.is_empty()
             && self.guards.calls() == 0
             && self.guards.legs.is_empty()
             && self.guards.ports.is_empty()

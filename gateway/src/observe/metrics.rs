@@ -70,6 +70,10 @@ pub struct Gauges {
     pub recordings_active: u64,
     /// Free space where recordings go, mebibytes; none while unknown.
     pub disk_free_mb: Option<u64>,
+    /// INVITEs that wait for a certificate.
+    pub stir_waiting: u64,
+    /// Certificates that were fetched, failed ones and those on their way among them.
+    pub stir_certificates: u64,
     /// New calls are refused.
     pub draining: bool,
 }
@@ -348,6 +352,10 @@ impl Snapshot {
         gauges(out, "journal_bytes", plain(self.gauges.journal_bytes))?;
         counters(out, "recordings", words("outcome", self.engine.recordings()))?;
         counters(out, "transfers_cut", words("limit", self.engine.transfers_cut()))?;
+        counters(out, "stir_fetches", words("outcome", self.engine.stir_fetches()))?;
+        counters(out, "stir_limits", words("limit", self.engine.stir_limits()))?;
+        gauges(out, "stir_waiting", plain(self.gauges.stir_waiting))?;
+        gauges(out, "stir_certificates", plain(self.gauges.stir_certificates))?;
         counters(out, "call_panics", plain(self.engine.panics()))
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sip::endpoint::Transport;
 use tokio::sync::{mpsc, watch};
 
+use super::fetcher::Fetcher;
 use super::losses::{self, Losses};
 use super::resolver::Resolver;
 use super::run::{Machine, World};
@@ -52,7 +53,9 @@ pub struct Outside {
     pub records: RecordWriter,
     /// DNS.
     pub resolver: Resolver,
-    /// Where its answers go.
+    /// https, for certificates.
+    pub fetcher: Fetcher,
+    /// Where the answers of both go.
     pub answers: mpsc::Sender<Input>,
     /// What was dropped.
     pub losses: Arc<Losses>,
@@ -96,6 +99,7 @@ impl World<Core> for Outside {
             Output::Connect { flow, trunk } => self.tcp.connect(flow, trunk),
             Output::Disconnect { flow } => self.tcp.close(&flow),
             Output::Lookup(question) => self.resolver.ask(question, self.answers.clone()),
+            Output::Fetch(url) => self.fetcher.fetch(url, self.answers.clone()),
             Output::Sip(_) => debug_assert!(false, "the core keeps orders for the endpoint to itself"),
             Output::Media { shard, command } => self.shards.send(shard, command),
             Output::Control { conn, line } => self.control.push(conn, line),

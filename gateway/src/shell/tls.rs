@@ -75,6 +75,9 @@ pub enum TlsError {
         /// Which.
         trunk: String,
     },
+    /// Servers of certificates cannot be verified.
+    #[error("trunk.stir_hosts: no server can be verified, as this system lists no CAs; set `stir.fetch_ca`")]
+    NoFetchRoots,
     /// The library takes none of it.
     #[error("{0}")]
     Setup(#[from] rustls::Error),

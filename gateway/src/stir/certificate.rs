@@ -3,6 +3,7 @@
 //! Chains are checked by `webpki`, the one that TLS uses. Fetches nothing; knows no token.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject;
@@ -22,7 +23,37 @@ const TN_AUTH_LIST: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x1a];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     anchors: Vec<CertificateDer<'static>>,
-    chains: BTreeMap<String, Vec<CertificateDer<'static>>>,
+    chains: BTreeMap<String, Chain>,
+}
+
+/// The certificate of a signer, then those above it; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+impl Chain {
+    /// Reads PEM of at most [`CERTIFICATE_BYTES_MAX`] (RFC 7515 §4.1.5).
+    pub fn read(pem: &[u8]) -> Result<Chain, CertificateError> {
+        if pem.len() > CERTIFICATE_BYTES_MAX {
+            return Err(CertificateError::TooLong);
+        }
+        let certificates = certificates(pem, CHAIN_MAX)?;
+        if certificates
+            .first()
+            .is_none_or(|first| EndEntityCert::try_from(first).is_err())
+        {
+            return Err(CertificateError::Unreadable);
+        }
+        Ok(Chain {
+            certificates: certificates.into(),
+        })
+    }
+
+    /// The signer's.
+    pub(super) fn signer(&self) -> Option<&CertificateDer<'static>> {
+        self.certificates.first()
+    }
 }
 
 /// Why certificates cannot be used.
@@ -42,7 +73,7 @@ pub enum CertificateError {
 impl Trust {
     /// Adds the anchors of a PEM file.
     pub fn add_anchors(&mut self, pem: &[u8]) -> Result<(), CertificateError> {
-        let anchors = chain(pem, usize::MAX)?;
+        let anchors = certificates(pem, usize::MAX)?;
         if anchors
             .iter()
             .any(|anchor| anchor_from_trusted_cert(anchor).is_err())
@@ -55,17 +86,7 @@ impl Trust {
 
     /// Adds the certificate of a URL, the signer's first, then those above it.
     pub fn add_chain(&mut self, x5u: &str, pem: &[u8]) -> Result<(), CertificateError> {
-        if pem.len() > CERTIFICATE_BYTES_MAX {
-            return Err(CertificateError::TooLong);
-        }
-        let chain = chain(pem, CHAIN_MAX)?;
-        if chain
-            .first()
-            .is_none_or(|first| EndEntityCert::try_from(first).is_err())
-        {
-            return Err(CertificateError::Unreadable);
-        }
-        self.chains.insert(place(x5u), chain);
+        self.chains.insert(place(x5u), Chain::read(pem)?);
         Ok(())
     }
 
@@ -75,13 +96,13 @@ impl Trust {
     }
 
     /// The certificates of a URL.
-    pub(super) fn chain(&self, x5u: &str) -> Option<&[CertificateDer<'static>]> {
-        self.chains.get(&place(x5u)).map(Vec::as_slice)
+    pub(super) fn chain(&self, x5u: &str) -> Option<&Chain> {
+        self.chains.get(&place(x5u))
     }
 
     /// Whether a chain ends at an anchor and every certificate of it is valid at that time.
-    pub(super) fn is_trusted(&self, chain: &[CertificateDer<'static>], now_s: u64) -> bool {
-        let Some((first, above)) = chain.split_first() else {
+    pub(super) fn is_trusted(&self, chain: &Chain, now_s: u64) -> bool {
+        let Some((first, above)) = chain.certificates.split_first() else {
             return false;
         };
         let Ok(signer) = EndEntityCert::try_from(first) else {
@@ -102,7 +123,10 @@ impl Trust {
     }
 }
 
-fn chain(pem: &[u8], certificates_max: usize) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+fn certificates(
+    pem: &[u8],
+    certificates_max: usize,
+) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem)
         .take(certificates_max)
         .collect();
@@ -213,7 +237,6 @@ mod tests {
         other.add_anchors(theirs.pem().as_bytes()).unwrap();
         assert!(!other.is_trusted(chain, NOW_S));
         assert!(!Trust::default().is_trusted(chain, NOW_S));
-        assert!(!trust.is_trusted(&[], NOW_S));
     }
 
     #[test]

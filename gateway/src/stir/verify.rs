@@ -4,7 +4,7 @@
 
 use sip::message::Identity;
 
-use super::certificate::{Trust, is_signed_by, may_sign_for};
+use super::certificate::{Chain, Trust, is_signed_by, may_sign_for};
 use super::passport::{self, Attest, Party, Passport};
 use crate::{inert, utc};
 
@@ -20,8 +20,14 @@ pub enum Verdict {
     Absent,
     /// It vouches for this caller and this call.
     Valid,
-    /// Its certificate is not known here.
+    /// Its certificate is not known here, and nothing may be fetched.
     CertificateUnknown,
+    /// Its certificate is where nothing may be fetched from.
+    UrlNotListed,
+    /// Its certificate could not be fetched.
+    CertificateUnreachable,
+    /// What was fetched is no certificate.
+    CertificateUnusable,
     /// Its certificate leads to no anchor, is out of date, or may not sign for this number.
     CertificateUntrusted,
     /// It cannot be read, or its signature is wrong.
@@ -38,8 +44,10 @@ impl Verdict {
         match self {
             Verdict::Valid => None,
             Verdict::Absent => Some(428),
-            Verdict::CertificateUnknown => Some(436),
-            Verdict::CertificateUntrusted => Some(437),
+            Verdict::CertificateUnknown | Verdict::UrlNotListed | Verdict::CertificateUnreachable => {
+                Some(436)
+            }
+            Verdict::CertificateUnusable | Verdict::CertificateUntrusted => Some(437),
             Verdict::Invalid | Verdict::Mismatch => Some(438),
             Verdict::Stale => Some(403),
         }
@@ -77,6 +85,19 @@ pub struct Facts {
     pub caller: Vec<String>,
     /// Who is called, by To; the same.
     pub called: Vec<String>,
+}
+
+/// What came of a certificate that is in no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// It is here.
+    Chain(Chain),
+    /// It may not be fetched.
+    NotListed,
+    /// It could not be had.
+    Unreachable,
+    /// What was there is no certificate.
+    Unusable,
 }
 
 /// Which token counts.
@@ -124,28 +145,54 @@ fn claimed_by(identity: &Identity) -> Claimed {
     }
 }
 
-/// Checks what came against what is trusted, at this time.
-pub fn check(facts: &Facts, trust: &Trust, now_s: i64) -> Checked {
+/// The URL whose certificate would have to be fetched. None for a token that is known not to hold without it: what is
+/// stale or about another call makes nobody fetch anything.
+pub fn wanted(facts: &Facts, trust: &Trust, now_s: i64) -> Option<String> {
+    let Chosen::Token(identity) = chosen(facts) else {
+        return None;
+    };
+    let passport = token(&identity, facts).filter(|passport| is_consistent(&identity, passport))?;
+    let is_wanted = trust.chain(&passport.x5u).is_none() && contradiction(&passport, facts, now_s).is_none();
+    is_wanted.then_some(passport.x5u)
+}
+
+/// Checks what came against what is trusted, at this time. `fetched` is what came of the URL that is [`wanted`].
+pub fn check(facts: &Facts, trust: &Trust, fetched: Option<&Fetched>, now_s: i64) -> Checked {
     let (verdict, claimed) = match chosen(facts) {
         Chosen::Absent => (Verdict::Absent, Claimed::default()),
         Chosen::Unreadable => (Verdict::Invalid, Claimed::default()),
-        Chosen::Token(identity) => (verdict(&identity, facts, trust, now_s), claimed_by(&identity)),
+        Chosen::Token(identity) => (
+            verdict(&identity, facts, trust, fetched, now_s),
+            claimed_by(&identity),
+        ),
     };
     Checked { verdict, claimed }
 }
 
-fn verdict(identity: &Identity, facts: &Facts, trust: &Trust, now_s: i64) -> Verdict {
+fn verdict(
+    identity: &Identity,
+    facts: &Facts,
+    trust: &Trust,
+    fetched: Option<&Fetched>,
+    now_s: i64,
+) -> Verdict {
     let Some(passport) = token(identity, facts) else {
         return Verdict::Invalid;
     };
     if !is_consistent(identity, &passport) {
         return Verdict::Invalid;
     }
-    let Some(chain) = trust.chain(&passport.x5u) else {
-        return Verdict::CertificateUnknown;
+    let chain = match (trust.chain(&passport.x5u), fetched) {
+        (Some(chain), _) | (None, Some(Fetched::Chain(chain))) => chain,
+        (None, Some(Fetched::NotListed)) => return Verdict::UrlNotListed,
+        (None, Some(Fetched::Unreachable)) => return Verdict::CertificateUnreachable,
+        (None, Some(Fetched::Unusable)) => return Verdict::CertificateUnusable,
+        (None, None) => {
+            return contradiction(&passport, facts, now_s).unwrap_or(Verdict::CertificateUnknown);
+        }
     };
     let Some(signer) = chain
-        .first()
+        .signer()
         .filter(|_| trust.is_trusted(chain, now_s.unsigned_abs()))
     else {
         return Verdict::CertificateUntrusted;
@@ -153,20 +200,25 @@ fn verdict(identity: &Identity, facts: &Facts, trust: &Trust, now_s: i64) -> Ver
     if !is_signed_by(signer, passport.signed.as_bytes(), &passport.signature) {
         return Verdict::Invalid;
     }
-    if now_s.abs_diff(passport.iat) > FRESH_S {
-        return Verdict::Stale;
-    }
-    let names = |party: &Party, texts: &[String]| match party {
-        Party::Number(text) | Party::Uri(text) => texts.contains(text),
-    };
-    let is_called = passport.dest.iter().any(|dest| names(dest, &facts.called));
-    if !names(&passport.orig, &facts.caller) || !is_called {
-        return Verdict::Mismatch;
+    if let Some(verdict) = contradiction(&passport, facts, now_s) {
+        return verdict;
     }
     match &passport.orig {
         Party::Number(number) if !may_sign_for(signer, number) => Verdict::CertificateUntrusted,
         Party::Number(_) | Party::Uri(_) => Verdict::Valid,
     }
+}
+
+/// What in a token does not fit this call, whoever signed it.
+fn contradiction(passport: &Passport, facts: &Facts, now_s: i64) -> Option<Verdict> {
+    if now_s.abs_diff(passport.iat) > FRESH_S {
+        return Some(Verdict::Stale);
+    }
+    let names = |party: &Party, texts: &[String]| match party {
+        Party::Number(text) | Party::Uri(text) => texts.contains(text),
+    };
+    let is_called = passport.dest.iter().any(|dest| names(dest, &facts.called));
+    (!names(&passport.orig, &facts.caller) || !is_called).then_some(Verdict::Mismatch)
 }
 
 /// The parameters of the header agree with the token (RFC 8224 §4), and SHAKEN has its claims (RFC 8588 §4).

@@ -5,7 +5,7 @@
 use super::policy::{Policy, Support, TIMER};
 use crate::dialog::action::SDP;
 use crate::message::info_digit::{DIGIT_BODIES, InfoDigit, is_digit_body};
-use crate::message::{MediaType, Method, Request, Scheme, StatusCode};
+use crate::message::{MediaType, Method, Request, Scheme, StatusCode, is_optional};
 
 /// A refusal with the one header that explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,15 +184,14 @@ fn check_interval(request: &Request, policy: &Policy) -> Result<(), Refusal> {
     })
 }
 
-/// RFC 3261 §8.2.3: SDP, unencoded, or nothing; an optional body may be anything.
+/// Where a caller is (RFC 6442 §3.1): nobody must understand it to take a call, least of all one for help.
+const PLACE: &str = "application/pidf+xml";
+
+/// RFC 3261 §8.2.3: SDP, unencoded, alone or beside parts that need not be understood; or nothing; an optional body may be
+/// anything.
 fn check_body(request: &Request) -> Result<(), Refusal> {
     let headers = &request.headers;
-    let is_optional = headers.get("Content-Disposition").is_some_and(|value| {
-        value
-            .to_ascii_lowercase()
-            .replace([' ', '\t'], "")
-            .contains("handling=optional")
-    });
+    let is_optional = headers.get("Content-Disposition").is_some_and(is_optional);
     if request.body.is_empty() || is_optional {
         return Ok(());
     }
@@ -205,7 +204,7 @@ fn check_body(request: &Request) -> Result<(), Refusal> {
             header: Some(("Accept-Encoding", "identity".to_owned())),
         });
     }
-    if request.content_type().is_some_and(|kind| kind.is(SDP)) {
+    if request.is_understood_as(SDP, &[PLACE]) {
         return Ok(());
     }
     Err(Refusal {

@@ -22,9 +22,49 @@ pub(super) fn find(content_type: &MediaType, body: &Bytes, wanted: &str) -> Opti
     }
     let boundary = content_type.params().text("boundary")?;
     parts(body, &boundary)?.into_iter().find_map(|part| {
-        let (media_type, content) = read_part(body.slice(part))?;
-        media_type.is(wanted).then_some(content)
+        let part = read_part(body.slice(part))?;
+        part.media_type.is(wanted).then_some(part.content)
     })
+}
+
+/// Whether a body of several parts is understood by who reads `wanted` alone: that part is there, and each other one is
+/// optional (RFC 3261 §20.11: handling is required where nothing is said) or of a type in `passed_over`.
+pub(super) fn is_understood(
+    content_type: &MediaType,
+    body: &Bytes,
+    wanted: &str,
+    passed_over: &[&str],
+) -> bool {
+    let boundary = content_type.params().text("boundary");
+    let Some(places) = boundary.and_then(|boundary| parts(body, &boundary)) else {
+        return false;
+    };
+    let read: Option<Vec<Part>> = places
+        .into_iter()
+        .map(|place| read_part(body.slice(place)))
+        .collect();
+    read.is_some_and(|read| {
+        let is_fine = |part: &Part| {
+            part.is_optional
+                || part.media_type.is(wanted)
+                || passed_over.iter().any(|kind| part.media_type.is(kind))
+        };
+        let has_it = read.iter().any(|part| part.media_type.is(wanted));
+        content_type.is_multipart() && has_it && read.iter().all(is_fine)
+    })
+}
+
+/// Whether a Content-Disposition says that its body need not be understood (RFC 3261 §20.11).
+pub fn is_optional(disposition: &str) -> bool {
+    let plain = disposition.to_ascii_lowercase().replace([' ', '\t'], "");
+    plain.contains("handling=optional")
+}
+
+/// One part.
+struct Part {
+    media_type: MediaType,
+    is_optional: bool,
+    content: Bytes,
 }
 
 /// Where the parts lie; `None` without an end mark or with too many parts.
@@ -53,8 +93,8 @@ fn parts(body: &[u8], boundary: &str) -> Option<Vec<std::ops::Range<usize>>> {
     None
 }
 
-/// Type and content of one part; a part without Content-Type is `text/plain` (RFC 2046 §5.1).
-fn read_part(part: Bytes) -> Option<(MediaType, Bytes)> {
+/// A part without Content-Type is `text/plain` (RFC 2046 §5.1).
+fn read_part(part: Bytes) -> Option<Part> {
     let (fields, content) = match part.strip_prefix(b"\r\n") {
         Some(content) => (Vec::new(), part.slice_ref(content)),
         None => {
@@ -62,12 +102,17 @@ fn read_part(part: Bytes) -> Option<(MediaType, Bytes)> {
             (fields, part.slice(content_at..))
         }
     };
-    let of_type = |(name, _): &&(&str, String)| name.eq_ignore_ascii_case("Content-Type");
-    let media_type = fields
-        .iter()
-        .find(of_type)
-        .map_or("text/plain", |(_, value)| value.as_str());
-    Some((MediaType::parse(media_type).ok()?, content))
+    let field = |wanted: &str| {
+        let mut named = fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        named.next().map(|(_, value)| value.as_str())
+    };
+    Some(Part {
+        media_type: MediaType::parse(field("Content-Type").unwrap_or("text/plain")).ok()?,
+        is_optional: field("Content-Disposition").is_some_and(is_optional),
+        content,
+    })
 }
 
 /// Longest boundary, bytes. RFC 2046 §5.1.1.
@@ -124,5 +169,30 @@ mod tests {
         };
         assert!(with(PARTS_MAX - 1).is_some());
         assert!(with(PARTS_MAX).is_none());
+    }
+
+    #[test]
+    fn a_body_is_understood_by_its_sdp_where_the_rest_need_not_be() {
+        let of = |parts: &[&str]| {
+            let body: String = parts
+                .iter()
+                .map(|part| format!("--b\r\n{part}\r\n\r\nx\r\n"))
+                .collect();
+            let media_type = MediaType::parse("multipart/mixed;boundary=b").unwrap();
+            let body = Bytes::from(format!("{body}--b--"));
+            is_understood(&media_type, &body, SDP, &["application/pidf+xml"])
+        };
+        let (sdp, place) = (
+            "Content-Type: application/sdp",
+            "Content-Type: application/pidf+xml",
+        );
+        let isup = "Content-Type: application/isup;version=x";
+        let optional = format!("{isup}\r\nContent-Disposition: signal ; handling = optional");
+        assert!(of(&[sdp]) && of(&[place, sdp]) && of(&[sdp, &optional]));
+        assert!(!of(&[sdp, isup]), "handling is required where nothing is said");
+        assert!(!of(&[place]) && !of(&[&optional]) && !of(&[]), "without SDP");
+        let whole = MediaType::parse("application/sdp;boundary=b").unwrap();
+        let body = Bytes::from_static(b"--b\r\nContent-Type: application/sdp\r\n\r\nx\r\n--b--");
+        assert!(!is_understood(&whole, &body, SDP, &[]), "no multipart");
     }
 }

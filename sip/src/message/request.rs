@@ -91,6 +91,14 @@ impl Request {
         multipart::find(&self.content_type()?, &self.body, wanted)
     }
 
+    /// Whether the body is of type `wanted` or, of several parts, has that one and none that must be understood beside it
+    /// and those of the types in `passed_over` (RFC 3261 §8.2.3, §20.11).
+    pub fn is_understood_as(&self, wanted: &str, passed_over: &[&str]) -> bool {
+        self.content_type().is_some_and(|kind| {
+            kind.is(wanted) || multipart::is_understood(&kind, &self.body, wanted, passed_over)
+        })
+    }
+
     /// The message as it goes out, with the true Content-Length.
     pub fn to_bytes(&self) -> Bytes {
         write::request(self)

@@ -85,6 +85,8 @@ pub struct Town {
     pub drains: usize,
     /// Questions to DNS that the core asked.
     pub lookups: Vec<sip::transport::target::Question>,
+    /// Certificates that the core asked for.
+    pub fetches: Vec<gateway::stir::CertificateUrl>,
     /// Orders to the writer of traces.
     pub traced: Vec<TraceCommand>,
     /// Limits as the core last kept them.
@@ -173,6 +175,7 @@ impl Town {
             log: Vec::new(),
             drains: 0,
             lookups: Vec::new(),
+            fetches: Vec::new(),
             traced: Vec::new(),
             saved_limits: None,
             post: Post::new(seed),
@@ -203,10 +206,8 @@ impl Town {
             .insert("greeting".into(), tone_of(GREETING_HZ, 1000));
         prompts.refused.insert("broken".into(), "not a WAV file".into());
         self.input(Input::Prompts(prompts));
-        self.input(Input::Music(vec![(
-            "default".into(),
-            vec![tone_of(MUSIC_HZ, 10_000)],
-        )]));
+        let music = vec![("default".into(), vec![tone_of(MUSIC_HZ, 10_000)])];
+        self.input(Input::Music(music));
     }
 
     /// Adds a party; its index is its name to the other methods.
@@ -439,11 +440,8 @@ impl Town {
     }
 
     fn next(&self) -> Option<Instant> {
-        let shards = self
-            .shards
-            .iter()
-            .filter_map(|plane| plane.shard.next_deadline())
-            .min();
+        let planes = self.shards.iter();
+        let shards = planes.filter_map(|plane| plane.shard.next_deadline()).min();
         let turn = (self.has_media && shards.is_some()).then_some(self.next_turn);
         let parties = self.parties.iter().filter_map(Party::next_deadline).min();
         let stored = self.stored.first_key_value().map(|((at, _), _)| *at);
@@ -553,6 +551,7 @@ impl Town {
             Output::Record { record, .. } => self.records.push(serde_json::from_str(&record).unwrap()),
             Output::Log { message, .. } => self.log.push(message),
             Output::Lookup(question) => self.lookups.push(question),
+            Output::Fetch(url) => self.fetches.push(url),
             Output::Connect { .. }
             | Output::Disconnect { .. }
             | Output::ControlClose { .. }

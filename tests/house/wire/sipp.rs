@@ -269,6 +269,7 @@ impl Sipp {
         let text = self.filled.iter().fold(text, |text, (key, value)| {
             text.replace(&format!("[{key}]"), value)
         });
+        let text = text.replace("[headers]", "");
         std::fs::write(folder.join("scenario.xml"), text).unwrap();
     }
 }

@@ -218,9 +218,13 @@ pub struct Trunk {
     pub stir_out: StirOut,
     /// File of the authorities whose certificates are believed, PEM.
     pub stir_anchors: Option<String>,
-    /// Folder of signers' certificates, PEM: `HOST/PATH` in it is that of `https://HOST/PATH`. Read at the start; a
-    /// certificate that is not there is not fetched.
+    /// Folder of signers' certificates, PEM: `HOST/PATH` in it is that of `https://HOST/PATH`. Read at the start; one
+    /// that is not there is fetched only if `stir_hosts` lists its host.
     pub stir_certs: Option<String>,
+    /// Hosts that signers' certificates may be fetched from over `https`, as `HOST` or `HOST:PORT`; empty: none is. A
+    /// domain that leads to an address which is not public is not fetched from; an address in the list is.
+    #[schemars(length(max = 64))]
+    pub stir_hosts: Vec<String>,
     /// File of the key we sign with: P-256, PKCS #8, PEM.
     pub stir_key: Option<String>,
     /// Where others find our certificate: an `https` URL.
@@ -310,6 +314,7 @@ impl Default for Trunk {
             stir_out: StirOut::Off,
             stir_anchors: None,
             stir_certs: None,
+            stir_hosts: Vec::new(),
             stir_key: None,
             stir_x5u: None,
             stir_attest: None,

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::Fetching;
 use super::super::file;
 use super::super::file::trunk::{StirAttest, StirIn, StirOut};
-use super::super::trunk::Stir;
+use super::super::trunk::{Stir, Trunk};
 use super::{Faults, KeyPath, Problem};
-use crate::stir::{Attest, Signer, Trust};
+use crate::certificate;
+use crate::stir::{Attest, CertificateHost, Signer, Trust};
 
 /// Files of one `stir_certs` folder.
 const CERTIFICATES_MAX: usize = 4096;
@@ -38,11 +40,49 @@ pub(super) fn stir(entry: &file::trunk::Trunk, folder: &Path, path: &KeyPath, fa
     Stir {
         incoming: entry.stir_in,
         trust: Arc::new(trust),
+        hosts: hosts(entry, path, faults),
         signer: match entry.stir_out {
             StirOut::Off => None,
             StirOut::Sign => signer(entry, folder, path, faults),
         },
     }
+}
+
+/// A list that nothing asks is a mistake: whoever wrote it expects certificates to be fetched.
+fn hosts(entry: &file::trunk::Trunk, path: &KeyPath, faults: &mut Faults) -> Vec<CertificateHost> {
+    let here = path.key("stir_hosts");
+    let is_asked = matches!(entry.stir_in, StirIn::Verify | StirIn::Require);
+    if !entry.stir_hosts.is_empty() && !is_asked {
+        needs("stir_hosts", "stir_in = \"verify\"", &here, faults);
+    }
+    let mut hosts = Vec::with_capacity(entry.stir_hosts.len());
+    for (index, text) in entry.stir_hosts.iter().enumerate() {
+        match CertificateHost::parse(text) {
+            Some(host) => hosts.push(host),
+            None => faults.malformed(
+                here.index(index),
+                text,
+                "a host; write one like `cert.example.com` or `cert.example.com:8443`",
+            ),
+        }
+    }
+    hosts
+}
+
+/// How certificates are fetched, its file looked at.
+pub(super) fn fetching(stir: &file::Stir, trunks: &[Trunk], folder: &Path, faults: &mut Faults) -> Fetching {
+    let is_wanted = trunks.iter().any(|trunk| !trunk.stir.hosts.is_empty());
+    let ca = stir.fetch_ca.as_ref().map(|ca| folder.join(ca));
+    if let Some(ca) = &ca {
+        let here = KeyPath::default().key("stir").key("fetch_ca");
+        if !is_wanted {
+            needs("fetch_ca", "trunk.stir_hosts", &here, faults);
+        }
+        if let Err(error) = certificate::roots(ca) {
+            bad_file(ca, &error.fault.to_string(), &here, faults);
+        }
+    }
+    Fetching { is_wanted, ca }
 }
 
 fn signer(entry: &file::trunk::Trunk, folder: &Path, path: &KeyPath, faults: &mut Faults) -> Option<Signer> {

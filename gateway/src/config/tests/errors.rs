@@ -169,6 +169,36 @@ fn signed_callers_need_their_files() {
 }
 
 #[test]
+fn certificates_are_fetched_from_hosts_that_are_hosts() {
+    for (keys, error) in [
+        (
+            "",
+            "stir_hosts: `stir_hosts` needs `stir_in = \"verify\"`; set it",
+        ),
+        (
+            "stir_in = \"pass\"",
+            "stir_hosts: `stir_hosts` needs `stir_in = \"verify\"`; set it",
+        ),
+    ] {
+        trunk_refused(&format!("stir_hosts = [\"cert.example.com\"]\n{keys}"), error);
+    }
+    refused(
+        &format!("{CARRIER}stir_in = \"verify\"\nstir_hosts = [\"ok.example\", \"https://x\"]\n"),
+        &[
+            ":4: trunk[0].stir_in: `verify` needs `stir_anchors`; set it",
+            ":5: trunk[0].stir_hosts[1]: `https://x` is not a host; write one like `cert.example.com` or `cert.example.com:8443`",
+        ],
+    );
+    refused(
+        "[stir]\nfetch_ca = \"/nonexistent/ca.pem\"\n",
+        &[
+            ":2: stir.fetch_ca: `fetch_ca` needs `trunk.stir_hosts`; set it",
+            ":2: stir.fetch_ca: /nonexistent/ca.pem: cannot be read: No such file or directory (os error 2); check its path and its rights",
+        ],
+    );
+}
+
+#[test]
 fn missing_keys_are_asked_for() {
     refused(
         "[[trunk]]\nname = \"a\"\n",

@@ -253,8 +253,14 @@ words! {
         Unverified = "unverified",
         /// Not signed.
         Absent = "absent",
-        /// Its certificate is not known here.
+        /// Its certificate is in no file, and the trunk fetches none.
         CertificateUnknown = "certificate_unknown",
+        /// Its certificate is where the trunk fetches nothing from.
+        UrlNotListed = "url_not_listed",
+        /// Its certificate could not be fetched, in time or at all.
+        CertificateUnreachable = "certificate_unreachable",
+        /// What was fetched is no certificate.
+        CertificateUnusable = "certificate_unusable",
         /// Its certificate leads to no anchor, is out of date, or may not sign for this number.
         CertificateUntrusted = "certificate_untrusted",
         /// Unreadable, or the signature is wrong.

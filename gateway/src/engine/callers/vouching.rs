@@ -8,37 +8,78 @@ use sha2::{Digest, Sha256};
 use sip::endpoint::ExtraHeader;
 use sip::message::{Request, Uri};
 
+use super::certificates::{self, Found};
 use super::identity;
 use crate::config::{IdentityOut, StirIn, Trunk};
 use crate::control::protocol::{NumberSource, Party, Stir, StirVerdict};
 use crate::engine::calls::dial_plan::Plan;
+use crate::engine::calls::waiting;
 use crate::engine::policy::number_policy::TrunkNumbers;
 use crate::engine::setup::Setup;
-use crate::stir::{self, Attest, Claimed, Facts, Statement, Verdict};
+use crate::engine::tx::Tx;
+use crate::stir::{self, Attest, CertificateUrl, Claimed, Facts, Fetched, Statement, Verdict};
 use crate::utc;
 
-/// What the trunk makes of a request's Identity, and the refusal where it insists on a valid one.
-pub fn judge(
-    trunk: &Trunk,
-    numbers: &TrunkNumbers,
-    request: &Request,
-    caller: &Party,
-    wall_us: i64,
-) -> Result<Option<Stir>, u16> {
-    let now_s = wall_us.div_euclid(1_000_000);
+/// What was made of a request's Identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It is worth this; none where there is nothing to tell.
+    Worth(Option<Stir>),
+    /// The trunk insists on a valid one, and refuses with this status what is worth so little.
+    Refused(u16, Stir),
+    /// Its certificate is on its way.
+    Waits(CertificateUrl),
+}
+
+/// What the trunk makes of a request's Identity. One that `may_wait` waits for a certificate that can be fetched.
+pub fn judge(tx: &mut Tx, index: usize, request: &Request, caller: &Party, may_wait: bool) -> Judged {
+    let (setup, now_s) = (tx.setup, tx.now.wall_us.div_euclid(1_000_000));
+    let (Some(trunk), Some(numbers)) = (setup.trunk(index), setup.numbers_of(index)) else {
+        return Judged::Worth(None);
+    };
     match trunk.stir.incoming {
-        StirIn::Off => Ok(None),
+        StirIn::Off => Judged::Worth(None),
         StirIn::Pass => {
             let claimed = stir::claimed(&facts(request, caller, numbers));
-            Ok(claimed.map(|claimed| told(StirVerdict::Unverified, claimed)))
+            Judged::Worth(claimed.map(|claimed| told(StirVerdict::Unverified, claimed)))
         }
         StirIn::Verify | StirIn::Require => {
-            let checked = stir::check(&facts(request, caller, numbers), &trunk.stir.trust, now_s);
+            let facts = facts(request, caller, numbers);
+            let fetched = match fetched(tx, trunk, &facts, now_s, may_wait) {
+                Ok(fetched) => fetched,
+                Err(url) => return Judged::Waits(url),
+            };
+            let checked = stir::check(&facts, &trunk.stir.trust, fetched.as_ref(), now_s);
+            let stir = told(word(checked.verdict), checked.claimed);
             match checked.verdict.status() {
-                Some(status) if trunk.stir.incoming == StirIn::Require => Err(status),
-                Some(_) | None => Ok(Some(told(word(checked.verdict), checked.claimed))),
+                Some(status) if trunk.stir.incoming == StirIn::Require => Judged::Refused(status, stir),
+                Some(_) | None => Judged::Worth(Some(stir)),
             }
         }
+    }
+}
+
+/// What came of the certificate that would have to be fetched; none: it need not or must not be. The error is the URL of
+/// one that is on its way.
+fn fetched(
+    tx: &mut Tx,
+    trunk: &Trunk,
+    facts: &Facts,
+    now_s: i64,
+    may_wait: bool,
+) -> Result<Option<Fetched>, CertificateUrl> {
+    if trunk.stir.hosts.is_empty() {
+        return Ok(None);
+    }
+    let Some(x5u) = stir::wanted(facts, &trunk.stir.trust, now_s) else {
+        return Ok(None);
+    };
+    let Some(url) = CertificateUrl::permitted(&x5u, &trunk.stir.hosts) else {
+        return Ok(Some(Fetched::NotListed));
+    };
+    match certificates::find(tx, &url, |tx| may_wait && waiting::has_room(tx)) {
+        Found::Known(fetched) => Ok(Some(fetched)),
+        Found::OnItsWay => Err(url),
     }
 }
 
@@ -62,6 +103,9 @@ fn word(verdict: Verdict) -> StirVerdict {
         Verdict::Absent => StirVerdict::Absent,
         Verdict::Valid => StirVerdict::Valid,
         Verdict::CertificateUnknown => StirVerdict::CertificateUnknown,
+        Verdict::UrlNotListed => StirVerdict::UrlNotListed,
+        Verdict::CertificateUnreachable => StirVerdict::CertificateUnreachable,
+        Verdict::CertificateUnusable => StirVerdict::CertificateUnusable,
         Verdict::CertificateUntrusted => StirVerdict::CertificateUntrusted,
         Verdict::Invalid => StirVerdict::Invalid,
         Verdict::Mismatch => StirVerdict::Mismatch,

@@ -319,11 +319,12 @@ pub fn invite_text(tx: &mut Tx, params: &LegDial, plan: &Plan, hops: Hops) -> In
                 }),
         );
     }
-    let own = params.headers.0.iter();
-    headers.extend(own.map(|(name, value)| ExtraHeader {
-        name: name.clone(),
-        value: value.clone(),
-    }));
+    let own = match plan.is_emergency {
+        true => emergency::headers(trunk, &params.headers),
+        false => params.headers.clone(),
+    };
+    let own = own.0.into_iter();
+    headers.extend(own.map(|(name, value)| ExtraHeader { name, value }));
     if params.auto_answer {
         headers.push(ExtraHeader {
             name: "Call-Info".into(),

@@ -1,7 +1,8 @@
 //! Inbound calls: from an INVITE of a trunk to a leg that clients can take up, or to a refusal.
 //!
 //! Every INVITE of a known trunk is counted once as offered and once as admitted, throttled or
-//! refused; a refused one has its event and its record too. Knows nothing of sockets.
+//! refused; a refused one has its event and its record too. One whose certificate is on its way is looked at twice.
+//! Knows nothing of sockets.
 
 use media::Change;
 use sip::endpoint::{Command, ExtraHeader, IncomingInvite, SessionKey};
@@ -10,6 +11,7 @@ use sip::sdp;
 
 use super::call_record;
 use super::cause;
+use super::waiting::{self, Arrival};
 use crate::config::Trunk;
 use crate::control::protocol::{
     CallRefused, CallStarted, Direction, Event, Name, Party, Refusal, ThrottleReason,
@@ -19,7 +21,7 @@ use crate::engine::audio::media_plan;
 use crate::engine::call::{Call, CallStage};
 use crate::engine::callers::identity::{self, Reading, Said};
 use crate::engine::callers::redirected::{self, REDIRECTS_MAX};
-use crate::engine::callers::vouching;
+use crate::engine::callers::vouching::{self, Judged};
 use crate::engine::keys::{CallKey, LegKey, Named};
 use crate::engine::leg::{HoldTally, Inbound, Leg, LegMedia, Origin, Owed, Stage, Times};
 use crate::engine::policy::admission::{Guard, Way};
@@ -28,6 +30,7 @@ use crate::engine::tallying;
 use crate::engine::transfers::replacing;
 use crate::engine::trunks::switched;
 use crate::engine::tx::{About, Tx};
+use crate::stir::CertificateUrl;
 
 /// Why an INVITE of a known trunk is not let in.
 #[derive(Clone, Debug)]
@@ -48,6 +51,23 @@ struct Turned {
     headers: Vec<ExtraHeader>,
 }
 
+/// What becomes of one that the gates let through.
+enum Admitted {
+    /// It is a call, of this app.
+    In(Name, CallStage),
+    /// It waits for this certificate.
+    Waits(CertificateUrl),
+}
+
+/// Which look at an INVITE it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It has just come.
+    First,
+    /// It has waited: its rate has been counted, and it waits no more.
+    Again,
+}
+
 /// A new INVITE.
 pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
     let Some(index) = tx.setup.trunk_of(&invite.flow, &tx.world.tls_peers) else {
@@ -61,22 +81,63 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
         tx.sip(command);
         return;
     };
+    tx.metrics.offered(tallying::place(tx.setup, index, Way::In));
+    let arrival = Arrival {
+        trunk: index,
+        invite,
+        since: tx.now,
+    };
+    look(tx, arrival, Look::First);
+}
+
+/// One that has waited: its certificate is here, or will not come.
+pub fn again(tx: &mut Tx, arrival: Arrival) {
+    look(tx, arrival, Look::Again);
+}
+
+/// One that waited, whose caller has given up and has its 487.
+pub fn given_up(tx: &mut Tx, arrival: &Arrival) {
+    if let Some((from, to)) = glance(tx, arrival) {
+        book(tx, arrival.trunk, from, to, &refuse("cancelled", 487, Vec::new()));
+    }
+}
+
+/// One that waits as the gateway stops.
+pub fn stopped(tx: &mut Tx, arrival: &Arrival) {
     let setup = tx.setup;
-    let Some(trunk) = setup.trunk(index) else { return };
-    tx.metrics.offered(tallying::place(setup, index, Way::In));
-    let Some(numbers) = setup.numbers_of(index) else {
+    let Some(trunk) = setup.trunk(arrival.trunk) else {
         return;
     };
-    let parties = |reading| {
-        let from = identity::caller(&invite.request, trunk, reading);
-        (from, identity::called(&invite.request, reading))
-    };
-    // Limits first: what they refuse is hardly looked at (docs/threats.md: B14).
-    if let Err(turned) = limits(tx, index, trunk, &invite) {
-        let (from, to) = parties(Reading::Glance(numbers));
-        return turn_away(tx, index, invite.session, from, to, turned);
+    if let Some((from, to)) = glance(tx, arrival) {
+        turn_away(tx, arrival, from, to, draining(trunk));
     }
-    let (from, to) = parties(Reading::Close(numbers));
+}
+
+/// The parties of one that is turned away.
+fn glance(tx: &Tx, arrival: &Arrival) -> Option<(Party, Party)> {
+    let trunk = tx.setup.trunk(arrival.trunk)?;
+    let reading = Reading::Glance(tx.setup.numbers_of(arrival.trunk)?);
+    let request = &arrival.invite.request;
+    let from = identity::caller(request, trunk, reading);
+    Some((from, identity::called(request, reading)))
+}
+
+fn look(tx: &mut Tx, arrival: Arrival, look: Look) {
+    let (setup, index, invite) = (tx.setup, arrival.trunk, &arrival.invite);
+    let (Some(trunk), Some(numbers)) = (setup.trunk(index), setup.numbers_of(index)) else {
+        return;
+    };
+    let is_emergency = is_emergency(tx, index, trunk, invite);
+    // Limits first: what they refuse is hardly looked at (docs/threats.md: B14).
+    if let Err(turned) = limits(tx, index, trunk, is_emergency, look) {
+        if let Some((from, to)) = glance(tx, &arrival) {
+            turn_away(tx, &arrival, from, to, turned);
+        }
+        return;
+    }
+    let reading = Reading::Close(numbers);
+    let from = identity::caller(&invite.request, trunk, reading);
+    let to = identity::called(&invite.request, reading);
     let mut said = Said {
         from,
         to,
@@ -84,32 +145,29 @@ pub fn offered(tx: &mut Tx, invite: IncomingInvite) {
         stir: None,
         replaces: None,
     };
-    match admit(tx, index, trunk, &invite, &mut said) {
-        Ok((app, unclaimed)) => {
+    match admit(tx, trunk, &arrival, &mut said, is_emergency, look) {
+        Ok(Admitted::In(app, unclaimed)) => {
             tx.metrics.admitted(tallying::place(setup, index, Way::In));
-            begin(tx, index, invite, said, app, unclaimed);
+            begin(tx, &arrival, said, app, unclaimed);
         }
-        Err(turned) => turn_away(tx, index, invite.session, said.from, said.to, turned),
+        Ok(Admitted::Waits(url)) => waiting::hold(tx, arrival, url),
+        Err(turned) => turn_away(tx, &arrival, said.from, said.to, turned),
     }
 }
 
 /// The gates that only count, in the order their words are told: drain, switch, rates, counts, ports. A call to an emergency
 /// service needs no more than a port.
-fn limits(tx: &mut Tx, index: usize, trunk: &Trunk, invite: &IncomingInvite) -> Result<(), Turned> {
-    let is_emergency = is_emergency(tx, index, trunk, invite);
+fn limits(tx: &mut Tx, index: usize, trunk: &Trunk, is_emergency: bool, look: Look) -> Result<(), Turned> {
     if tx.gates.is_draining() && !is_emergency {
-        return Err(limit(
-            trunk,
-            ThrottleReason::Draining,
-            "draining".into(),
-            None,
-            None,
-        ));
+        return Err(draining(trunk));
     }
     if switched::is_off(tx, index) && !is_emergency {
         return Err(refuse("trunk_disabled", 503, vec![retry_after(trunk)]));
     }
-    let rated = rates(tx, index, trunk);
+    let rated = match look {
+        Look::First => rates(tx, index, trunk),
+        Look::Again => Ok(()),
+    };
     if is_emergency {
         return ports(tx, trunk, tx.setup.port_pairs);
     }
@@ -117,14 +175,16 @@ fn limits(tx: &mut Tx, index: usize, trunk: &Trunk, invite: &IncomingInvite) -> 
     counts(tx, index, trunk)
 }
 
-/// The gates that look at what the INVITE says: redirects, the leg it replaces, number, signature, offer.
+/// The gates that look at what the INVITE says: redirects, the leg it replaces, number, offer, signature.
 fn admit(
     tx: &mut Tx,
-    index: usize,
     trunk: &Trunk,
-    invite: &IncomingInvite,
+    arrival: &Arrival,
     said: &mut Said,
-) -> Result<(Name, CallStage), Turned> {
+    is_emergency: bool,
+    look: Look,
+) -> Result<Admitted, Turned> {
+    let (index, invite) = (arrival.trunk, &arrival.invite);
     let count = said.redirected.as_ref().map_or(0, |redirected| redirected.count);
     if count > REDIRECTS_MAX {
         return Err(refuse("redirects", 482, Vec::new()));
@@ -132,12 +192,6 @@ fn admit(
     said.replaces = replacing::judge(tx, index, invite.replaced)
         .map_err(|status| refuse("replaces", status, Vec::new()))?;
     let (app, stage) = owner(tx, said)?;
-    if let Some(numbers) = tx.setup.numbers_of(index) {
-        // Costs several signatures, so only calls that may come in are looked into.
-        said.stir = vouching::judge(trunk, numbers, &invite.request, &said.from, tx.now.wall_us)
-            .map_err(|status| refuse("stir", status, Vec::new()))?;
-        said.from.attestation = vouching::attestation(said.stir.as_ref());
-    }
     if let Some(offer) = &invite.offer {
         // Its keys are never used.
         let security = media_plan::first_security(trunk, &mut Rng::new([0; 32]));
@@ -151,7 +205,18 @@ fn admit(
             return Err(refuse("media_address", 488, vec![warning]));
         }
     }
-    Ok((app, stage))
+    // Costs several signatures and perhaps a fetch, so only calls that may come in are looked into. A call to an
+    // emergency service neither waits for a certificate nor is refused for want of one.
+    let may_wait = look == Look::First && !is_emergency;
+    let stir = match vouching::judge(tx, index, &invite.request, &said.from, may_wait) {
+        Judged::Waits(url) => return Ok(Admitted::Waits(url)),
+        Judged::Refused(status, _) if !is_emergency => return Err(refuse("stir", status, Vec::new())),
+        Judged::Refused(_, stir) => Some(stir),
+        Judged::Worth(stir) => stir,
+    };
+    said.from.attestation = vouching::attestation(stir.as_ref());
+    said.stir = stir;
+    Ok(Admitted::In(app, stage))
 }
 
 /// Whose call it is: that of the leg it replaces, else of its number.
@@ -281,6 +346,10 @@ fn limit(
     }
 }
 
+fn draining(trunk: &Trunk) -> Turned {
+    limit(trunk, ThrottleReason::Draining, "draining".into(), None, None)
+}
+
 fn retry_after(trunk: &Trunk) -> ExtraHeader {
     ExtraHeader {
         name: "Retry-After".into(),
@@ -314,15 +383,10 @@ pub fn warning(trunk: &Trunk, code: u16, text: &str) -> ExtraHeader {
 }
 
 /// Refuses: the peer gets its answer, clients their event, and the books a record.
-fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Party, turned: Turned) {
-    let Some(trunk) = tx.setup.trunk(index) else {
+fn turn_away(tx: &mut Tx, arrival: &Arrival, from: Party, to: Party, turned: Turned) {
+    let Some(trunk) = tx.setup.trunk(arrival.trunk) else {
         return;
     };
-    let place = tallying::place(tx.setup, index, Way::In);
-    match turned.throttle {
-        Some(reason) => tx.metrics.throttled(place, reason),
-        None => tx.metrics.refused(place, turned.word),
-    }
     let mut headers = turned.headers.clone();
     if trunk.reason_out {
         let q850 = match (turned.throttle, turned.status) {
@@ -332,11 +396,24 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
         headers.extend(cause::reason_headers(q850));
     }
     tx.sip(Command::Reject {
-        session,
+        session: arrival.invite.session,
         status: turned.status,
         reason: None,
         headers,
     });
+    book(tx, arrival.trunk, from, to, &turned);
+}
+
+/// Counts, tells and writes down one that is no call.
+fn book(tx: &mut Tx, index: usize, from: Party, to: Party, turned: &Turned) {
+    let Some(trunk) = tx.setup.trunk(index) else {
+        return;
+    };
+    let place = tallying::place(tx.setup, index, Way::In);
+    match turned.throttle {
+        Some(reason) => tx.metrics.throttled(place, reason),
+        None => tx.metrics.refused(place, turned.word),
+    }
     let Ok((_, id)) = tx.name(None, "c") else { return };
     let about = About::of_call(id.clone());
     let event = CallRefused {
@@ -350,14 +427,15 @@ fn turn_away(tx: &mut Tx, index: usize, session: SessionKey, from: Party, to: Pa
     };
     tx.tell(about, Event::CallRefused(Box::new(event)));
     let refusal = Refusal {
-        rule: turned.rule,
+        rule: turned.rule.clone(),
         limit: turned.limit,
         value: turned.value,
     };
     call_record::write_refused(tx, id, (from, to), Direction::In, refusal);
 }
 
-fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Name, stage: CallStage) {
+fn begin(tx: &mut Tx, arrival: &Arrival, said: Said, app: Name, stage: CallStage) {
+    let (index, invite) = (arrival.trunk, &arrival.invite);
     let (Ok((call_number, call_id)), Ok((leg_number, leg_id))) = (tx.name(None, "c"), tx.name(None, "l"))
     else {
         return;
@@ -381,7 +459,7 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
         legs: vec![leg],
         stage,
         max_duration_at,
-        ..Call::new(call, call_id, app.clone(), Direction::In, parties, tx.now)
+        ..Call::new(call, call_id, app.clone(), Direction::In, parties, arrival.since)
     };
     tx.world.calls.insert(call, row);
     let origin = Origin::In(Inbound {
@@ -394,7 +472,7 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
         redirected: said.redirected.clone(),
         replaces: said.replaces,
     });
-    let row = new_leg(
+    let mut row = new_leg(
         tx,
         leg,
         leg_id,
@@ -406,10 +484,11 @@ fn begin(tx: &mut Tx, index: usize, invite: IncomingInvite, said: Said, app: Nam
         said.from.clone(),
         said.to.clone(),
     );
+    row.times.offered = arrival.since;
     tx.world.legs.insert(leg, row);
     open_stream(tx, leg);
     tell_started(tx, call);
-    let mut incoming = identity::incoming(tx.setup, index, &invite, &said);
+    let mut incoming = identity::incoming(tx.setup, index, invite, &said);
     let replaced = said.replaces.and_then(|leg| tx.world.legs.get(&leg));
     incoming.replaces = replaced.map(|leg| leg.id.clone());
     tx.tell_leg(leg, Event::LegIncoming(Box::new(incoming)));

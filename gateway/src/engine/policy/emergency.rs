@@ -6,9 +6,10 @@
 //! Knows nothing of the table of numbers.
 
 use super::gates::Scope;
+use super::location;
 use super::number_policy::{Decision, Target, classify_target};
 use crate::config::Trunk;
-use crate::control::protocol::{Failure, LegDial, Name};
+use crate::control::protocol::{Failure, Headers, LegDial, Name};
 use crate::engine::calls::dial_plan::{self, Plan, Targets};
 use crate::engine::setup::Setup;
 use crate::engine::trunks::peers::Unrouted;
@@ -57,13 +58,20 @@ pub fn plan(tx: &mut Tx, index: usize, params: &LegDial) -> Option<Result<Plan, 
     ))
 }
 
-/// The dial as that trunk takes it: a header that may not cross there must not stop the call.
+/// The headers of a dial that cross to that trunk: one that may not must not stop the call.
+pub fn headers(trunk: &Trunk, headers: &Headers) -> Headers {
+    let allowed = headers.0.iter();
+    let allowed = allowed.filter(|(name, _)| trunk.headers_out.contains(&name.to_ascii_lowercase()));
+    let kept = allowed.filter_map(|(name, value)| Some((name.clone(), location::by_reference(name, value)?)));
+    Headers(kept.collect())
+}
+
+/// The dial as that trunk takes it.
 pub fn fitted(tx: &Tx, route: usize, params: &LegDial) -> LegDial {
     let mut params = params.clone();
     if let Some(trunk) = tx.setup.trunk(route) {
         params.trunk = Name::from(trunk.name.as_str());
-        let allowed = |name: &str| trunk.headers_out.contains(&name.to_ascii_lowercase());
-        params.headers.0.retain(|name, _| allowed(name));
+        params.headers = headers(trunk, &params.headers);
     }
     params
 }

@@ -236,6 +236,25 @@ pub(super) const METRICS: &[Metric] = &[
         "Parts of REFERs and redirects left out: contacts contact_bytes refer_to_bytes referred_by_bytes",
     ),
     m(
+        "stir_fetches",
+        "counter",
+        "outcome",
+        "Certificates of signed callers: fetched, or why not: unresolved address_refused connection tls_certificate tls_handshake http status too_long no_certificate timeout",
+    ),
+    m(
+        "stir_limits",
+        "counter",
+        "limit",
+        "Limits of fetching reached: fetches waiting (judged without the certificate) certificates (one was forgotten)",
+    ),
+    m("stir_waiting", "gauge", "", "INVITEs that wait for a certificate"),
+    m(
+        "stir_certificates",
+        "gauge",
+        "",
+        "URLs of certificates remembered, failures among them",
+    ),
+    m(
         "call_panics",
         "counter",
         "",

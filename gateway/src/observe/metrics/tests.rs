@@ -32,6 +32,8 @@ fn full() -> Snapshot {
         why: "storage failed".into(),
     }));
     engine.transfer_cut("contacts", 2);
+    engine.stir_fetch("fetched");
+    engine.stir_limit("waiting");
     let instance = InstanceGauges {
         instance: "main".into(),
         calls_peak: 5,

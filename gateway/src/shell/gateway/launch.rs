@@ -24,6 +24,7 @@ use crate::observe::record_writer::RecordWriter;
 use crate::observe::recordings::{self, Recordings};
 use crate::observe::traces::Traces;
 use crate::shell::clock;
+use crate::shell::fetcher::Fetcher;
 use crate::shell::losses::Losses;
 use crate::shell::outside::Outside;
 use crate::shell::prompts::{self, Folder, Music, Watch};
@@ -70,10 +71,9 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         &lanes.wake,
         Arc::clone(&losses),
     )?;
-    let records =
-        RecordWriter::spawn(&config.state_dir).map_err(|source| StartError::state(config, source))?;
-    let traces = Traces::spawn(&config.state_dir, lanes.work.clone())
-        .map_err(|source| StartError::state(config, source))?;
+    let no_state = |source| StartError::state(config, source);
+    let records = RecordWriter::spawn(&config.state_dir).map_err(no_state)?;
+    let traces = Traces::spawn(&config.state_dir, lanes.work.clone()).map_err(no_state)?;
     let blocks = blocks.into_iter().map(|reader| Box::new(reader) as _);
     let recordings = Recordings::spawn(recordings::Setup {
         dir: config.recordings.dir.clone(),
@@ -90,7 +90,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         listeners,
     } = bound;
     let (drained_sender, drained) = watch::channel(0);
-    let connections = Connections::new(lanes.work.clone());
+    let (resolver, connections) = (Resolver::new(&config.dns), Connections::new(lanes.work.clone()));
     let outside = Outside {
         udp: udp_sockets(udp, &lanes, &losses)?,
         tcp: tcp_streams(tcp, &lanes, &losses, tls)?,
@@ -100,7 +100,8 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
         recordings,
         traces,
         records,
-        resolver: Resolver::new(&config.dns),
+        fetcher: Fetcher::new(&config, resolver.clone())?,
+        resolver,
         answers: lanes.work.clone(),
         losses: Arc::clone(&losses),
         echoes: VecDeque::from([Input::Music(music)]),

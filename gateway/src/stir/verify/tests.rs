@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::stir::testing::{Authority, Leaf, tn_auth_list};
-use crate::stir::{Signer, Statement};
+use crate::stir::{Chain, Signer, Statement};
 
 const X5U: &str = "https://cert.example.org/p.pem";
 const NOW_S: i64 = 1_795_000_000;
@@ -31,7 +31,7 @@ impl Scene {
     }
 
     fn of(&self, identity: &str, now_s: i64) -> Verdict {
-        check(&facts(identity), &self.trust, now_s).verdict
+        check(&facts(identity), &self.trust, None, now_s).verdict
     }
 }
 
@@ -60,6 +60,7 @@ fn a_good_token_is_valid_with_what_it_vouches_for() {
         let checked = check(
             &facts(&scene.signer().identity(&statement(attest), NOW_S)),
             &scene.trust,
+            None,
             NOW_S,
         );
         assert_eq!(checked.verdict, Verdict::Valid);
@@ -102,7 +103,7 @@ fn a_token_for_another_call_is_a_mismatch() {
             ..facts(&identity)
         };
         assert_eq!(
-            check(&facts, &scene.trust, NOW_S).verdict,
+            check(&facts, &scene.trust, None, NOW_S).verdict,
             Verdict::Mismatch,
             "{caller} {called}"
         );
@@ -129,7 +130,7 @@ fn certificates_decide_before_anything_is_believed() {
     other.add_chain(X5U, scene.leaf.pem().as_bytes()).unwrap();
     let identity = scene.signer().identity(&statement, NOW_S);
     assert_eq!(
-        check(&facts(&identity), &other, NOW_S).verdict,
+        check(&facts(&identity), &other, None, NOW_S).verdict,
         Verdict::CertificateUntrusted
     );
     let far = 99_999_999_999;
@@ -167,7 +168,7 @@ fn what_is_no_token_or_was_changed_is_invalid() {
         identities: Vec::new(),
         ..facts("")
     };
-    assert_eq!(check(&none, &scene.trust, NOW_S).verdict, Verdict::Absent);
+    assert_eq!(check(&none, &scene.trust, None, NOW_S).verdict, Verdict::Absent);
 }
 
 #[test]
@@ -190,12 +191,15 @@ fn a_compact_token_has_its_claims_in_the_request() {
         caller: vec!["4930123457".to_owned()],
         ..facts(&compact)
     };
-    assert_eq!(check(&other, &scene.trust, NOW_S).verdict, Verdict::Invalid);
+    assert_eq!(check(&other, &scene.trust, None, NOW_S).verdict, Verdict::Invalid);
     let undated = Facts {
         date: None,
         ..facts(&compact)
     };
-    assert_eq!(check(&undated, &scene.trust, NOW_S).verdict, Verdict::Invalid);
+    assert_eq!(
+        check(&undated, &scene.trust, None, NOW_S).verdict,
+        Verdict::Invalid
+    );
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn of_several_tokens_the_one_for_the_caller_counts() {
         ],
         ..facts("")
     };
-    assert_eq!(check(&facts, &scene.trust, NOW_S).verdict, Verdict::Valid);
+    assert_eq!(check(&facts, &scene.trust, None, NOW_S).verdict, Verdict::Valid);
 }
 
 #[test]
@@ -232,8 +236,67 @@ proptest! {
     #[test]
     fn no_value_panics(value in "[ -~]{0,200}", date in "[ -~]{0,40}", iat in any::<i64>()) {
         let facts = Facts { date: Some(date), ..facts(&value) };
-        let _ = check(&facts, &Trust::default(), iat / 4);
+        let _ = check(&facts, &Trust::default(), None, iat / 4);
         let claims = passport::encoded(format!("{{\"orig\":{{\"tn\":\"1\"}},\"dest\":{{}},\"iat\":{iat}}}"));
         let _ = Passport::parse(&format!("{}.{claims}.AAAA", passport::header(&value, None)));
+    }
+}
+
+#[test]
+fn only_a_certificate_that_could_make_a_token_valid_is_wanted() {
+    let scene = Scene::new(None);
+    let elsewhere = "https://cert.example.org/other.pem";
+    let signer = scene.leaf.signer(elsewhere, Attest::A);
+    let identity = signer.identity(&statement(Attest::A), NOW_S);
+    let of = |identity: &str, now_s| wanted(&facts(identity), &scene.trust, now_s);
+    assert_eq!(of(&identity, NOW_S).as_deref(), Some(elsewhere));
+    let known = scene.signer().identity(&statement(Attest::A), NOW_S);
+    assert_eq!(of(&known, NOW_S), None, "its certificate is a file");
+    assert_eq!(of(&identity, NOW_S + 61), None, "stale");
+    assert_eq!(of("nonsense", NOW_S), None);
+    assert_eq!(wanted(&Facts::default(), &scene.trust, NOW_S), None);
+    let other = Statement {
+        dest: "4930000000".to_owned(),
+        ..statement(Attest::A)
+    };
+    assert_eq!(
+        of(&signer.identity(&other, NOW_S), NOW_S),
+        None,
+        "about another call"
+    );
+    let inconsistent = identity.replace("info=<https://cert", "info=<https://evil");
+    assert_eq!(of(&inconsistent, NOW_S), None);
+    let stale = check(&facts(&identity), &scene.trust, None, NOW_S + 61);
+    assert_eq!(
+        stale.verdict,
+        Verdict::Stale,
+        "so it is told without its certificate"
+    );
+}
+
+#[test]
+fn a_fetched_certificate_counts_as_one_that_was_there() {
+    let scene = Scene::new(None);
+    let identity = scene
+        .leaf
+        .signer("https://cert.example.org/other.pem", Attest::A)
+        .identity(&statement(Attest::A), NOW_S);
+    let of = |fetched: Option<&Fetched>| check(&facts(&identity), &scene.trust, fetched, NOW_S).verdict;
+    let chain = |leaf: &Leaf| Fetched::Chain(Chain::read(leaf.pem().as_bytes()).unwrap());
+    let another = Authority::new().issue(None);
+    for (fetched, verdict, status) in [
+        (Some(chain(&scene.leaf)), Verdict::Valid, None),
+        (Some(chain(&another)), Verdict::CertificateUntrusted, Some(437)),
+        (Some(Fetched::Unusable), Verdict::CertificateUnusable, Some(437)),
+        (
+            Some(Fetched::Unreachable),
+            Verdict::CertificateUnreachable,
+            Some(436),
+        ),
+        (Some(Fetched::NotListed), Verdict::UrlNotListed, Some(436)),
+        (None, Verdict::CertificateUnknown, Some(436)),
+    ] {
+        assert_eq!(of(fetched.as_ref()), verdict);
+        assert_eq!(verdict.status(), status, "RFC 8224 §6.2.2");
     }
 }
