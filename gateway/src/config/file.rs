@@ -120,6 +120,22 @@ pub struct Media {
     /// Media threads. Default: one per core.
     #[schemars(range(min = 1, max = 256))]
     pub shards: Option<u32>,
+    /// How media threads reach their sockets: `auto` takes io_uring where the kernel lets us and plain system calls
+    /// (`epoll`) elsewhere; `uring` is the same and warns where it cannot be had. The metric `media_io` says which runs.
+    pub io: MediaIo,
+}
+
+/// How media threads reach their sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaIo {
+    /// io_uring where the kernel lets us.
+    #[default]
+    Auto,
+    /// Plain system calls.
+    Epoll,
+    /// io_uring, with a warning where the kernel refuses it.
+    Uring,
 }
 
 impl Default for Media {
@@ -129,6 +145,7 @@ impl Default for Media {
             advertise: None,
             ports: "20000-29999".to_owned(),
             shards: None,
+            io: MediaIo::Auto,
         }
     }
 }
