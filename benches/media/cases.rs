@@ -1,11 +1,11 @@
 //! What is measured: kinds of work by name and number of legs, and the voices their callers speak with.
 
-use house::srtp::Line;
 use media::codec::{Codec, Encoder};
+use media::srtp::Srtp;
 
 use crate::driver::{Driver, Speech, Voice};
 use crate::floor::Work;
-use crate::subject::{KEY, OPUS, SALT};
+use crate::subject::{OPUS, keys};
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,18 +151,19 @@ impl Voice for Plain {
 }
 
 /// A secure leg. What comes back is told by its length: the cipher of the callers has other work.
-struct Secure(Line);
+struct Secure(Srtp);
 
 impl Secure {
     fn new() -> Secure {
-        let master = [KEY.as_slice(), &SALT].concat();
-        Secure(Line::new("AES_CM_128_HMAC_SHA1_80", &master))
+        Secure(Srtp::new(&keys()))
     }
 }
 
 impl Voice for Secure {
     fn encode(&mut self, packet: &[u8], datagram: &mut Vec<u8>) {
-        datagram.extend_from_slice(&self.0.protect_rtp(packet));
+        if let Some(sealed) = self.0.protect_rtp(packet) {
+            datagram.extend_from_slice(&sealed);
+        }
     }
 
     fn is_heard(&mut self, datagram: &[u8]) -> bool {

@@ -257,20 +257,7 @@ impl Driver {
         let mut bytes = [[0u8; 256]; BATCH];
         for socket in 0..SOCKETS {
             loop {
-                let mut parts: Vec<_> = bytes.iter_mut().map(|bytes| [IoSliceMut::new(bytes)]).collect();
-                let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
-                let fd = self.sockets[socket].as_raw_fd();
-                let came = recvmmsg(fd, &mut headers, &mut parts, MsgFlags::MSG_DONTWAIT, None);
-                let Ok(came) = came else { break };
-                let came: Vec<_> = came
-                    .map(|one| {
-                        (
-                            one.bytes,
-                            one.address.map_or(0, |from| SocketAddrV4::from(from).port()),
-                        )
-                    })
-                    .collect();
-                drop(parts);
+                let came = receive(&self.sockets[socket], &mut bytes);
                 let now = Instant::now();
                 for (datagram, (len, port)) in bytes.iter().zip(&came) {
                     self.take(*port, &datagram[..*len], now, heard);
@@ -327,4 +314,15 @@ impl Driver {
             Speech::Nothing => heard.received += 1,
         }
     }
+}
+
+/// Takes what has come, up to a batch: length and port of each.
+fn receive(socket: &UdpSocket, bytes: &mut [[u8; 256]; BATCH]) -> Vec<(usize, u16)> {
+    let mut parts: Vec<_> = bytes.iter_mut().map(|bytes| [IoSliceMut::new(bytes)]).collect();
+    let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let came = recvmmsg(socket.as_raw_fd(), &mut headers, &mut parts, flags, None);
+    let port = |from: SockaddrIn| SocketAddrV4::from(from).port();
+    came.map(|came| came.map(|one| (one.bytes, one.address.map_or(0, port))).collect())
+        .unwrap_or_default()
 }

@@ -125,7 +125,7 @@ fn mix(mut sockets: Sockets, room: usize, turn: Duration, stop: &AtomicBool) {
         });
         if Instant::now() >= due {
             due += TICK;
-            for leg in 0..legs {
+            for (leg, packet) in packets.iter_mut().enumerate() {
                 let first = leg / room * room;
                 let mut sum = [0i32; 160];
                 for other in (first..first + room).filter(|other| *other != leg) {
@@ -134,9 +134,9 @@ fn mix(mut sockets: Sockets, room: usize, turn: Duration, stop: &AtomicBool) {
                     }
                 }
                 let mixed = sum.map(|sum| sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16);
-                count_up(&mut packets[leg]);
-                g711::encode_ulaw(&mixed, &mut packets[leg][12..]);
-                sockets.send(leg, &packets[leg]);
+                count_up(packet);
+                g711::encode_ulaw(&mixed, &mut packet[12..]);
+                sockets.send(leg, packet);
             }
         }
         std::thread::sleep(turn);

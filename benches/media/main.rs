@@ -4,9 +4,16 @@
 //! plays all callers. Only the ratio of one run and one number of legs says anything: absolute times move by a
 //! quarter from run to run. A machine that does other work meanwhile measures that work.
 //!
-//! `cargo bench --bench media -- [CASE…] [--engine epoll,uring] [--seconds 4] [--rounds 3] [--turn-us 1000]
-//! [--write FOLDER] [--find relay,mix]`: a case is `relay-400` or, for all its sizes, `relay`; none: all. `--write`
+//! `cargo bench -p media --bench media -- [CASE…] [--engine epoll,uring] [--seconds 4] [--rounds 3] [--turn-us 1000]
+//! [--write FOLDER] [--find relay,mix]`: a case is `relay-400` or, for all its sizes, `relay`; `all`, or none: all. `--write`
 //! puts the figures as JSON and as a chart into a folder. `--find` looks for the most legs one core carries.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement that cannot go on ends"
+)]
 
 mod cases;
 mod driver;
@@ -30,7 +37,7 @@ use subject::Subject;
 const SUBJECT_CPU: usize = 0;
 const DRIVER_CPU: usize = 1;
 
-pub struct Options {
+struct Options {
     cases: Vec<Case>,
     find: Vec<Kind>,
     engines: Vec<Choice>,
@@ -42,7 +49,7 @@ pub struct Options {
 
 /// What one program did in all rounds.
 #[derive(Default)]
-pub struct Sum {
+struct Sum {
     cpu: Duration,
     heard: Heard,
     span: Duration,
@@ -190,7 +197,11 @@ fn options() -> Options {
             continue;
         }
         if !name.starts_with("--") {
-            let found = Case::find(&name);
+            let found = if name == "all" {
+                CASES.to_vec()
+            } else {
+                Case::find(&name)
+            };
             assert!(!found.is_empty(), "unknown case {name}");
             options.cases.extend(found);
             continue;

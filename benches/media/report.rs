@@ -97,7 +97,7 @@ pub fn write(folder: &Path, rows: &[Row], found: &[Found]) -> std::io::Result<()
         })
         .collect();
     let rows_json: Vec<Value> = rows.iter().map(Row::json).collect();
-    let whole = json!({ "command": "make bench-media", "cases": rows_json, "most_legs": found });
+    let whole = json!({ "command": "make bench", "cases": rows_json, "most_legs": found });
     std::fs::write(folder.join("media.json"), format!("{whole:#}\n"))?;
     if !rows.is_empty() {
         std::fs::write(folder.join("media.svg"), chart(rows))?;

@@ -25,9 +25,14 @@ const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Payload type of Opus.
 pub const OPUS: u8 = 96;
 
-/// Key and salt of all secure legs, both ways.
-pub const KEY: [u8; 16] = [1; 16];
-pub const SALT: [u8; 14] = [2; 14];
+/// The keys of all secure legs, the same both ways.
+pub fn keys() -> SrtpKeys {
+    let key = || MasterKey::new(SrtpSuite::AesCm128Sha1_80, &[1; 16], &[2; 14]).expect("a key of this suite");
+    SrtpKeys {
+        send: key(),
+        receive: key(),
+    }
+}
 
 /// A running program under test.
 pub struct Subject {
@@ -213,11 +218,6 @@ fn stream_config(kind: Kind, leg: usize, remote: SocketAddr) -> StreamConfig {
     } else {
         (Codec::Pcmu, 0)
     };
-    let key = || MasterKey::new(SrtpSuite::AesCm128Sha1_80, &KEY, &SALT).expect("a key of this suite");
-    let keys = (kind == Kind::Srtp && is_second).then(|| SrtpKeys {
-        send: key(),
-        receive: key(),
-    });
     StreamConfig {
         codec,
         payload_type,
@@ -230,6 +230,6 @@ fn stream_config(kind: Kind, leg: usize, remote: SocketAddr) -> StreamConfig {
         source: SourceRule::Strict,
         may_send: true,
         may_receive: true,
-        srtp: keys,
+        srtp: (kind == Kind::Srtp && is_second).then(keys),
     }
 }

@@ -148,6 +148,7 @@ impl Town {
                 port_last: 20_000 + (index as u16 + 1) * width - 1,
                 streams_max: 4096,
                 turn: TURN,
+                io: media::shard::io::Choice::Epoll,
                 cpu: None,
                 seed: seed + index as u64,
                 blocks: 2048,
