@@ -53,7 +53,7 @@ pub struct StreamConfig {
     pub ptime_ms: u8,
     /// Where RTP goes.
     pub remote: Option<SocketAddr>,
-    /// Where RTCP goes; none: no RTCP is sent. The same as `remote`: both share one port (RFC 5761).
+    /// Where RTCP goes; none: no RTCP is sent.
     pub remote_rtcp: Option<SocketAddr>,
     /// Which sources are heard.
     pub source: SourceRule,
@@ -66,14 +66,9 @@ pub struct StreamConfig {
 }
 
 impl StreamConfig {
-    /// Whether RTCP is to come to a port of its own: not where none is agreed, nor where it shares the port of RTP.
+    /// Whether RTCP is to come to its port: not once something was agreed without it.
     pub fn needs_rtcp_socket(&self) -> bool {
-        self.remote.is_none() || (self.remote_rtcp.is_some() && self.remote_rtcp != self.remote)
-    }
-
-    /// Whether RTCP shares the port of RTP, both ways (RFC 5761).
-    pub fn is_muxed(&self) -> bool {
-        self.remote_rtcp.is_some() && self.remote_rtcp == self.remote
+        self.remote.is_none() || self.remote_rtcp.is_some()
     }
 }
 
