@@ -37,8 +37,13 @@ check: build-packages
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --locked --quiet --test tidy
 
+# CPU per packet at all kinds of media work, beside their floors, and the most legs of a core: figures and a chart into
+# docs/benchmarks. Then set-up of calls and SRTP. BENCH_ARGS takes single cases (`relay-400 --engine epoll`) in their place.
+BENCH_ARGS ?= all --find relay,mix --write $(CURDIR)/docs/benchmarks
+
 bench: test-packages
-	$(CARGO) bench --locked $(CARGO_FLAGS)
+	$(CARGO) bench --locked $(CARGO_FLAGS) -p media --bench media -- $(BENCH_ARGS)
+	$(CARGO) bench --locked $(CARGO_FLAGS) -p house
 
 # The suite again and again, with new random cases each time and the long form of hostile ones, until the time is
 # over or something fails.

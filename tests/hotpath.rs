@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use house::srtp::Line;
-use media::shard::epoll::EpollIo;
 use media::shard::io::Io;
+use media::shard::io::epoll::EpollIo;
+use media::shard::io::uring::UringIo;
 use media::shard::sim_io::{Network, SimIo};
 use media::shard::{Shard, ShardConfig};
 use media::srtp::{MasterKey, SrtpKeys, SrtpSuite};
@@ -104,43 +105,93 @@ fn a_hundred_thousand_relayed_packets_cost_no_allocation_and_no_copy() {
     assert_eq!(allocated, 0);
 }
 
+/// Packets relayed over real sockets by each engine: `HOTPATH_PACKETS`, or as many as a suite has time for.
+fn packets() -> u64 {
+    std::env::var("HOTPATH_PACKETS").map_or(100_000, |count| count.parse().expect("a number of packets"))
+}
+
 #[test]
-fn real_sockets_relay_without_allocation_and_copy() {
-    let parties = [0; 2].map(|_| UdpSocket::bind((LOCALHOST, 0)).unwrap());
-    let addresses = [0, 1].map(|index: usize| parties[index].local_addr().unwrap());
+fn epoll_relays_without_allocation_and_copy() {
+    relays_without_allocation_and_copy(EpollIo::new(LEGS).unwrap(), 45_000);
+}
+
+#[test]
+fn io_uring_relays_without_allocation_and_copy() {
+    match UringIo::new(LEGS) {
+        Ok(io) => relays_without_allocation_and_copy(io, 46_000),
+        Err(error) => println!("not tested, as the kernel refuses io_uring: {error}"),
+    }
+}
+
+/// Legs that talk in pairs over real sockets.
+const LEGS: usize = 64;
+
+fn relays_without_allocation_and_copy(mut io: impl Io, port_first: u16) {
+    let parties: Vec<_> = (0..LEGS)
+        .map(|_| UdpSocket::bind((LOCALHOST, 0)).unwrap())
+        .collect();
+    let patience = Some(Duration::from_secs(5));
     parties
         .iter()
-        .for_each(|party| party.set_read_timeout(Some(Duration::from_secs(5))).unwrap());
-    let mut io = EpollIo::new(4).unwrap();
-    let (mut shard, reader, _blocks) = Shard::new(&config(), Instant::now());
-    let gateway = join(&mut shard, &mut io, addresses, Instant::now());
-    let mut packet = packet();
-    let mut heard = [0; 2048];
-    let mut relay = |shard: &mut Shard, from: u32, to: u32| {
+        .for_each(|party| party.set_read_timeout(patience).unwrap());
+    let config = ShardConfig {
+        streams_max: LEGS as u32,
+        port_first,
+        port_last: port_first + 999,
+        ..ShardConfig::default()
+    };
+    let (mut shard, reader, _blocks) = Shard::new(&config, Instant::now());
+    let addresses: Vec<_> = parties.iter().map(|party| party.local_addr().unwrap()).collect();
+    let gateway: Vec<_> = (0..LEGS / 2)
+        .flat_map(|pair| {
+            let remotes = [addresses[2 * pair], addresses[2 * pair + 1]];
+            join_pair(
+                &mut shard,
+                &mut io,
+                2 * pair as u64,
+                remotes,
+                None,
+                Instant::now(),
+            )
+        })
+        .collect();
+    let (mut packet, mut heard) = (packet(), [0; 2048]);
+    let mut relay = |shard: &mut Shard, from: u64, to: u64| {
         let mut counted = 0;
         for number in from..to {
-            number_packet(&mut packet, number);
-            for (party, gateway) in parties.iter().zip(gateway) {
+            number_packet(&mut packet, number as u32);
+            for (party, gateway) in parties.iter().zip(&gateway) {
                 party.send_to(&packet, gateway).unwrap();
             }
-            // Loopback delivers before `send_to` returns: one turn meets both packets.
+            // Loopback delivers before `send_to` returns: one turn meets all packets.
             counted += allocations(|| shard.turn(&mut io, Instant::now()));
             while shard.poll_event().is_some() {}
             for party in &parties {
-                let len = party.recv(&mut heard).unwrap();
+                // The port above one party's, where its reports go, may be another's.
+                let len = loop {
+                    let len = party.recv(&mut heard).unwrap();
+                    if heard[1] & 0x7f == 0 {
+                        break len;
+                    }
+                };
                 assert_eq!(heard[12..len], packet[12..]);
             }
         }
         counted
     };
-    relay(&mut shard, 1, 500);
-    let allocated = relay(&mut shard, 500, 5500);
+    // Until every socket is connected to its settled source, and a while longer.
+    let (warm, rounds) = (200, packets() / LEGS as u64);
+    relay(&mut shard, 1, warm);
+    let allocated = relay(&mut shard, warm, warm + rounds);
     shard.publish();
+    let counts = reader.counts();
     assert_eq!(allocated, 0);
+    assert_eq!(counts.relayed, LEGS as u64 * (warm + rounds - 1));
     assert_eq!(
-        (reader.counts().relayed, reader.counts().payload_copies),
-        (2 * 5499, 0)
+        (counts.payload_copies, counts.send_failed, counts.pool_level),
+        (0, 0, 0)
     );
+    assert_eq!(counts.sockets_connected, LEGS as u64);
 }
 
 #[test]
@@ -272,39 +323,34 @@ fn join_with(
     keys: Option<SrtpKeys>,
     now: Instant,
 ) -> [SocketAddr; 2] {
+    join_pair(shard, io, 0, parties, keys, now)
+}
+
+/// The same, with streams numbered from `first` on.
+fn join_pair(
+    shard: &mut Shard,
+    io: &mut impl Io,
+    first: u64,
+    parties: [SocketAddr; 2],
+    keys: Option<SrtpKeys>,
+    now: Instant,
+) -> [SocketAddr; 2] {
     let mut gateway = Vec::new();
     for (index, remote) in parties.into_iter().enumerate() {
-        let (stream, other) = (StreamKey(index as u64), StreamKey(1 - index as u64));
-        shard.handle_command(
-            vec![Change::Open {
-                stream,
-                address: LOCALHOST,
-            }],
-            io,
-            now,
-        );
+        let stream = StreamKey(first + index as u64);
+        let address = LOCALHOST;
+        shard.handle_command(vec![Change::Open { stream, address }], io, now);
         let Some(Event::Opened { local, .. }) = shard.poll_event() else {
             panic!("not opened")
         };
         gateway.push(local);
         let config = stream_config(remote, keys.clone().filter(|_| index == 0));
-        let row = vec![Heard {
-            speaker: other,
-            gain_db: 0.0,
-        }];
-        let changes = vec![
-            Change::Configure { stream, config },
-            Change::Hear {
-                listener: stream,
-                speakers: row,
-            },
-        ];
-        shard.handle_command(changes, io, now);
+        shard.handle_command(vec![Change::Configure { stream, config }], io, now);
     }
     let rows = (0..2).map(|index| Change::Hear {
-        listener: StreamKey(index),
+        listener: StreamKey(first + index),
         speakers: vec![Heard {
-            speaker: StreamKey(1 - index),
+            speaker: StreamKey(first + 1 - index),
             gain_db: 0.0,
         }],
     });

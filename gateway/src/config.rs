@@ -139,6 +139,8 @@ pub struct Media {
     pub ports: RangeInclusive<u16>,
     /// Media threads; at least one.
     pub shards: usize,
+    /// How they reach their sockets.
+    pub io: media::shard::io::Choice,
 }
 
 /// The control socket.

@@ -65,6 +65,13 @@ pub struct StreamConfig {
     pub srtp: Option<SrtpKeys>,
 }
 
+impl StreamConfig {
+    /// Whether RTCP is to come to its port: not once something was agreed without it.
+    pub fn needs_rtcp_socket(&self) -> bool {
+        self.remote.is_none() || self.remote_rtcp.is_some()
+    }
+}
+
 /// How digits reach a party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigitForm {

@@ -15,7 +15,6 @@ mod apply;
 mod config;
 mod deadlines;
 mod dtmf;
-pub mod epoll;
 mod events;
 mod graph;
 pub mod grid;
@@ -43,14 +42,13 @@ use std::time::Instant;
 
 use crate::command::{Command, PlayKey, StreamKey};
 use crate::event::Event;
-use crate::packet::Pool;
 use crate::rtp::{ClockRate, NtpTime, RtpTime};
 
 use events::Events;
 use graph::Lists;
 use grid::Grid;
 use handover::Awaited;
-use io::{Io, Socket};
+use io::Io;
 use ports::Ports;
 use record::Recorder;
 use rng::Rng;
@@ -72,9 +70,7 @@ pub struct Shard {
     slots: Slots,
     lists: Lists,
     ports: Ports,
-    pool: Pool,
     wheel: Wheel,
-    ready: Vec<Socket>,
     /// What each decoded speaker said in this tick, by slot.
     frames: Vec<tick::Frame>,
     /// Streams of the tick under way.
@@ -104,9 +100,7 @@ impl Shard {
             slots: Slots::new(streams_max),
             lists: Lists::new(streams_max),
             ports: Ports::new(config.port_first, config.port_last),
-            pool: Pool::new(POOL_SLOTS),
             wheel: Wheel::new(streams_max),
-            ready: Vec::with_capacity(READY_MAX.min(streams_max * 2)),
             frames: vec![[0; crate::frame::FRAME_SAMPLES]; streams_max],
             due: Vec::with_capacity(streams_max),
             plays: HashMap::new(),
@@ -137,16 +131,34 @@ impl Shard {
 
     /// Does all that is due: takes what has arrived, passes it on, and ticks if the grid says so.
     pub fn turn(&mut self, io: &mut impl Io, now: Instant) {
+        self.timed_turn(io, now, || now);
+    }
+
+    /// The same; `clock` is read between its stages, for their times in the metrics.
+    pub fn timed_turn(&mut self, io: &mut impl Io, now: Instant, clock: impl Fn() -> Instant) {
         self.take_mail(io, now);
         if self.is_still() {
             return self.grid.skip_to(now);
         }
+        let begun = clock();
         self.receive(io, now);
+        let received = clock();
+        self.metrics
+            .counts
+            .count_turn(received.saturating_duration_since(begun));
+        let mut has_ticked = false;
         while let Some((tick, late)) = self.grid.take_due(now) {
             self.handle_tick(io, tick, now);
             self.handle_deadlines(io, tick, now);
+            self.metrics.counts.note_io(io.counts());
             self.measure();
             self.metrics.tick(late);
+            has_ticked = true;
+        }
+        if has_ticked {
+            self.metrics
+                .counts
+                .count_ticking(clock().saturating_duration_since(received));
         }
     }
 
@@ -196,8 +208,6 @@ impl Shard {
         let counts = &mut self.metrics.counts;
         counts.streams = self.slots.len() as u64;
         counts.ports_used = self.ports.used() as u64;
-        counts.pool_level = self.pool.level() as u64;
-        counts.pool_size = self.pool.size() as u64;
         counts.event_queue_level = self.events.len() as u64;
         counts.events_dropped = self.events.dropped();
         counts.block_queue_level = self.recorder.level() as u64;

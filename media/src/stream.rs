@@ -12,6 +12,7 @@ mod packer;
 mod plays;
 mod reporter;
 mod secure;
+mod settling;
 mod sink;
 mod speaker;
 mod stats;
@@ -38,6 +39,7 @@ pub use packer::{Packer, silence};
 pub use plays::{Alone, PLAYS_MAX, Plays, Step};
 pub use reporter::{REPORT_BYTES_MAX, REPORT_INTERVAL, Reporter};
 pub use secure::Sealed;
+pub use settling::{SETTLED_PACKETS, Settling};
 pub use sink::{Ear, Format, Playing, Sink, Situation, Voice};
 pub use speaker::{Belief, NEW_SSRC_PACKETS, NEW_SSRC_SILENCE, OLD_SSRC_SILENCE, Speaker};
 pub use stats::{Discard, Discarded, Stats, mos};
@@ -98,6 +100,8 @@ pub struct Stream {
     pub(crate) event_relayed: Option<(u32, RtpTime)>,
     /// Tracks of what its party says.
     pub(crate) tracks: Vec<Recording>,
+    /// Whether its socket need hear its source only.
+    pub(crate) settling: Settling,
     /// Silence as its listener on the engine's side knows it.
     pub(crate) watch: Watch,
     send_failed: u64,
@@ -163,6 +167,7 @@ impl Stream {
             withheld_at: None,
             event_relayed: None,
             tracks: Vec::new(),
+            settling: Settling::default(),
             watch: Watch {
                 receiving_told: false,
                 sending_told: false,
@@ -213,6 +218,12 @@ impl Stream {
         self.watch.receiving_told = false;
         self.watch.sending_told = false;
         self.watch.configured_at = Some(now);
+    }
+
+    /// Takes note of a packet that was taken in; gives its source once that is settled.
+    #[inline]
+    pub fn settle(&mut self) -> Option<SocketAddr> {
+        self.settling.note(|| self.inbound.only_source())
     }
 
     /// Its number.
@@ -268,6 +279,11 @@ impl Stream {
         } else {
             self.send_failed += 1;
         }
+    }
+
+    /// A packet that counted as sent was refused by the kernel after all.
+    pub fn count_refused(&mut self) {
+        self.send_failed += 1;
     }
 
     /// How long nothing was heard at `now`, counted from the last configuration at the earliest.

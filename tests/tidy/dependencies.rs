@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, has_word};
 
 /// Crates that do I/O or run tasks.
-const IO_CRATES: [&str; 14] = [
+const IO_CRATES: [&str; 15] = [
     "async-std",
     "axum",
     "hickory-resolver",
     "hyper",
+    "io-uring",
     "libc",
     "mio",
     "nix",
@@ -22,7 +23,7 @@ const IO_CRATES: [&str; 14] = [
     "tungstenite",
 ];
 /// Of those, what `media` needs for its shards.
-const MEDIA_MAY_USE: [&str; 3] = ["libc", "nix", "socket2"];
+const MEDIA_MAY_USE: [&str; 4] = ["io-uring", "libc", "nix", "socket2"];
 /// What may come along with a pure crate's dependencies: `getrandom` asks it for random bytes.
 const MAY_COME_ALONG: [&str; 1] = ["libc"];
 

@@ -132,6 +132,22 @@ pub struct Media {
     /// Media threads. Default: one per core.
     #[schemars(range(min = 1, max = 256))]
     pub shards: Option<u32>,
+    /// How media threads reach their sockets: by plain system calls (`epoll`, which `auto` takes), or by io_uring
+    /// (`uring`; where the kernel refuses it, by epoll with a warning). The metric `media_io` says which runs.
+    pub io: MediaIo,
+}
+
+/// How media threads reach their sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaIo {
+    /// Plain system calls, as they have been shown to be good.
+    #[default]
+    Auto,
+    /// Plain system calls.
+    Epoll,
+    /// io_uring, with a warning where the kernel refuses it.
+    Uring,
 }
 
 impl Default for Media {
@@ -141,6 +157,7 @@ impl Default for Media {
             advertise: None,
             ports: "20000-29999".to_owned(),
             shards: None,
+            io: MediaIo::Auto,
         }
     }
 }

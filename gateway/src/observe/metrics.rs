@@ -4,6 +4,7 @@
 //! is generated from [`catalogue`]. Reads no counter itself and knows nothing of HTTP.
 
 mod catalogue;
+mod media_io;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use media::shard::io::Engine;
 use media::shard::{Counts, MetricsReader};
 
 use crate::control::protocol::Direction;
@@ -121,6 +123,7 @@ pub struct TrunkGauges {
 /// Numbers of one media shard, gathered by whoever holds its reader.
 #[derive(Clone, Debug, Default)]
 pub struct ShardMetrics {
+    engine: Option<Engine>,
     counts: Counts,
     lateness: Timing,
     pool_levels: Spread,
@@ -129,6 +132,11 @@ pub struct ShardMetrics {
 }
 
 impl ShardMetrics {
+    /// Takes note of what keeps its sockets.
+    pub fn know_engine(&mut self, engine: Engine) {
+        self.engine = Some(engine);
+    }
+
     /// Takes in what the shard published; called once a second, as each call is one sample of the levels.
     pub fn read(&mut self, reader: &mut MetricsReader) {
         reader.drain_lateness(|histogram| self.lateness.absorb(histogram));
@@ -389,6 +397,7 @@ impl Snapshot {
             each(|counts| counts.changes_ignored),
         )?;
         counters(out, "queue_dropped", self.by_word("queue", dropped_entries))?;
+        self.encode_io(out)?;
         gauges(out, "streams_active", each(|counts| counts.streams))?;
         gauges(out, "ports_used", each(|counts| counts.ports_used))?;
         gauges(out, "pool_used", each(|counts| counts.pool_level))?;
@@ -421,7 +430,7 @@ impl Snapshot {
     }
 }
 
-fn dropped_packets(counts: &Counts) -> [(&'static str, u64); 11] {
+fn dropped_packets(counts: &Counts) -> [(&'static str, u64); 10] {
     [
         ("source", counts.dropped_source),
         ("ssrc", counts.dropped_ssrc),
@@ -433,7 +442,6 @@ fn dropped_packets(counts: &Counts) -> [(&'static str, u64); 11] {
         ("srtp_tag", counts.dropped_tag),
         ("srtp_replay", counts.dropped_replay),
         ("srtp_clear", counts.dropped_clear),
-        ("pool", counts.dropped_pool),
     ]
 }
 

@@ -169,6 +169,7 @@ impl World<Core> for Outside {
 
     fn sample(&mut self, _core: &mut Core) {
         for (metrics, handle) in self.shard_metrics.iter_mut().zip(self.shards.handles()) {
+            metrics.know_engine(handle.engine());
             metrics.read(handle.metrics());
         }
     }

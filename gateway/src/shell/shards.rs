@@ -8,12 +8,14 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use media::shard::io::Choice;
 use media::shard::{BlockReader, ShardConfig, ShardHandle, spawn_all};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use tokio::sync::Notify;
 
 use super::losses::{self, Losses};
+use crate::config::Media;
 use crate::engine::io::Input;
 
 /// Commands kept for a shard whose own queue is full. Reached only when its thread hangs for seconds.
@@ -61,12 +63,12 @@ pub enum ShardsError {
 impl Shards {
     /// Starts the threads; `wake` is called when one has events. The readers are for the recordings writer.
     pub fn spawn(
-        ports: &RangeInclusive<u16>,
-        count: usize,
+        media: &Media,
         seed: [u8; 32],
         wake: &Arc<Notify>,
         losses: Arc<Losses>,
     ) -> Result<(Shards, Vec<BlockReader>), ShardsError> {
+        let (ports, count) = (&media.ports, media.shards);
         let cpus = allowed_cpus();
         let mut configs = Vec::with_capacity(count);
         for (index, share) in split_ports(ports, count)?.into_iter().enumerate() {
@@ -75,6 +77,7 @@ impl Shards {
                 port_first: *share.start(),
                 port_last: *share.end(),
                 cpu: cpus.get(index % cpus.len().max(1)).copied(),
+                io: media.io,
                 seed: seed_of(seed, index),
                 ..ShardConfig::default()
             };
@@ -84,6 +87,7 @@ impl Shards {
         }
         let started = spawn_all(configs).map_err(|(index, source)| ShardsError::Spawn { index, source })?;
         let (handles, blocks): (Vec<_>, Vec<_>) = started.into_iter().unzip();
+        tell_engine(media.io, &handles);
         let shards = handles.into_iter().map(|handle| Shard {
             handle,
             backlog: VecDeque::new(),
@@ -169,6 +173,19 @@ impl Shards {
     }
 }
 
+/// Says which engine keeps the sockets, and why it is not the one asked for.
+fn tell_engine(wanted: Choice, handles: &[ShardHandle]) {
+    let Some(first) = handles.first() else { return };
+    let engine = first.engine().name();
+    match (wanted, handles.iter().find_map(ShardHandle::uring_refused)) {
+        (Choice::Uring, Some(error)) => {
+            tracing::warn!(%error, "media.io is \"uring\" and the kernel refuses it; media threads use epoll");
+        }
+        (_, Some(error)) => tracing::info!(%error, "media threads use epoll; the kernel refuses io_uring"),
+        (_, None) => tracing::info!("media threads use {engine}"),
+    }
+}
+
 /// Whole pairs (even, odd) of the range for each of `count` shards, as even as they come.
 fn split_ports(ports: &RangeInclusive<u16>, count: usize) -> Result<Vec<RangeInclusive<u16>>, ShardsError> {
     let first = u32::from(*ports.start()).next_multiple_of(2);
@@ -226,6 +243,17 @@ mod tests {
         ));
     }
 
+    /// Two threads with these ports.
+    fn media(ports: RangeInclusive<u16>) -> Media {
+        Media {
+            addresses: vec!["127.0.0.1".parse().unwrap()],
+            advertise: None,
+            ports,
+            shards: 2,
+            io: Choice::Auto,
+        }
+    }
+
     #[test]
     fn shards_draw_different_numbers() {
         assert_ne!(seed_of([7; 32], 0), seed_of([7; 32], 1));
@@ -236,7 +264,7 @@ mod tests {
         let wake = Arc::new(Notify::new());
         let losses = Arc::new(Losses::default());
         let (mut shards, blocks) =
-            Shards::spawn(&(41_000..=41_039), 2, [1; 32], &wake, Arc::clone(&losses)).unwrap();
+            Shards::spawn(&media(41_000..=41_039), [1; 32], &wake, Arc::clone(&losses)).unwrap();
         assert_eq!(blocks.len(), 2);
         let stream = media::StreamKey(9);
         shards.send(
@@ -275,7 +303,7 @@ mod tests {
         let wake = Arc::new(Notify::new());
         let losses = Arc::new(Losses::default());
         let (mut shards, _blocks) =
-            Shards::spawn(&(41_100..=41_139), 2, [2; 32], &wake, Arc::clone(&losses)).unwrap();
+            Shards::spawn(&media(41_100..=41_139), [2; 32], &wake, Arc::clone(&losses)).unwrap();
         let stream = media::StreamKey(9);
         let address = "127.0.0.1".parse().unwrap();
         shards.send(0, vec![media::Change::Open { stream, address }]);

@@ -16,6 +16,25 @@ pub struct Buf {
 }
 
 impl Buf {
+    /// A packet of `len` bytes from `start` on in a slot of other memory than a [`Pool`]'s.
+    pub(crate) fn at(slot: u32, start: usize, len: usize) -> Buf {
+        Buf {
+            slot,
+            start: start as u32,
+            end: (start + len) as u32,
+        }
+    }
+
+    /// The slot.
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Where the packet lies in its slot.
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     /// Bytes of the packet.
     pub fn len(&self) -> usize {
         (self.end - self.start) as usize

@@ -25,7 +25,7 @@ impl Shard {
                 self.open(stream, address, io, now);
                 true
             }
-            Change::Configure { stream, config } => self.configure(stream, config, now),
+            Change::Configure { stream, config } => self.configure(stream, config, io, now),
             Change::Close { stream } => self.close(stream, io, now),
             Change::HandOver { stream, to } => self.hand_over(stream, to, io),
             Change::Adopt { stream } => {
@@ -131,14 +131,19 @@ impl Shard {
         None
     }
 
-    fn configure(&mut self, stream: StreamKey, config: StreamConfig, now: Instant) -> bool {
+    fn configure(&mut self, stream: StreamKey, config: StreamConfig, io: &mut impl Io, now: Instant) -> bool {
         let Some(slot) = self.slots.slot(stream) else {
             return false;
         };
         let Some(found) = self.slots.get_mut(slot) else {
             return false;
         };
+        io.watch_rtcp(slot, config.needs_rtcp_socket());
         found.configure(config, now);
+        // A new source must not find the socket deaf to it.
+        if found.settling.keep(found.inbound.only_source()) {
+            io.connect(slot, None);
+        }
         graph::resolve(&mut self.slots, &mut self.lists, slot);
         graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
         self.wheel

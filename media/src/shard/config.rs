@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::io::choice::Choice;
+
 /// What one shard works with. Addresses come with each `Open`.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
@@ -15,6 +17,8 @@ pub struct ShardConfig {
     pub streams_max: u32,
     /// The pause between two turns (docs/decisions/0005-turn-length.md).
     pub turn: Duration,
+    /// What keeps its sockets.
+    pub io: Choice,
     /// The core its thread stays on.
     pub cpu: Option<usize>,
     /// Memory for blocks of recordings, 3.2 kB each: one for every track and what the queue holds.
@@ -28,16 +32,6 @@ pub const TURN: Duration = Duration::from_millis(1);
 
 /// Streams a shard has room for unless told otherwise: 2,000 two-party calls on one core.
 pub const STREAMS_MAX: u32 = 4096;
-
-/// Packet slots of one shard. Each line is one holder; the sum is all there ever is.
-pub const POOL_SLOTS: usize = RECEIVING;
-
-/// The datagram being read and passed on: one socket is read at a time, a relayed packet leaves from the
-/// buffer it came in before the next is read, and what is decoded later is kept by its jitter buffer.
-const RECEIVING: usize = 1;
-
-/// Sockets read in one turn; the rest stays ready for the next.
-pub const READY_MAX: usize = super::epoll::READY_MAX;
 
 /// Events kept for an engine that does not read; beyond it nothing new is taken from the command queue,
 /// and what packets cause is dropped and counted.
@@ -64,6 +58,7 @@ impl Default for ShardConfig {
             port_last: 29_999,
             streams_max: STREAMS_MAX,
             turn: TURN,
+            io: Choice::Auto,
             cpu: None,
             blocks: 2 * BLOCKS_MAX,
             seed: 0,

@@ -19,7 +19,7 @@ impl Shard {
                     let wait = self.random_interval();
                     self.wheel.arm(slot, Kind::Rtcp, self.grid.after(now, wait));
                 }
-                Kind::Silence => self.look_for_silence(slot, now),
+                Kind::Silence => self.look_for_silence(io, slot, now),
                 Kind::Digit => self.look_for_digit_end(slot, now),
             }
         }
@@ -58,7 +58,7 @@ impl Shard {
         }
     }
 
-    fn look_for_silence(&mut self, slot: u32, now: Instant) {
+    fn look_for_silence(&mut self, io: &mut impl Io, slot: u32, now: Instant) {
         let Some(stream) = self.slots.get_mut(slot) else {
             return;
         };
@@ -70,6 +70,10 @@ impl Shard {
         };
         if silence >= SILENCE_LIMIT {
             stream.watch.is_silent = true;
+            // Whoever sends instead is to be seen and counted again, though the rule lets none of them in.
+            if stream.settling.reset() {
+                io.connect(slot, None);
+            }
             self.events.tell(Event::Silent { stream: stream.key() });
         } else {
             self.wheel

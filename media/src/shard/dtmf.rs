@@ -51,8 +51,8 @@ impl Shard {
         buf: &Buf,
         now: Instant,
     ) {
-        let packet = self.pool.packet(buf);
-        let payload = packet
+        let payload = io
+            .packet(buf)
             .get(arrived.payload_at..arrived.payload_end)
             .and_then(EventPayload::parse);
         let (Some(payload), Some(stream)) = (payload, self.slots.get_mut(slot)) else {

@@ -7,9 +7,8 @@ use std::collections::VecDeque;
 
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
-use super::epoll::Waker;
 use super::grid::Tick;
-use super::io::Sockets;
+use super::io::{Sockets, Waker};
 use super::ports::RtpPort;
 use super::wheel::Dues;
 use crate::command::StreamKey;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::io::IoCounts;
 use crate::stream::Discard;
 
 /// Declares the plain and the shared form of the counters as one list.
@@ -72,8 +73,8 @@ counters! {
     dropped_replay,
     /// Dropped: clear RTP on a secure stream.
     dropped_clear,
-    /// Dropped: no packet memory left.
-    dropped_pool,
+    /// Times no packet buffer was left: reading paused, and the packets waited in their sockets.
+    reading_paused,
     /// Packets the kernel refused to send.
     send_failed,
     /// Commands that named a stream, play or track that is not there.
@@ -86,10 +87,18 @@ counters! {
     streams,
     /// Port pairs in use.
     ports_used,
-    /// Packet slots taken.
+    /// Packet buffers taken.
     pool_level,
-    /// Packet slots there are.
+    /// Packet buffers there are.
     pool_size,
+    /// RTP sockets that hear their settled source only.
+    sockets_connected,
+    /// Turns.
+    turns,
+    /// Nanoseconds spent with reading packets and passing them on.
+    receive_ns,
+    /// Nanoseconds spent with decoding, mixing, playing and what else is done on the 20 ms grid.
+    tick_ns,
     /// Events waiting for the engine.
     event_queue_level,
     /// Blocks waiting for the recordings writer.
@@ -97,6 +106,28 @@ counters! {
 }
 
 impl Counts {
+    pub(super) fn count_turn(&mut self, took: Duration) {
+        self.turns += 1;
+        self.receive_ns += took.as_nanos() as u64;
+    }
+
+    pub(super) fn count_ticking(&mut self, took: Duration) {
+        self.tick_ns += took.as_nanos() as u64;
+    }
+
+    pub(super) fn note_io(&mut self, io: IoCounts) {
+        let IoCounts {
+            buffers_used,
+            buffers,
+            starved,
+            connected,
+        } = io;
+        self.pool_level = buffers_used;
+        self.pool_size = buffers;
+        self.reading_paused = starved;
+        self.sockets_connected = connected;
+    }
+
     pub(super) fn count_drop(&mut self, why: Discard) {
         *match why {
             Discard::Source => &mut self.dropped_source,

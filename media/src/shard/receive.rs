@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::io::{Channel, Io, Socket};
-use super::send::{Way, hand_out};
+use super::io::{Channel, Datagram, Io, Socket};
+use super::send::{Way, pass_on};
 use super::wheel::Kind;
 use super::{Shard, graph};
 use crate::command::DigitForm;
@@ -14,34 +14,35 @@ use crate::rtp::{Header, Verdict};
 use crate::stream::{Arrived, Content, Discard, Relayed, Sink};
 
 impl Shard {
-    /// Reads every ready socket.
+    /// Takes everything that has arrived, and hands over what is passed on.
     pub(super) fn receive(&mut self, io: &mut impl Io, now: Instant) {
-        let mut ready = std::mem::take(&mut self.ready);
-        io.ready(&mut ready);
-        for socket in &ready {
-            self.receive_from(io, *socket, now);
-        }
-        self.ready = ready;
-    }
-
-    fn receive_from(&mut self, io: &mut impl Io, socket: Socket, now: Instant) {
-        loop {
-            let Some(mut buf) = self.pool.take() else {
-                // Nothing is read: the kernel drops what does not fit its buffer.
-                self.metrics.counts.dropped_pool += 1;
-                return;
-            };
-            let received = io.receive(socket, self.pool.room_mut(&buf));
-            let Some((len, from)) = received else {
-                self.pool.give(buf);
-                return;
-            };
-            buf.set_len(len);
+        io.begin_turn();
+        while let Some(Datagram {
+            socket,
+            from,
+            mut buf,
+        }) = io.receive()
+        {
             match socket.channel {
                 Channel::Rtp => self.handle_rtp(io, socket.slot, &mut buf, from, now),
-                Channel::Rtcp => self.handle_rtcp(socket.slot, &buf, from, now),
+                Channel::Rtcp => self.handle_rtcp(io, socket.slot, &buf, from, now),
             }
-            self.pool.give(buf);
+            io.give(buf);
+        }
+        io.flush();
+        while let Some(slot) = io.refused() {
+            self.count_refused(slot);
+        }
+    }
+
+    /// A packet that counted as sent was refused by the kernel after all.
+    fn count_refused(&mut self, slot: u32) {
+        let counts = &mut self.metrics.counts;
+        counts.packets_out = counts.packets_out.saturating_sub(1);
+        counts.relayed = counts.relayed.saturating_sub(1);
+        counts.send_failed += 1;
+        if let Some(stream) = self.slots.get_mut(slot) {
+            stream.count_refused();
         }
     }
 
@@ -51,14 +52,12 @@ impl Shard {
         let Some(stream) = self.slots.get_mut(slot) else {
             return;
         };
-        let opened = stream.unprotect_rtp(self.pool.packet(buf), from, now);
+        let opened = stream.unprotect_rtp(io.packet(buf), from, now);
         let judged = opened.and_then(|opened| {
             if let Some(packet) = opened {
-                self.pool.replace(buf, &packet);
+                io.replace(buf, &packet);
             }
-            stream
-                .inbound
-                .handle_rtp(self.pool.packet(buf), from, arrival, now)
+            stream.inbound.handle_rtp(io.packet(buf), from, arrival, now)
         });
         let arrived = match judged {
             Ok(arrived) => arrived,
@@ -69,9 +68,13 @@ impl Shard {
         };
         // A learned source opens the way back; another codec may end a relay.
         let found_way = stream.sink == Sink::Off && stream.sendable().is_some();
+        let only_source = stream.settle();
         let watch = &mut stream.watch;
         if !watch.receiving_told || watch.is_silent {
             self.tell_heard(slot, now);
+        }
+        if only_source.is_some() {
+            io.connect(slot, only_source);
         }
         if found_way {
             graph::resolve(&mut self.slots, &mut self.lists, slot);
@@ -81,7 +84,8 @@ impl Shard {
                 if is_change {
                     graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
                 }
-                self.keep_for_decoding(slot, &arrived, buf);
+                let payload = io.packet(buf).get(arrived.payload_at..arrived.payload_end);
+                self.keep_for_decoding(slot, &arrived, payload.unwrap_or_default());
                 self.relay(io, slot, &arrived, buf, now);
             }
             Content::Event => self.handle_event(io, slot, &arrived, buf, now),
@@ -96,13 +100,8 @@ impl Shard {
         };
         let samples = match arrived.content {
             Content::Audio { codec, .. } => {
-                let packet = self.pool.packet(buf);
-                codec.units_per_sample()
-                    * codec.samples_in(
-                        packet
-                            .get(arrived.payload_at..arrived.payload_end)
-                            .unwrap_or_default(),
-                    ) as u32
+                let payload = io.packet(buf).get(arrived.payload_at..arrived.payload_end);
+                codec.units_per_sample() * codec.samples_in(payload.unwrap_or_default()) as u32
             }
             Content::Event => 0,
         };
@@ -165,20 +164,16 @@ impl Shard {
             time: stamp.time,
             ssrc: stamp.ssrc,
         };
-        let datagram = self.pool.packet_mut(buf);
-        let start = arrived.payload_at.saturating_sub(Header::BYTES);
-        let Some(sent) = datagram.get_mut(start..arrived.payload_end) else {
+        let counts = &mut self.metrics.counts;
+        let Some(part) = io.stamp(buf, &header.to_bytes(), arrived.payload_at..arrived.payload_end) else {
+            counts.send_failed += 1;
             return;
         };
-        if let Some(place) = sent.first_chunk_mut::<{ Header::BYTES }>() {
-            *place = header.to_bytes();
-        }
         let way_out = Socket {
             slot: listener,
             channel: Channel::Rtp,
         };
-        let counts = &mut self.metrics.counts;
-        let Some(is_sent) = hand_out(stream, io, counts, way_out, (sent, &[]), to) else {
+        let Some(is_sent) = pass_on(stream, io, counts, way_out, (buf, part), to) else {
             stream.inbound.discard(Discard::Late);
             counts.dropped_late += 1;
             return;
@@ -216,7 +211,7 @@ impl Shard {
         }
     }
 
-    fn handle_rtcp(&mut self, slot: u32, buf: &Buf, from: SocketAddr, now: Instant) {
+    fn handle_rtcp(&mut self, io: &impl Io, slot: u32, buf: &Buf, from: SocketAddr, now: Instant) {
         self.metrics.counts.rtcp_in += 1;
         let wall = self.wall(now);
         let Some(stream) = self.slots.get_mut(slot) else {
@@ -225,10 +220,8 @@ impl Shard {
         let remote = stream.config().and_then(|config| config.remote_rtcp);
         let ours = stream.outbound.ssrc();
         let is_read = stream.inbound.admits_rtcp(from, remote)
-            && match stream.unprotect_rtcp(self.pool.packet(buf), now) {
-                Ok(None) => stream
-                    .reporter
-                    .handle_rtcp(self.pool.packet(buf), ours, wall, now),
+            && match stream.unprotect_rtcp(io.packet(buf), now) {
+                Ok(None) => stream.reporter.handle_rtcp(io.packet(buf), ours, wall, now),
                 Ok(Some(compound)) => stream.reporter.handle_rtcp(&compound, ours, wall, now),
                 Err(_) => false,
             };

@@ -1,6 +1,7 @@
 //! A packet made here, on its way out.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::Shard;
@@ -9,6 +10,7 @@ use super::io::{Channel, Io, Socket};
 use super::metrics::Counts;
 use crate::event::Event;
 use crate::frame::FRAME_SAMPLES;
+use crate::packet::Buf;
 use crate::rtp::Header;
 use crate::stream::{Sealed, Stamp, Stream};
 
@@ -135,6 +137,26 @@ pub(super) fn hand_out(
 ) -> Option<bool> {
     match stream.protect_rtp(header, payload) {
         Sealed::Clear => Some(io.send(from, header, payload, to)),
+        Sealed::Packet(sealed) => {
+            counts.payload_copies += 1;
+            Some(io.send(from, &sealed, &[], to))
+        }
+        Sealed::Nothing => None,
+    }
+}
+
+/// Hands a received packet to the kernel from where it lies, encrypted where the stream is; none: it was sent before.
+pub(super) fn pass_on(
+    stream: &mut Stream,
+    io: &mut impl Io,
+    counts: &mut Counts,
+    from: Socket,
+    (buf, part): (&Buf, Range<usize>),
+    to: SocketAddr,
+) -> Option<bool> {
+    let packet = io.packet(buf).get(part.clone()).unwrap_or_default();
+    match stream.protect_rtp(packet, &[]) {
+        Sealed::Clear => Some(io.relay(from, buf, part, to)),
         Sealed::Packet(sealed) => {
             counts.payload_copies += 1;
             Some(io.send(from, &sealed, &[], to))

@@ -6,12 +6,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::io::{Channel, Io, Socket, Sockets};
+use super::io::{Channel, Datagram, Io, IoCounts, Socket, Sockets, stamp_in_place};
 use super::ports::RtpPort;
 use super::rng::Rng;
+use crate::packet::{Buf, Pool};
+use crate::rtp::Header;
 
 /// Packets waiting at one address; more are lost, as in a full socket buffer.
 const QUEUE_MAX: usize = 256;
@@ -177,7 +180,19 @@ impl Packet {
 /// The sockets of one shard on a [`Network`].
 pub struct SimIo {
     network: Network,
-    pairs: Vec<Option<(SocketAddr, SocketAddr)>>,
+    pairs: Vec<Option<Pair>>,
+    pool: Pool,
+    /// Sockets that had something when the turn began, and how many of them are done.
+    ready: Vec<Socket>,
+    done: usize,
+}
+
+struct Pair {
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+    /// The only source the RTP socket hears, where it is connected.
+    peer: Option<SocketAddr>,
+    hears_rtcp: bool,
 }
 
 impl SimIo {
@@ -185,16 +200,40 @@ impl SimIo {
     pub fn new(network: Network, slots: usize) -> Self {
         Self {
             network,
-            pairs: vec![None; slots],
+            pairs: std::iter::repeat_with(|| None).take(slots).collect(),
+            pool: Pool::new(1),
+            ready: Vec::with_capacity(2 * slots),
+            done: 0,
         }
     }
 
     fn address(&self, socket: Socket) -> Option<SocketAddr> {
-        let (rtp, rtcp) = self.pairs.get(socket.slot as usize).copied().flatten()?;
-        Some(match socket.channel {
-            Channel::Rtp => rtp,
-            Channel::Rtcp => rtcp,
-        })
+        let pair = self.pairs.get(socket.slot as usize)?.as_ref()?;
+        match socket.channel {
+            Channel::Rtp => Some(pair.rtp),
+            Channel::Rtcp => pair.hears_rtcp.then_some(pair.rtcp),
+        }
+    }
+
+    fn peer(&self, socket: Socket) -> Option<SocketAddr> {
+        match socket.channel {
+            Channel::Rtp => self.pairs.get(socket.slot as usize)?.as_ref()?.peer,
+            Channel::Rtcp => None,
+        }
+    }
+
+    /// Every packet that has arrived at a socket, one socket after the other. A connected one loses what others sent.
+    fn next_packet(&mut self, into: &mut [u8]) -> Option<(Socket, usize, SocketAddr)> {
+        while let Some(socket) = self.ready.get(self.done).copied() {
+            let (address, peer) = (self.address(socket), self.peer(socket));
+            while let Some((len, from)) = address.and_then(|address| self.network.receive(address, into)) {
+                if peer.is_none_or(|peer| peer == from) {
+                    return Some((socket, len, from));
+                }
+            }
+            self.done += 1;
+        }
+        None
     }
 }
 
@@ -204,35 +243,49 @@ impl Io for SimIo {
             .pairs
             .get_mut(slot as usize)
             .ok_or(io::ErrorKind::OutOfMemory)?;
-        let pair = (
-            SocketAddr::new(address, port.0),
-            SocketAddr::new(address, port.0 + 1),
-        );
-        if !self.network.bind(pair.0) {
+        let rtp = SocketAddr::new(address, port.0);
+        let rtcp = SocketAddr::new(address, port.0 + 1);
+        if !self.network.bind(rtp) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        if !self.network.bind(pair.1) {
-            self.network.unbind(pair.0);
+        if !self.network.bind(rtcp) {
+            self.network.unbind(rtp);
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        *place = Some(pair);
+        *place = Some(Pair::new(rtp, rtcp));
         Ok(())
     }
 
     fn close(&mut self, slot: u32) {
-        if let Some((rtp, rtcp)) = self.pairs.get_mut(slot as usize).and_then(Option::take) {
-            self.network.unbind(rtp);
-            self.network.unbind(rtcp);
+        if let Some(pair) = self.pairs.get_mut(slot as usize).and_then(Option::take) {
+            self.network.unbind(pair.rtp);
+            self.network.unbind(pair.rtcp);
         }
     }
 
     fn release(&mut self, slot: u32) -> Option<Sockets> {
-        let (rtp, rtcp) = self.pairs.get_mut(slot as usize)?.take()?;
-        Some(Sockets::Simulated { rtp, rtcp })
+        let Pair {
+            rtp,
+            rtcp,
+            peer,
+            hears_rtcp,
+        } = self.pairs.get_mut(slot as usize)?.take()?;
+        Some(Sockets::Simulated {
+            rtp,
+            rtcp,
+            peer,
+            hears_rtcp,
+        })
     }
 
     fn adopt(&mut self, slot: u32, sockets: Sockets) -> io::Result<()> {
-        let Sockets::Simulated { rtp, rtcp } = sockets else {
+        let Sockets::Simulated {
+            rtp,
+            rtcp,
+            peer,
+            hears_rtcp,
+        } = sockets
+        else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let Some(place) = self.pairs.get_mut(slot as usize) else {
@@ -241,27 +294,77 @@ impl Io for SimIo {
             return Err(io::ErrorKind::OutOfMemory.into());
         };
         debug_assert!(place.is_none(), "a slot is opened once");
-        *place = Some((rtp, rtcp));
+        *place = Some(Pair {
+            rtp,
+            rtcp,
+            peer,
+            hears_rtcp,
+        });
         Ok(())
     }
 
-    fn ready(&mut self, ready: &mut Vec<Socket>) {
-        ready.clear();
-        for (slot, pair) in self.pairs.iter().enumerate() {
-            let Some((rtp, rtcp)) = pair else { continue };
-            for (address, channel) in [(rtp, Channel::Rtp), (rtcp, Channel::Rtcp)] {
-                if ready.len() < ready.capacity() && self.network.has_arrived(*address) {
-                    ready.push(Socket {
-                        slot: slot as u32,
-                        channel,
-                    });
+    fn connect(&mut self, slot: u32, peer: Option<SocketAddr>) {
+        if let Some(Some(pair)) = self.pairs.get_mut(slot as usize) {
+            pair.peer = peer;
+        }
+    }
+
+    fn watch_rtcp(&mut self, slot: u32, wanted: bool) {
+        if let Some(Some(pair)) = self.pairs.get_mut(slot as usize) {
+            pair.hears_rtcp = wanted;
+        }
+    }
+
+    fn begin_turn(&mut self) {
+        self.ready.clear();
+        self.done = 0;
+        for slot in 0..self.pairs.len() as u32 {
+            for channel in [Channel::Rtp, Channel::Rtcp] {
+                let socket = Socket { slot, channel };
+                if self
+                    .address(socket)
+                    .is_some_and(|address| self.network.has_arrived(address))
+                {
+                    self.ready.push(socket);
                 }
             }
         }
     }
 
-    fn receive(&mut self, socket: Socket, into: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        self.network.receive(self.address(socket)?, into)
+    fn receive(&mut self) -> Option<Datagram> {
+        let mut buf = self.pool.take()?;
+        let mut bytes = [0; PACKET_BYTES_MAX];
+        let Some((socket, len, from)) = self.next_packet(&mut bytes) else {
+            self.pool.give(buf);
+            return None;
+        };
+        self.pool.replace(&mut buf, bytes.get(..len).unwrap_or_default());
+        Some(Datagram { socket, from, buf })
+    }
+
+    fn packet(&self, buf: &Buf) -> &[u8] {
+        self.pool.packet(buf)
+    }
+
+    fn replace(&mut self, buf: &mut Buf, packet: &[u8]) {
+        self.pool.replace(buf, packet);
+    }
+
+    fn stamp(
+        &mut self,
+        buf: &Buf,
+        header: &[u8; Header::BYTES],
+        payload: Range<usize>,
+    ) -> Option<Range<usize>> {
+        stamp_in_place(self.pool.packet_mut(buf), header, payload)
+    }
+
+    fn relay(&mut self, from: Socket, buf: &Buf, part: Range<usize>, to: SocketAddr) -> bool {
+        let packet = self.pool.packet(buf).get(part).unwrap_or_default();
+        let address = self.address(from);
+        address
+            .map(|address| self.network.send(address, packet, &[], to))
+            .is_some()
     }
 
     fn send(&mut self, from: Socket, head: &[u8], tail: &[u8], to: SocketAddr) -> bool {
@@ -270,5 +373,36 @@ impl Io for SimIo {
         };
         self.network.send(address, head, tail, to);
         true
+    }
+
+    fn give(&mut self, buf: Buf) {
+        self.pool.give(buf);
+    }
+
+    fn flush(&mut self) {}
+
+    fn refused(&mut self) -> Option<u32> {
+        None
+    }
+
+    fn counts(&self) -> IoCounts {
+        let connected = self.pairs.iter().flatten().filter(|pair| pair.peer.is_some());
+        IoCounts {
+            buffers_used: self.pool.level() as u64,
+            buffers: self.pool.size() as u64,
+            starved: self.pool.empty_total(),
+            connected: connected.count() as u64,
+        }
+    }
+}
+
+impl Pair {
+    fn new(rtp: SocketAddr, rtcp: SocketAddr) -> Self {
+        Self {
+            rtp,
+            rtcp,
+            peer: None,
+            hears_rtcp: true,
+        }
     }
 }

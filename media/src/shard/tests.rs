@@ -7,5 +7,6 @@ mod party;
 mod play;
 mod record;
 mod relay;
+mod settling;
 mod source;
 mod srtp;

@@ -12,7 +12,8 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::epoll::{EpollIo, Waker};
+use super::io::choice::{self, Engine, Ready};
+use super::io::{Io, Sleeper, Waker};
 use super::mail::{Post, links};
 use super::metrics::MetricsReader;
 use super::record::BlockReader;
@@ -40,6 +41,8 @@ pub struct ShardHandle {
     events: Consumer<Event>,
     metrics: MetricsReader,
     waker: Waker,
+    engine: Engine,
+    refused: Option<io::Error>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -69,6 +72,16 @@ impl ShardHandle {
         &mut self.metrics
     }
 
+    /// What keeps its sockets.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Why it is not io_uring, where that was wanted and the kernel refused it.
+    pub fn uring_refused(&self) -> Option<&io::Error> {
+        self.refused.as_ref()
+    }
+
     /// Ends the thread and waits for it. Open streams say goodbye first.
     pub fn stop(mut self) {
         self.end();
@@ -93,8 +106,8 @@ impl Drop for ShardHandle {
 /// Starts a shard. `wake` is called from its thread after events were queued; the reader takes the
 /// blocks of all tracks.
 pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<(ShardHandle, BlockReader)> {
-    let io = EpollIo::new(config.streams_max as usize)?;
-    start(config, io, Post::alone(), Instant::now(), wake)
+    let parts = Parts::new(&config)?;
+    start(config, parts, Post::alone(), Instant::now(), wake)
 }
 
 /// Starts shards that can hand streams to one another, numbered in this order; see [`spawn`]. Fails with the
@@ -102,38 +115,58 @@ pub fn spawn(config: ShardConfig, wake: Box<dyn Fn() + Send>) -> io::Result<(Sha
 pub fn spawn_all(
     configs: Vec<(ShardConfig, Box<dyn Fn() + Send>)>,
 ) -> Result<Vec<(ShardHandle, BlockReader)>, (usize, io::Error)> {
-    let mut ios = Vec::with_capacity(configs.len());
+    let mut all = Vec::with_capacity(configs.len());
     for (index, (config, _)) in configs.iter().enumerate() {
-        ios.push(EpollIo::new(config.streams_max as usize).map_err(|error| (index, error))?);
+        all.push(Parts::new(config).map_err(|error| (index, error))?);
     }
-    let wakers: Vec<Waker> = ios.iter().map(EpollIo::waker).collect();
+    let wakers: Vec<Waker> = all.iter().map(|parts| parts.sleeper.waker()).collect();
     let posts = links(configs.len());
     let begin = Instant::now();
     let mut started = Vec::with_capacity(configs.len());
-    for (index, (((config, wake), io), mut post)) in configs.into_iter().zip(ios).zip(posts).enumerate() {
+    for (index, (((config, wake), parts), mut post)) in configs.into_iter().zip(all).zip(posts).enumerate() {
         post.set_wakers(wakers.clone());
-        started.push(start(config, io, post, begin, wake).map_err(|error| (index, error))?);
+        started.push(start(config, parts, post, begin, wake).map_err(|error| (index, error))?);
     }
     Ok(started)
 }
 
+/// What a shard has from the operating system.
+struct Parts {
+    sleeper: Sleeper,
+    io: Ready,
+    /// Why it is not io_uring, where that was wanted.
+    refused: Option<io::Error>,
+}
+
+impl Parts {
+    fn new(config: &ShardConfig) -> io::Result<Parts> {
+        let (io, refused) = choice::make(config.io, config.streams_max as usize)?;
+        Ok(Parts {
+            sleeper: Sleeper::new()?,
+            io,
+            refused,
+        })
+    }
+}
+
 fn start(
     config: ShardConfig,
-    io: EpollIo,
+    parts: Parts,
     post: Post,
     begin: Instant,
     wake: Box<dyn Fn() + Send>,
 ) -> io::Result<(ShardHandle, BlockReader)> {
+    let Parts { sleeper, io, refused } = parts;
     let (commands, commands_in) = RingBuffer::new(COMMANDS_MAX);
     let (events_out, events) = RingBuffer::new(EVENTS_MAX);
     let stop = Arc::new(AtomicBool::new(false));
-    let waker = io.waker();
+    let (waker, engine) = (sleeper.waker(), io.engine());
     let (cpu, turn, name) = (config.cpu, config.turn, format!("shard-{}", config.index));
     let (mut shard, metrics, blocks) = Shard::new(&config, begin);
     shard.join(post);
     let worker = Worker {
         shard,
-        io,
+        sleeper,
         commands: commands_in,
         events: events_out,
         unsent: None,
@@ -145,13 +178,18 @@ fn start(
         if let Some(cpu) = cpu {
             pin(cpu);
         }
-        worker.run();
+        match io {
+            Ready::Epoll(io) => worker.run(*io),
+            Ready::Uring(io) => worker.run(*io),
+        }
     })?;
     let handle = ShardHandle {
         commands,
         events,
         metrics,
         waker,
+        engine,
+        refused,
         stop,
         thread: Some(thread),
     };
@@ -160,7 +198,7 @@ fn start(
 
 struct Worker {
     shard: Shard,
-    io: EpollIo,
+    sleeper: Sleeper,
     commands: Consumer<Command>,
     events: Producer<Event>,
     /// An event for which the queue had no room.
@@ -171,23 +209,23 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self) {
+    fn run(mut self, mut io: impl Io) {
         while !self.stop.load(Ordering::Acquire) {
             let now = Instant::now();
             while self.unsent.is_none() && !self.shard.is_congested() {
                 let Ok(command) = self.commands.pop() else { break };
-                self.shard.handle_command(command, &mut self.io, now);
+                self.shard.handle_command(command, &mut io, now);
             }
-            self.shard.turn(&mut self.io, now);
+            self.shard.timed_turn(&mut io, now, Instant::now);
             self.hand_out_events();
             if self.shard.is_idle() && self.commands.is_empty() {
                 self.shard.publish();
-                self.io.sleep(IDLE_SLEEP);
+                self.sleeper.sleep(IDLE_SLEEP);
             } else {
                 std::thread::sleep(self.turn);
             }
         }
-        self.shard.close_all(&mut self.io, Instant::now());
+        self.shard.close_all(&mut io, Instant::now());
         self.hand_out_events();
     }
 

@@ -10,7 +10,6 @@ use crate::event::Event;
 use crate::frame::FRAME_SAMPLES;
 use crate::jitter::Pushed;
 use crate::mixer::Mix;
-use crate::packet::Buf;
 use crate::stream::{Alone, Arrived, Content, DigitTick, Discard, PLAYS_MAX, Sink, Step, silence};
 
 /// Samples of one frame.
@@ -33,7 +32,7 @@ impl Shard {
     }
 
     /// Keeps a copy of a packet for the speaker's next frames, if anyone needs them decoded.
-    pub(super) fn keep_for_decoding(&mut self, slot: u32, arrived: &Arrived, buf: &Buf) {
+    pub(super) fn keep_for_decoding(&mut self, slot: u32, arrived: &Arrived, payload: &[u8]) {
         let Some(stream) = self.slots.get_mut(slot) else {
             return;
         };
@@ -43,10 +42,6 @@ impl Shard {
         let Content::Audio { codec, .. } = arrived.content else {
             return;
         };
-        let packet = self.pool.packet(buf);
-        let payload = packet
-            .get(arrived.payload_at..arrived.payload_end)
-            .unwrap_or_default();
         match playout.push(arrived.verdict, arrived.header.time, codec, payload) {
             Pushed::Kept | Pushed::Odd | Pushed::Suspect => {}
             Pushed::Late | Pushed::Duplicate => {

@@ -216,6 +216,11 @@ impl Inbound {
         self.latch.admits_rtcp(from, remote_rtcp)
     }
 
+    /// The one source taken until the next configuration, if no other can be.
+    pub fn only_source(&self) -> Option<SocketAddr> {
+        self.latch.only_source()
+    }
+
     /// Where RTP is sent.
     pub fn destination(&self) -> Option<SocketAddr> {
         self.latch.destination()

@@ -150,6 +150,15 @@ impl Latch {
         }
     }
 
+    /// The one source taken until the next configuration, if the rule lets in no other whatever happens.
+    pub fn only_source(&self) -> Option<SocketAddr> {
+        match &self.state {
+            State::Strict => self.remote,
+            State::Fixed { source } => Some(*source),
+            State::Ports { .. } | State::Open { .. } | State::Locked { .. } => None,
+        }
+    }
+
     /// Where RTP is sent: the learned source, or the agreed address.
     pub fn destination(&self) -> Option<SocketAddr> {
         match &self.state {

@@ -38,6 +38,7 @@ impl SessionDescription {
                 .as_ref()
                 .map_or(RemoteAddress::Absent, remote_address),
             direction: direction(&session.attributes).unwrap_or(Direction::SendReceive),
+            rtcp_bandwidths: RTCP_BANDWIDTHS.map(|name| value(&session.attributes, name)),
         };
         let media = session
             .medias
@@ -58,12 +59,17 @@ struct Guarded {
 }
 
 /// Values of the session level that hold for m-lines without their own.
-struct Level {
+struct Level<'a> {
     address: RemoteAddress,
     direction: Direction,
+    rtcp_bandwidths: [Option<&'a str>; 2],
 }
 
-/// Keeps v=, c=, m= and a= lines without trailing blanks; looks at every other line's shape only.
+/// Bandwidths of RTCP, of senders and receivers (RFC 3556 §2).
+const RTCP_BANDWIDTHS: [&str; 2] = ["RS", "RR"];
+
+/// Keeps v=, c=, m= and a= lines without trailing blanks; looks at every other line's shape only. The bandwidths of
+/// RTCP are kept as attributes of their name, as a b= line out of its place would refuse all.
 fn guard(text: &[u8]) -> Result<Guarded, SdpError> {
     let mut guarded = Guarded {
         lines: Vec::with_capacity(text.len()),
@@ -102,6 +108,9 @@ fn guard(text: &[u8]) -> Result<Guarded, SdpError> {
                 keep(&mut guarded.lines, key, value.split_ascii_whitespace());
             }
             b'v' | b'c' => keep(&mut guarded.lines, key, value.split_ascii_whitespace()),
+            b'b' if RTCP_BANDWIDTHS.iter().any(|name| value.starts_with(name)) => {
+                keep(&mut guarded.lines, b'a', std::iter::once(value));
+            }
             b'a' => keep(&mut guarded.lines, key, std::iter::once(value)),
             _ => {}
         }
@@ -121,7 +130,7 @@ fn keep<'a>(lines: &mut Vec<u8>, key: u8, words: impl Iterator<Item = &'a str>) 
     lines.extend_from_slice(b"\r\n");
 }
 
-fn describe(media: &Media, level: &Level) -> Result<MediaDescription, SdpError> {
+fn describe(media: &Media, level: &Level<'_>) -> Result<MediaDescription, SdpError> {
     let names: Vec<&str> = media.fmt.split_ascii_whitespace().take(FORMATS_MAX + 1).collect();
     if names.len() > FORMATS_MAX {
         return Err(SdpError::TooManyFormats);
@@ -152,7 +161,11 @@ fn describe(media: &Media, level: &Level) -> Result<MediaDescription, SdpError> 
         port: media.port,
         formats,
         address: media.connections.first().map_or(level.address, remote_address),
-        rtcp: value(&media.attributes, "rtcp").and_then(rtcp),
+        rtcp: if has_no_rtcp(media, level) {
+            Some((0, None))
+        } else {
+            value(&media.attributes, "rtcp").and_then(rtcp)
+        },
         direction: direction(&media.attributes).unwrap_or(level.direction),
         ptime_ms: value(&media.attributes, "ptime").and_then(|text| text.trim().parse().ok()),
         maxptime_ms: value(&media.attributes, "maxptime").and_then(|text| text.trim().parse().ok()),
@@ -244,6 +257,15 @@ fn remote_address(connection: &Connection) -> RemoteAddress {
         Err(_) if text.to_ascii_lowercase().ends_with(".invalid") => RemoteAddress::Nowhere,
         Err(_) => RemoteAddress::Unusable,
     }
+}
+
+/// Whether both bandwidths of RTCP are zero: nobody sends any.
+fn has_no_rtcp(media: &Media, level: &Level<'_>) -> bool {
+    let mut bandwidths = RTCP_BANDWIDTHS.iter().zip(level.rtcp_bandwidths);
+    bandwidths.all(|(name, of_session)| {
+        let bandwidth = value(&media.attributes, name).or(of_session);
+        bandwidth.is_some_and(|text| text.trim() == "0")
+    })
 }
 
 /// `53020` or `53020 IN IP4 126.16.64.4`: RFC 3605 §2.1.
@@ -465,5 +487,23 @@ mod tests {
         for (attribute, rtcp) in table {
             assert_eq!(audio(attribute).rtcp, rtcp, "{attribute}");
         }
+    }
+
+    #[test]
+    fn no_bandwidth_for_rtcp_is_no_rtcp_wherever_the_lines_stand() {
+        let table = [
+            ("b=RS:0\r\nb=RR:0\r\n", Some((0, None))),
+            ("a=rtcp:5001\r\nb=RR:0\r\nb=RS:0\r\n", Some((0, None))),
+            ("b=RS:0\r\n", None),
+            ("b=RS:0\r\nb=RR:800\r\n", None),
+            ("b=AS:64\r\nb=TIAS:64000\r\n", None),
+            ("b=RS\r\nb=RR\r\n", None),
+        ];
+        for (lines, rtcp) in table {
+            assert_eq!(audio(lines).rtcp, rtcp, "{lines}");
+        }
+        let session = "v=0\r\nc=IN IP4 192.0.2.1\r\nb=RS:0\r\nb=RR:0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        let of = |lines: &str| parse(&format!("{session}{lines}")).unwrap().media.remove(0).rtcp;
+        assert_eq!((of(""), of("b=RR:800\r\n")), (Some((0, None)), None));
     }
 }

@@ -148,11 +148,8 @@ impl Town {
                 index: index as u32,
                 port_first: 20_000 + index as u16 * width,
                 port_last: 20_000 + (index as u16 + 1) * width - 1,
-                streams_max: 4096,
-                turn: TURN,
-                cpu: None,
                 seed: seed + index as u64,
-                blocks: 2048,
+                ..ShardConfig::default()
             };
             let (mut shard, metrics, blocks) = Shard::new(&config, start);
             shard.join(post);

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use media::shard::io::Choice;
+
 use super::super::trunk::Transport;
 use super::super::{Listen, Media, Sip, file};
 use super::{Faults, KeyPath, Problem, tls};
@@ -184,6 +186,11 @@ pub(super) fn media(media: &file::Media, faults: &mut Faults) -> Media {
         advertise,
         ports,
         shards,
+        io: match media.io {
+            file::MediaIo::Auto => Choice::Auto,
+            file::MediaIo::Epoll => Choice::Epoll,
+            file::MediaIo::Uring => Choice::Uring,
+        },
     }
 }
 

@@ -51,11 +51,13 @@ fn full() -> Snapshot {
         ..Default::default()
     };
     let mut shard = ShardMetrics::default();
+    shard.know_engine(media::shard::io::Engine::Uring);
     shard.sample(Counts {
         packets_in: 7,
         dropped_source: 1,
         pool_level: 2,
         event_queue_level: 1,
+        tick_ns: 1_500_000_000,
         ..Default::default()
     });
     shard.lateness.record(Duration::from_micros(300));
@@ -145,6 +147,8 @@ fn samples_carry_their_labels() {
         "media_gateway_draining 0".to_owned(),
         "media_gateway_recordings_disk_free_bytes 2097152".to_owned(),
         "media_gateway_rtp_dropped_total{shard=\"0\",why=\"source\"} 1".to_owned(),
+        "media_gateway_media_io{shard=\"0\",engine=\"uring\"} 1".to_owned(),
+        "media_gateway_media_stage_seconds_total{shard=\"0\",stage=\"tick\"} 1.5".to_owned(),
     ] {
         assert!(page.lines().any(|shown| shown == line), "missing: {line}\n{page}");
     }

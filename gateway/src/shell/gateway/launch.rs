@@ -64,13 +64,7 @@ pub fn launch(bound: Bound, setup: Setup, seed: [u8; 32], music: Music) -> Resul
     let (lanes, queues) = queues();
     let losses = Arc::new(Losses::default());
     let config = &bound.config;
-    let (shards, blocks) = Shards::spawn(
-        &config.media.ports,
-        config.media.shards,
-        seed,
-        &lanes.wake,
-        Arc::clone(&losses),
-    )?;
+    let (shards, blocks) = Shards::spawn(&config.media, seed, &lanes.wake, Arc::clone(&losses))?;
     let no_state = |source| StartError::state(config, source);
     let records = RecordWriter::spawn(&config.state_dir).map_err(no_state)?;
     let traces = Traces::spawn(&config.state_dir, lanes.work.clone()).map_err(no_state)?;
