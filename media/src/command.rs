@@ -65,6 +65,21 @@ pub struct StreamConfig {
     pub srtp: Option<SrtpKeys>,
 }
 
+impl StreamConfig {
+    /// How digits reach the party with what was agreed: without telephone-events there are none.
+    pub fn digit_form(&self) -> DigitForm {
+        match (self.digits, self.event_payload_type) {
+            (DigitForm::Events, None) => DigitForm::Tones,
+            (form, _) => form,
+        }
+    }
+
+    /// Whether the party's own digits are listened for in its audio: where ours would reach it so.
+    pub fn hears_tones(&self) -> bool {
+        self.digit_form() == DigitForm::Tones
+    }
+}
+
 /// How digits reach a party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigitForm {

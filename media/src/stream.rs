@@ -15,12 +15,13 @@ mod secure;
 mod sink;
 mod speaker;
 mod stats;
+mod tones;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::codec::{Codec, Encoder};
-use crate::command::{StreamConfig, StreamKey, TrackGate};
+use crate::command::{DigitForm, StreamConfig, StreamKey, TrackGate};
 use crate::dtmf::{Presses, Receiver, Told};
 use crate::jitter::Playout;
 use crate::mixer::Limiter;
@@ -41,6 +42,7 @@ pub use secure::Sealed;
 pub use sink::{Ear, Format, Playing, Sink, Situation, Voice};
 pub use speaker::{Belief, NEW_SSRC_PACKETS, NEW_SSRC_SILENCE, OLD_SSRC_SILENCE, Speaker};
 pub use stats::{Discard, Discarded, Stats, mos};
+pub use tones::Tones;
 
 /// A stream in its shard. The parts are the shard's to drive; each keeps its own rules.
 pub struct Stream {
@@ -84,6 +86,8 @@ pub struct Stream {
     pub(crate) pressed: Receiver,
     /// The timestamp of the digit pressed last.
     pub(crate) pressed_at: Option<RtpTime>,
+    /// The ear for digits in its audio; none: they are told otherwise.
+    pub(crate) tones: Option<Box<Tones>>,
     /// Its digits that may be told another way too.
     pub(crate) presses: Presses,
     /// The timestamp of the digit that `presses` was asked of last.
@@ -156,6 +160,7 @@ impl Stream {
             digits: Digits::default(),
             pressed: Receiver::new(),
             pressed_at: None,
+            tones: None,
             presses: Presses::default(),
             judged_at: None,
             twin_at: None,
@@ -189,7 +194,7 @@ impl Stream {
             return;
         };
         if self.judged_at == Some(time) {
-            return self.presses.hold(now);
+            return self.presses.hold(Told::Events, now);
         }
         self.judged_at = Some(time);
         if self.presses.is_twin(digit, Told::Events, now) {
@@ -208,6 +213,11 @@ impl Stream {
             self.encoder = Encoder::new(config.codec);
             self.packer.clear();
             self.samples.clear();
+        }
+        match (config.hears_tones(), &self.tones) {
+            (true, None) => self.tones = Some(Box::default()),
+            (false, Some(_)) => self.tones = None,
+            (true, Some(_)) | (false, None) => {}
         }
         self.config = Some(config);
         self.watch.receiving_told = false;
@@ -259,6 +269,29 @@ impl Stream {
             codec: self.inbound.codec()?,
             ptime_ms: config.ptime_ms,
         })
+    }
+
+    /// Whether digits in its audio are listened for, now or to the end of one.
+    pub fn listens_for_tones(&self) -> bool {
+        let is_sounding = |tones: &Tones| tones.is_sounding();
+        self.tones
+            .as_deref()
+            .is_some_and(|tones| self.voice().is_some() || is_sounding(tones))
+    }
+
+    /// Whether its packets may pass as they are: not while digits in them are kept from everyone.
+    pub fn may_be_relayed(&self) -> bool {
+        self.tones
+            .as_deref()
+            .is_none_or(|tones| self.pass_dtmf && !tones.holds_back())
+    }
+
+    /// Whether `listener` is not to hear what this party says now: a tone, which it is told in its own way.
+    pub fn hides_tone_from(&self, listener: &Stream) -> bool {
+        self.tones.as_deref().is_some_and(Tones::is_sounding)
+            && listener
+                .config()
+                .is_some_and(|config| config.digit_form() != DigitForm::Tones)
     }
 
     /// Takes note of a packet that was handed to the kernel, or refused by it.

@@ -145,6 +145,7 @@ fn method_of(told: Told) -> DtmfMethod {
     match told {
         Told::Events => DtmfMethod::Rfc4733,
         Told::Signalling => DtmfMethod::Info,
+        Told::Tones => DtmfMethod::Inband,
     }
 }
 

@@ -66,6 +66,7 @@ impl Shard {
             Change::PassDtmf { stream, pass } => self.with_slot(stream, |shard, slot| {
                 if let Some(found) = shard.slots.get_mut(slot) {
                     found.pass_dtmf = pass;
+                    graph::resolve_listeners(&mut shard.slots, &mut shard.lists, slot);
                 }
             }),
             Change::StartTrack { track, stream, gate } => self.start_track(track, stream, gate),
