@@ -9,11 +9,16 @@ const OUR_NUMBER: &str = "+4930123456";
 
 /// Exit code and report.
 async fn loadtest(site: &Site, more: &[&str]) -> (i32, Value) {
+    command(site, &["loadtest"], more).await
+}
+
+async fn command(site: &Site, words: &[&str], more: &[&str]) -> (i32, Value) {
     let socket = site.gateway.control();
     let target = format!("sip:{}", site.gateway.udp());
     let (caller, answerer) = (format!("{CARRIER}:0"), format!("{AGENTS}:0"));
     let mut run = Command::new(wire::gateway_program());
-    run.args(["loadtest", "--target", &target, "--socket"])
+    run.args(words)
+        .args(["--target", &target, "--socket"])
         .arg(socket)
         .args(["--trunk", "agents", "--to", OUR_NUMBER])
         .args(["--caller", &caller, "--answerer", &answerer])
@@ -74,4 +79,36 @@ async fn a_side_that_is_never_heard_fails_the_load_test() {
         "{report:#}"
     );
     assert_eq!(code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_most_calls_at_once_are_found_with_the_rule_that_ends_them() {
+    let settings = Settings {
+        calls: 6,
+        ..Settings::default()
+    };
+    let site = Site::open("loadtest-find", &settings).await;
+    let page = site.folder.join("report.html");
+    let args = [
+        "--what",
+        "calls",
+        "--calls-start",
+        "4",
+        "--rate",
+        "20",
+        "--hold",
+        "1",
+        "--html",
+        page.to_str().unwrap(),
+    ];
+    let (code, report) = command(&site, &["loadtest", "find-limit"], &args).await;
+    let search = &report["searches"][0];
+    assert_eq!(search["limit"], 6, "{report:#}");
+    assert_eq!(search["not_kept"], 7, "{report:#}");
+    assert_eq!(search["bottleneck"], "limit rule instance.calls", "{report:#}");
+    let target = &search["trials"][0]["target"];
+    assert!(target["rss_bytes"].as_u64().unwrap() > 1_000_000, "{report:#}");
+    assert_eq!(code, 0);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("6 calls at once") && page.contains("<svg"));
 }

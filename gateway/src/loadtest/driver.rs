@@ -35,6 +35,8 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 const DRAIN: Duration = Duration::from_millis(400);
 /// After a BYE or CANCEL this long for its answer.
 const END_PATIENCE: Duration = Duration::from_secs(33);
+/// The answerers' sides end no later than that after the callers'.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
 /// Ids of the lines' sockets at epoll; calls have twice their number, the answerer's plus one.
 const CALLERS: u64 = u64::MAX;
 const ANSWERERS: u64 = u64::MAX - 1;
@@ -92,25 +94,9 @@ impl<'a> Driver<'a> {
     /// Places and ends all calls. `progress` is told how it stands once a second.
     pub fn run(mut self, mut progress: impl FnMut(&Outcome, usize)) -> io::Result<Outcome> {
         self.start = clock::mono();
-        let mut events = [EpollEvent::empty(); EVENTS_MAX];
         let mut told_s = 0;
         while self.placed < self.plan.calls || !self.calls.is_empty() {
-            let count = match self.epoll.wait(&mut events, EpollTimeout::from(1u8)) {
-                Ok(count) => count,
-                Err(nix::errno::Errno::EINTR) => 0,
-                Err(error) => return Err(error.into()),
-            };
-            let now = clock::mono();
-            for event in events.iter().take(count) {
-                self.hear(event.data(), now);
-            }
-            self.callers.turn(now);
-            self.answerers.turn(now);
-            self.settle(now)?;
-            self.speak(now);
-            self.place(now)?;
-            self.expire(now);
-            self.settle(now)?;
+            let now = self.turn()?;
             let second = now.saturating_duration_since(self.start).as_secs();
             if second > told_s {
                 told_s = second;
@@ -119,7 +105,46 @@ impl<'a> Driver<'a> {
             }
         }
         self.outcome.took = clock::mono().saturating_duration_since(self.start);
+        self.leave()?;
         Ok(self.outcome)
+    }
+
+    /// The answerers' sides end after the callers'. What the target leaves up is a fault of it, and hung up here.
+    fn leave(&mut self) -> io::Result<()> {
+        self.turn_until_left(LEAVE_PATIENCE)?;
+        self.outcome.left_up = self.answering.len() as u64;
+        let now = clock::mono();
+        for session in self.answering.keys() {
+            self.answerers.bye(*session, now);
+        }
+        self.turn_until_left(LEAVE_PATIENCE)
+    }
+
+    fn turn_until_left(&mut self, patience: Duration) -> io::Result<()> {
+        let until = clock::mono() + patience;
+        while !self.answering.is_empty() && self.turn()? < until {}
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<Instant> {
+        let mut events = [EpollEvent::empty(); EVENTS_MAX];
+        let count = match self.epoll.wait(&mut events, EpollTimeout::from(1u8)) {
+            Ok(count) => count,
+            Err(nix::errno::Errno::EINTR) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        let now = clock::mono();
+        for event in events.iter().take(count) {
+            self.hear(event.data(), now);
+        }
+        self.callers.turn(now);
+        self.answerers.turn(now);
+        self.settle(now)?;
+        self.speak(now);
+        self.place(now)?;
+        self.expire(now);
+        self.settle(now)?;
+        Ok(now)
     }
 
     fn hear(&mut self, id: u64, now: Instant) {

@@ -49,14 +49,16 @@ impl Times {
         })
     }
 
-    /// For a report.
+    /// For a report; `curve` is pairs of a part of all and the time that it does not exceed.
     pub fn to_json(&self) -> Value {
+        let curve: Vec<(f64, f64)> = CURVE.map(|part| (part, self.quantile_ms(part))).to_vec();
         json!({
             "count": self.count(),
             "p50_ms": self.quantile_ms(0.5),
             "p90_ms": self.quantile_ms(0.9),
             "p99_ms": self.quantile_ms(0.99),
             "max_ms": self.quantile_ms(1.0),
+            "curve": curve,
         })
     }
 }
@@ -86,6 +88,8 @@ impl Default for Measures {
     }
 }
 
+/// Where a distribution is looked at.
+const CURVE: [f64; 10] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0];
 /// Longest time told apart, microseconds.
 const LONGEST_US: u64 = 60_000_000;
 

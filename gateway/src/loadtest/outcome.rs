@@ -33,6 +33,8 @@ pub struct Outcome {
     pub refused: BTreeMap<u16, u64>,
     /// Calls to the answerers that none of ours had made.
     pub strangers: u64,
+    /// Calls to the answerers that the target left up after their callers had hung up.
+    pub left_up: u64,
     /// Of all calls.
     pub frames: Frames,
     /// Distributions.
@@ -54,6 +56,8 @@ pub enum Fault {
     Failed,
     /// Calls were refused.
     Refused,
+    /// The answerer's side of a call did not end with the caller's.
+    LeftUp,
     /// More loss than allowed.
     Loss,
     /// A longer gap than allowed.
@@ -70,6 +74,7 @@ impl Fault {
             Fault::Silent => "silent",
             Fault::Failed => "failed",
             Fault::Refused => "refused",
+            Fault::LeftUp => "left_up",
             Fault::Loss => "loss",
             Fault::Gap => "gap",
             Fault::Setup => "setup",
@@ -127,6 +132,7 @@ impl Outcome {
             (Fault::Silent, self.silent > 0),
             (Fault::Failed, self.failed > 0),
             (Fault::Refused, self.refused_total() > 0),
+            (Fault::LeftUp, self.left_up > 0),
             (Fault::Loss, self.loss() > bounds.loss),
             (Fault::Gap, self.frames.gap_max > bounds.gap),
             (Fault::Setup, self.measures.setup.quantile_ms(0.99) > setup_ms_max),
@@ -164,6 +170,11 @@ mod tests {
             assert_eq!(outcome.faults(&bounds), [fault]);
             assert_eq!(outcome.not_good(), 1);
         }
+        let left_up = Outcome {
+            left_up: 1,
+            ..Outcome::default()
+        };
+        assert_eq!(left_up.faults(&bounds), [Fault::LeftUp]);
         outcome.measures.setup.record(Duration::from_millis(250));
         let lossy = Frames {
             lost: 2,

@@ -1,10 +1,8 @@
 //! What this program itself could not keep up with: its figures count only where it was not the limit.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::time::Duration;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use serde_json::{Value, json};
 
 use super::outcome::Outcome;
@@ -61,6 +59,12 @@ impl Own {
     }
 }
 
+/// Takes as many descriptors as this process may have: two a call.
+pub fn raise_descriptors() -> std::io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
 /// CPU time of this thread so far.
 pub fn cpu() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else {
@@ -70,50 +74,9 @@ pub fn cpu() -> Duration {
     Duration::from_micros(us(usage.user_time()) + us(usage.system_time()))
 }
 
-/// Drops so far of the UDP sockets of this process, as the kernel counts them while they are open.
-pub fn drops() -> u64 {
-    let own = own_inodes();
-    let tables = ["/proc/net/udp", "/proc/net/udp6"];
-    let texts = tables.iter().filter_map(|path| fs::read_to_string(path).ok());
-    texts.map(|text| drops_in(&text, &own)).sum()
-}
-
-/// Sum of the last column over the lines of our inodes.
-fn drops_in(table: &str, own: &BTreeSet<u64>) -> u64 {
-    let rows = table.lines().skip(1).filter_map(|line| {
-        let mut fields = line.split_whitespace();
-        let inode: u64 = fields.nth(9)?.parse().ok()?;
-        let drops: u64 = fields.last()?.parse().ok()?;
-        own.contains(&inode).then_some(drops)
-    });
-    rows.sum()
-}
-
-fn own_inodes() -> BTreeSet<u64> {
-    let Ok(folder) = fs::read_dir("/proc/self/fd") else {
-        return BTreeSet::new();
-    };
-    let inode = |entry: std::io::Result<fs::DirEntry>| {
-        let name = fs::read_link(entry.ok()?.path()).ok()?;
-        let name = name.to_str()?;
-        name.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    };
-    folder.filter_map(inode).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn drops_are_those_of_our_sockets_alone() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
-            10: 0100007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 111 2 0000000000000000 7\n\
-            11: 0100007F:0036 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 222 2 0000000000000000 30\n";
-        assert_eq!(drops_in(table, &[111].into()), 7);
-        assert_eq!(drops_in(table, &[111, 222].into()), 37);
-        assert_eq!(drops_in(table, &BTreeSet::new()), 0);
-    }
 
     #[test]
     fn each_limit_of_our_own_is_named() {

@@ -35,6 +35,8 @@ pub struct Plan {
     pub bounds: Bounds,
     /// The gateway's control socket, where this program is to route.
     pub router: Option<Routing>,
+    /// The target's process, where it is one of this machine and has no control socket.
+    pub pid: Option<u32>,
 }
 
 /// How the built-in router reaches the gateway.
@@ -116,6 +118,7 @@ pub mod testing {
                 gap: Duration::from_millis(100),
             },
             router: None,
+            pid: None,
         }
     }
 }

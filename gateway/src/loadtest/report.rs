@@ -4,17 +4,64 @@ use serde_json::{Value, json};
 
 use super::outcome::Outcome;
 use super::own::Own;
-use super::plan::Plan;
+use super::plan::{Bounds, Plan};
 use super::router::Seen;
+use super::search::Verdict;
+use super::watch::{Target, Watched};
 
-/// All of a run. `verdict` is `good`, `bad`, or `unknown` where this program was the limit.
-pub fn report(plan: &Plan, outcome: &Outcome, own: &Own, seen: &Seen) -> Value {
-    let frames = &outcome.frames;
-    let faults: Vec<&str> = outcome
-        .faults(&plan.bounds)
-        .into_iter()
-        .map(|fault| fault.name())
-        .collect();
+/// A run that is over.
+#[derive(Debug, Default)]
+pub struct Ran {
+    /// What came of its calls.
+    pub outcome: Outcome,
+    /// How this program did.
+    pub own: Own,
+    /// What its router saw.
+    pub seen: Seen,
+    /// What both processes used.
+    pub watched: Watched,
+}
+
+impl Ran {
+    /// Faults count as the target's only where this program kept up; what a stranger heard counts always.
+    pub fn verdict(&self, bounds: &Bounds) -> Verdict {
+        let faults = self.faults(bounds);
+        match (faults.is_empty(), self.own.limits().is_empty()) {
+            (true, true) => Verdict::Good,
+            (false, true) => Verdict::Bad,
+            (_, false) if faults.contains(&"crossed") => Verdict::Bad,
+            (_, false) => Verdict::Unknown,
+        }
+    }
+
+    /// For reports: `good`, `bad`, or `unknown` where this program was the limit.
+    pub fn verdict_name(&self, bounds: &Bounds) -> &'static str {
+        match self.verdict(bounds) {
+            Verdict::Good => "good",
+            Verdict::Bad => "bad",
+            Verdict::Unknown => "unknown",
+        }
+    }
+
+    /// What it did not keep.
+    pub fn faults(&self, bounds: &Bounds) -> Vec<&'static str> {
+        let faults = self.outcome.faults(bounds);
+        faults.into_iter().map(|fault| fault.name()).collect()
+    }
+}
+
+/// What a run must keep.
+pub fn bounds(bounds: &Bounds) -> Value {
+    json!({
+        "setup_p99_ms_max": bounds.setup_p99.as_secs_f64() * 1_000.0,
+        "loss_max": bounds.loss,
+        "gap_ms_max": bounds.gap.as_secs_f64() * 1_000.0,
+    })
+}
+
+/// All of a run.
+pub fn report(plan: &Plan, ran: &Ran) -> Value {
+    let (outcome, frames) = (&ran.outcome, &ran.outcome.frames);
     let refused: serde_json::Map<String, Value> = outcome
         .refused
         .iter()
@@ -28,8 +75,8 @@ pub fn report(plan: &Plan, outcome: &Outcome, own: &Own, seen: &Seen) -> Value {
         })
         .collect();
     json!({
-        "verdict": verdict(&faults, own),
-        "faults": faults,
+        "verdict": ran.verdict_name(&plan.bounds),
+        "faults": ran.faults(&plan.bounds),
         "plan": {
             "target": plan.target.to_string(),
             "calls": plan.calls,
@@ -37,9 +84,7 @@ pub fn report(plan: &Plan, outcome: &Outcome, own: &Own, seen: &Seen) -> Value {
             "ramp_s": plan.ramp.as_secs_f64(),
             "hold_s": plan.hold.as_secs_f64(),
             "codec": plan.codec.name(),
-            "setup_p99_ms_max": plan.bounds.setup_p99.as_secs_f64() * 1_000.0,
-            "loss_max": plan.bounds.loss,
-            "gap_ms_max": plan.bounds.gap.as_secs_f64() * 1_000.0,
+            "bounds": bounds(&plan.bounds),
         },
         "calls": {
             "placed": outcome.placed,
@@ -51,10 +96,11 @@ pub fn report(plan: &Plan, outcome: &Outcome, own: &Own, seen: &Seen) -> Value {
             "failed": outcome.failed,
             "refused": outcome.refused_total(),
             "refused_by_status": refused,
-            "refused_by_rule": seen.refused,
+            "refused_by_rule": ran.seen.refused,
             "strangers": outcome.strangers,
+            "left_up": outcome.left_up,
         },
-        "router_errors": seen.errors,
+        "router_errors": ran.seen.errors,
         "frames": {
             "sent": frames.sent,
             "good": frames.good,
@@ -68,20 +114,11 @@ pub fn report(plan: &Plan, outcome: &Outcome, own: &Own, seen: &Seen) -> Value {
         "post_dial": outcome.measures.post_dial.to_json(),
         "latency": outcome.measures.latency.to_json(),
         "jitter": outcome.measures.jitter.to_json(),
-        "own": own.to_json(),
+        "own": ran.own.to_json(),
+        "target": ran.watched.target.as_ref().map(Target::to_json),
         "took_s": outcome.took.as_secs_f64(),
         "course": course,
     })
-}
-
-/// Faults count as the target's only where this program kept up; what a stranger heard counts always.
-fn verdict(faults: &[&str], own: &Own) -> &'static str {
-    match (faults.is_empty(), own.limits().is_empty()) {
-        (true, true) => "good",
-        (false, true) => "bad",
-        (_, false) if faults.contains(&"crossed") => "bad",
-        (_, false) => "unknown",
-    }
 }
 
 #[cfg(test)]
@@ -96,15 +133,17 @@ mod tests {
             cpu_share: 0.99,
             ..Own::default()
         };
-        let mut outcome = Outcome::default();
-        let told =
-            |outcome: &Outcome, own: &Own| report(&plan(), outcome, own, &Seen::default())["verdict"].clone();
-        assert_eq!(told(&outcome, &Own::default()), "good");
-        assert_eq!(told(&outcome, &slow), "unknown");
-        outcome.add(Fate::Failed, &Frames::default());
-        assert_eq!(told(&outcome, &Own::default()), "bad");
-        assert_eq!(told(&outcome, &slow), "unknown");
-        outcome.add(Fate::Crossed, &Frames::default());
-        assert_eq!(told(&outcome, &slow), "bad");
+        let mut ran = Ran::default();
+        let told = |ran: &Ran| report(&plan(), ran)["verdict"].clone();
+        assert_eq!(told(&ran), "good");
+        ran.own = slow;
+        assert_eq!(told(&ran), "unknown");
+        ran.outcome.add(Fate::Failed, &Frames::default());
+        assert_eq!(told(&ran), "unknown");
+        ran.own = Own::default();
+        assert_eq!(told(&ran), "bad");
+        ran.own = slow;
+        ran.outcome.add(Fate::Crossed, &Frames::default());
+        assert_eq!(told(&ran), "bad");
     }
 }

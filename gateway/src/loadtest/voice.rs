@@ -15,8 +15,9 @@ use crate::phone::Agreed;
 
 /// Longest datagram looked at.
 const DATAGRAM_BYTES_MAX: usize = 1_500;
-/// Datagrams read from one socket in one turn.
-const DATAGRAMS_PER_TURN_MAX: usize = 32;
+/// Datagrams in a row from where audio goes after which the socket is connected to there: the kernel then looks
+/// nothing up for each.
+const SETTLED: u32 = 25;
 /// Tries to find an even port (RFC 3550 §11).
 const PORT_TRIES_MAX: usize = 64;
 
@@ -26,6 +27,8 @@ pub struct Voice {
     socket: UdpSocket,
     codec: Codec,
     agreed: Option<Agreed>,
+    /// Datagrams in a row from where audio goes.
+    settled: u32,
     /// What it said.
     pub said: Said,
     /// What it heard.
@@ -43,6 +46,7 @@ impl Voice {
             socket: bind_even(ip)?,
             codec,
             agreed: None,
+            settled: 0,
             said: Said::new(mark),
             listener: Listener::default(),
             seq: SeqNo(seq),
@@ -63,6 +67,12 @@ impl Voice {
 
     /// Speaks to there from now on; none: is quiet.
     pub fn set_agreed(&mut self, agreed: Option<Agreed>) {
+        if let Some(to) = agreed
+            && self.settled >= SETTLED
+        {
+            // One that stays connected to the old place hears nothing, which is told as such.
+            let _ = self.socket.connect(to.remote);
+        }
         self.agreed = agreed;
     }
 
@@ -87,22 +97,36 @@ impl Voice {
             *to = *from;
         }
         // What is not sent is missed at the other end and counted there.
-        let _ = self.socket.send_to(&packet, agreed.remote);
+        let _ = if self.settled >= SETTLED {
+            self.socket.send(&packet)
+        } else {
+            self.socket.send_to(&packet, agreed.remote)
+        };
     }
 
-    /// Reads what came from the far side.
+    /// Reads one datagram from the far side; the next turn reads the next one.
     pub fn hear(&mut self, now: Instant, far: &Said, book: &Book, measures: &mut Measures) {
         let mut datagram = [0; DATAGRAM_BYTES_MAX];
-        for _ in 0..DATAGRAMS_PER_TURN_MAX {
-            let Ok((length, _)) = self.socket.recv_from(&mut datagram) else {
-                return;
-            };
-            let Ok(packet) = Packet::parse(datagram.get(..length).unwrap_or(&[])) else {
-                continue;
-            };
-            if packet.header.payload_type == self.codec.static_payload_type() {
-                self.listener.hear(packet.payload, now, far, book, measures);
-            }
+        let Ok((length, from)) = self.socket.recv_from(&mut datagram) else {
+            return;
+        };
+        self.settle(from);
+        let Ok(packet) = Packet::parse(datagram.get(..length).unwrap_or(&[])) else {
+            return;
+        };
+        if packet.header.payload_type == self.codec.static_payload_type() {
+            self.listener.hear(packet.payload, now, far, book, measures);
+        }
+    }
+
+    fn settle(&mut self, from: SocketAddr) {
+        if self.settled >= SETTLED {
+            return;
+        }
+        let is_there = self.agreed.is_some_and(|agreed| agreed.remote == from);
+        self.settled = if is_there { self.settled + 1 } else { 0 };
+        if self.settled == SETTLED && self.socket.connect(from).is_err() {
+            self.settled = 0;
         }
     }
 }

@@ -187,3 +187,88 @@ fn metrics_page_is_up_to_date() {
         "docs/metrics.md is out of date; run UPDATE_DOCS=1 cargo test -p gateway metrics_page"
     );
 }
+
+/// Every metric that dashboards and alert rules name is one of ours, with labels it has; every runbook is a chapter.
+#[test]
+fn dashboards_and_rules_ask_for_what_there_is() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let rules = read("deploy/prometheus/rules.yml");
+    let board = read("deploy/grafana/media-gateway.json");
+    serde_json::from_str::<serde_json::Value>(&board).unwrap();
+    for text in [
+        &rules,
+        &read("deploy/prometheus/rules.test.yml"),
+        &board.replace("\\\"", "\""),
+    ] {
+        let wrong = strange_metrics(text);
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+    let page = read("docs/operations.md");
+    let chapters: Vec<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|title| title.to_lowercase().replace(['?', ','], "").replace(' ', "-"))
+        .collect();
+    let runbooks = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("runbook: docs/operations.md#"));
+    let lost: Vec<&str> = runbooks
+        .filter(|chapter| !chapters.iter().any(|has| has == chapter))
+        .collect();
+    assert_eq!(lost, Vec::<&str>::new());
+}
+
+/// Names that no metric has, and labels that theirs has not.
+fn strange_metrics(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (_, rest) in text
+        .match_indices("media_gateway_")
+        .map(|(at, prefix)| text.split_at(at + prefix.len()))
+    {
+        let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let (name, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        let metric = METRICS.iter().find(|metric| match metric.kind {
+            "counter" => name.strip_suffix("_total") == Some(metric.name),
+            "histogram" => name.strip_suffix("_bucket") == Some(metric.name),
+            _ => name == metric.name,
+        });
+        let Some(metric) = metric else {
+            wrong.push(name.to_owned());
+            continue;
+        };
+        let labels = rest
+            .strip_prefix('{')
+            .and_then(|rest| rest.split_once('}'))
+            .map_or("", |(labels, _)| labels);
+        for label in labels
+            .split("\",")
+            .filter_map(|label| label.split(['=', '!']).next())
+        {
+            let label = label.trim();
+            // Figures without one get that of the scrape.
+            let is_there =
+                metric.labels.split(' ').any(|has| has == label) || label.is_empty() || label == "instance";
+            if !is_there {
+                wrong.push(format!("{name}{{{label}}}"));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn a_dashboard_that_asks_for_too_much_is_found_out() {
+    assert_eq!(
+        strange_metrics("rate(media_gateway_calls_offered_total{trunk=\"a\",direction!=\"in\"}[5m])"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        strange_metrics("media_gateway_calls_offered > 1"),
+        ["calls_offered"]
+    );
+    assert_eq!(
+        strange_metrics("media_gateway_draining{trunk=\"a\"}"),
+        ["draining{trunk}"]
+    );
+}
