@@ -57,6 +57,8 @@ mod talking;
 mod timing;
 #[path = "interop/tls.rs"]
 mod tls;
+#[path = "interop/tones.rs"]
+mod tones;
 #[path = "interop/transfers.rs"]
 mod transfers;
 #[path = "interop/vouched.rs"]

@@ -6,6 +6,8 @@ mod basics;
 mod commands;
 #[path = "sim/extensions.rs"]
 mod extensions;
+#[path = "sim/inband.rs"]
+mod inband;
 #[path = "sim/info.rs"]
 mod info;
 #[path = "sim/leaks.rs"]

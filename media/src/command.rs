@@ -74,9 +74,10 @@ impl StreamConfig {
         }
     }
 
-    /// Whether the party's own digits are listened for in its audio: where ours would reach it so.
+    /// Whether the party's own digits are listened for in its audio: where ours would reach it so, and where no
+    /// telephone-events were agreed, whatever else may tell them.
     pub fn hears_tones(&self) -> bool {
-        self.digit_form() == DigitForm::Tones
+        self.digits == DigitForm::Tones || self.event_payload_type.is_none()
     }
 }
 

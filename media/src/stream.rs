@@ -42,7 +42,7 @@ pub use secure::Sealed;
 pub use sink::{Ear, Format, Playing, Sink, Situation, Voice};
 pub use speaker::{Belief, NEW_SSRC_PACKETS, NEW_SSRC_SILENCE, OLD_SSRC_SILENCE, Speaker};
 pub use stats::{Discard, Discarded, Stats, mos};
-pub use tones::Tones;
+pub use tones::{Ended, News, Tones};
 
 /// A stream in its shard. The parts are the shard's to drive; each keeps its own rules.
 pub struct Stream {
@@ -86,7 +86,7 @@ pub struct Stream {
     pub(crate) pressed: Receiver,
     /// The timestamp of the digit pressed last.
     pub(crate) pressed_at: Option<RtpTime>,
-    /// The ear for digits in its audio; none: they are told otherwise.
+    /// The ear for digits in its audio; none: they are told otherwise, and need not be kept from anyone.
     pub(crate) tones: Option<Box<Tones>>,
     /// Its digits that may be told another way too.
     pub(crate) presses: Presses,
@@ -214,12 +214,8 @@ impl Stream {
             self.packer.clear();
             self.samples.clear();
         }
-        match (config.hears_tones(), &self.tones) {
-            (true, None) => self.tones = Some(Box::default()),
-            (false, Some(_)) => self.tones = None,
-            (true, Some(_)) | (false, None) => {}
-        }
         self.config = Some(config);
+        self.refresh_ear();
         self.watch.receiving_told = false;
         self.watch.sending_told = false;
         self.watch.configured_at = Some(now);
@@ -271,6 +267,22 @@ impl Stream {
         })
     }
 
+    /// Gives it an ear for digits in its audio where they are told, or kept from everyone: a party that tells
+    /// them by events may leave the tone in its audio beside them. What is held back is let go first.
+    pub fn refresh_ear(&mut self) {
+        let is_wanted = self.tells_tones() || !self.pass_dtmf;
+        match &self.tones {
+            None if is_wanted => self.tones = Some(Box::default()),
+            Some(tones) if !is_wanted && !tones.holds_back() => self.tones = None,
+            None | Some(_) => {}
+        }
+    }
+
+    /// Whether a tone in its audio is a digit of its party's.
+    pub fn tells_tones(&self) -> bool {
+        self.config.as_ref().is_some_and(StreamConfig::hears_tones)
+    }
+
     /// Whether digits in its audio are listened for, now or to the end of one.
     pub fn listens_for_tones(&self) -> bool {
         let is_sounding = |tones: &Tones| tones.is_sounding();
@@ -279,19 +291,26 @@ impl Stream {
             .is_some_and(|tones| self.voice().is_some() || is_sounding(tones))
     }
 
-    /// Whether its packets may pass as they are: not while digits in them are kept from everyone.
-    pub fn may_be_relayed(&self) -> bool {
+    /// Whether its packets may pass as they are: not where digits in them are kept from everyone, or taken out
+    /// for a listener that is told them in its own way. A packet is gone before a tone in it is known.
+    pub fn may_be_relayed_to(&self, listener: &Stream) -> bool {
         self.tones
             .as_deref()
-            .is_none_or(|tones| self.pass_dtmf && !tones.holds_back())
+            .is_none_or(|tones| self.pass_dtmf && !tones.holds_back() && listener.hears_digits_as_tones())
     }
 
-    /// Whether `listener` is not to hear what this party says now: a tone, which it is told in its own way.
+    fn hears_digits_as_tones(&self) -> bool {
+        self.config
+            .as_ref()
+            .is_none_or(|config| config.digit_form() == DigitForm::Tones)
+    }
+
+    /// Whether `listener` is not to hear what this party says now: a tone, which it is told in its own way, or
+    /// was told in any when the press was known without it.
     pub fn hides_tone_from(&self, listener: &Stream) -> bool {
-        self.tones.as_deref().is_some_and(Tones::is_sounding)
-            && listener
-                .config()
-                .is_some_and(|config| config.digit_form() != DigitForm::Tones)
+        self.tones.as_deref().is_some_and(|tones| {
+            tones.is_sounding() && (tones.is_twin() || !listener.hears_digits_as_tones())
+        })
     }
 
     /// Takes note of a packet that was handed to the kernel, or refused by it.

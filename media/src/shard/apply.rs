@@ -63,12 +63,9 @@ impl Shard {
                 digit,
                 duration_ms,
             } => self.hear_digit(stream, digit, duration_ms, now),
-            Change::PassDtmf { stream, pass } => self.with_slot(stream, |shard, slot| {
-                if let Some(found) = shard.slots.get_mut(slot) {
-                    found.pass_dtmf = pass;
-                    graph::resolve_listeners(&mut shard.slots, &mut shard.lists, slot);
-                }
-            }),
+            Change::PassDtmf { stream, pass } => {
+                self.with_slot(stream, |shard, slot| shard.pass_dtmf(slot, pass))
+            }
             Change::StartTrack { track, stream, gate } => self.start_track(track, stream, gate),
             Change::GateTrack { track, gate } => self.gate_track(track, gate),
             Change::StopTrack { track } => self.stop_track(track),

@@ -42,6 +42,16 @@ impl Shard {
         is_taken
     }
 
+    /// Lets the digits of a party pass to whoever hears it, or keeps them from everyone.
+    pub(super) fn pass_dtmf(&mut self, slot: u32, pass: bool) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        stream.pass_dtmf = pass;
+        stream.refresh_ear();
+        graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
+    }
+
     /// A packet of a digit: passed on where packets pass, and counted towards its end.
     pub(super) fn handle_event(
         &mut self,
@@ -156,18 +166,19 @@ impl Shard {
         let Some(stream) = self.slots.get_mut(slot) else {
             return;
         };
+        let tells = stream.tells_tones();
         let Some(tones) = &mut stream.tones else { return };
         let heard = tones.take_news();
+        if !tells {
+            return self.settle_tones(slot);
+        }
         if heard.began.is_none() && tones.is_sounding() {
             stream.presses.hold(Told::Tones, now);
         }
-        if let Some(pressed) = heard.ended {
-            let (is_twin, is_withheld) = (tones.is_twin(), tones.is_withheld());
-            if !is_twin {
-                self.tell_digit(slot, pressed, Told::Tones);
-            }
-            if !is_twin && !is_withheld {
-                self.pass_digit(slot, pressed, None, Told::Tones);
+        if let Some(ended) = heard.ended.filter(|ended| !ended.is_twin) {
+            self.tell_digit(slot, ended.pressed, Told::Tones);
+            if !ended.is_withheld {
+                self.pass_digit(slot, ended.pressed, None, Told::Tones);
             }
         }
         if let Some(digit) = heard.began
@@ -187,6 +198,7 @@ impl Shard {
         };
         let Some(tones) = &mut stream.tones else { return };
         if tones.take_turn() {
+            stream.refresh_ear();
             graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
         }
     }

@@ -130,7 +130,7 @@ pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
                 slot: ear.slot,
                 gain: ear.gain,
                 format,
-                as_it_is: speaker.may_be_relayed(),
+                as_it_is: speaker.may_be_relayed_to(stream),
             };
             count += 1;
         }

@@ -9,3 +9,4 @@ mod record;
 mod relay;
 mod source;
 mod srtp;
+mod tones;

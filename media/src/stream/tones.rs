@@ -8,7 +8,7 @@
 //! A tone is known 53 ms after its begin at the latest. Where digits are withheld, audio is held back longer
 //! than that, so that all of the tone is taken out. Knows nothing of who hears the party.
 
-use crate::dtmf::{Detector, ToneChange};
+use crate::dtmf::{Detector, Digit, Pressed};
 use crate::frame::FRAME_SAMPLES;
 use crate::jitter::Popped;
 
@@ -22,13 +22,41 @@ pub struct Tones {
     /// What is held back, oldest first; none: audio passes as it comes.
     held: Option<[(Frame, Popped); HELD_FRAMES]>,
     /// What the last frame brought, until it is taken.
-    news: ToneChange,
+    news: News,
     /// The press under way was told another way before.
     is_twin: bool,
     /// The press under way is kept from everyone.
     is_withheld: bool,
-    /// Whether a digit sounded, and audio was held back, when that was asked last.
-    turn: (bool, bool),
+    /// What decides who hears the party, when that was asked last.
+    turn: Turn,
+}
+
+/// What one frame brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// A press is over.
+    pub ended: Option<Ended>,
+    /// A digit sounds; whether it is a twin is not known yet.
+    pub began: Option<Digit>,
+}
+
+/// A press that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The digit, and how long it sounded.
+    pub pressed: Pressed,
+    /// It was told another way before.
+    pub is_twin: bool,
+    /// It is kept from everyone.
+    pub is_withheld: bool,
+}
+
+/// What decides who hears the party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Turn {
+    is_sounding: bool,
+    is_twin: bool,
+    holds_back: bool,
 }
 
 type Frame = [i16; FRAME_SAMPLES];
@@ -39,10 +67,10 @@ impl Tones {
         Tones {
             detector: Detector::new(),
             held: None,
-            news: ToneChange::default(),
+            news: News::default(),
             is_twin: false,
             is_withheld: false,
-            turn: (false, false),
+            turn: Turn::default(),
         }
     }
 
@@ -50,11 +78,19 @@ impl Tones {
     /// everyone. A digit that began so stays so to its end.
     pub fn handle_frame(&mut self, frame: &mut Frame, popped: Popped, withholds: bool) -> Popped {
         let change = self.detector.handle_frame(frame, popped == Popped::Concealed);
-        if change.began.is_some() {
+        let ended = change.ended.map(|pressed| Ended {
+            pressed,
+            is_twin: self.is_twin,
+            is_withheld: self.is_withheld,
+        });
+        if change.began.is_some() || !self.is_sounding() {
             (self.is_twin, self.is_withheld) = (false, false);
         }
-        self.is_withheld |= withholds && self.detector.is_sounding();
-        self.news = change;
+        self.is_withheld |= withholds && self.is_sounding();
+        self.news = News {
+            ended,
+            began: change.began,
+        };
         self.hold_back(frame, popped, withholds)
     }
 
@@ -63,11 +99,12 @@ impl Tones {
             self.held = None;
             return popped;
         }
+        let is_digit = self.is_sounding() || self.news.ended.is_some();
         let held = self
             .held
             .get_or_insert([([0; FRAME_SAMPLES], Popped::Empty); HELD_FRAMES]);
         let mut now = (*frame, popped);
-        if self.detector.is_sounding() || self.news.ended.is_some() {
+        if is_digit {
             for place in held.iter_mut().chain([&mut now]) {
                 *place = ([0; FRAME_SAMPLES], Popped::Empty);
             }
@@ -79,13 +116,18 @@ impl Tones {
     }
 
     /// What the last frame brought, once.
-    pub fn take_news(&mut self) -> ToneChange {
+    pub fn take_news(&mut self) -> News {
         std::mem::take(&mut self.news)
     }
 
-    /// Whether a tone began or ended, or the holding back did, since this was asked last.
+    /// Whether a tone began, ended or was found to be a twin, or the holding back changed, since this was asked
+    /// last.
     pub fn take_turn(&mut self) -> bool {
-        let turn = (self.is_sounding(), self.holds_back());
+        let turn = Turn {
+            is_sounding: self.is_sounding(),
+            is_twin: self.is_twin,
+            holds_back: self.holds_back(),
+        };
         std::mem::replace(&mut self.turn, turn) != turn
     }
 
@@ -94,14 +136,9 @@ impl Tones {
         self.is_twin = true;
     }
 
-    /// Whether the press that began last was told another way before.
+    /// Whether the press under way was told another way before.
     pub fn is_twin(&self) -> bool {
         self.is_twin
-    }
-
-    /// Whether the press that began last is kept from everyone.
-    pub fn is_withheld(&self) -> bool {
-        self.is_withheld
     }
 
     /// Whether a digit sounds, as far as is known.
@@ -158,8 +195,8 @@ mod tests {
         }
         assert_eq!(
             (told, spoken),
-            (4, 17),
-            "all but the 60 ms that are still held back"
+            (4, 15),
+            "all but 40 ms before the first digit and the 60 ms that are still held back"
         );
         let mut frame = [900; FRAME_SAMPLES];
         assert_eq!(
@@ -175,9 +212,9 @@ mod tests {
         let mut ended = 0;
         for (at, mut frame) in line("7").into_iter().enumerate() {
             tones.handle_frame(&mut frame, Popped::Frame, at < 13);
-            if tones.take_news().ended.is_some() {
+            if let Some(over) = tones.take_news().ended {
                 ended += 1;
-                assert!(tones.is_withheld());
+                assert!(over.is_withheld && !over.is_twin);
             }
             assert!(
                 frame == [0; FRAME_SAMPLES] || is_speech(&frame),
@@ -186,6 +223,31 @@ mod tests {
         }
         assert_eq!(ended, 1);
         assert!(!tones.holds_back());
+    }
+
+    #[test]
+    fn what_is_said_of_a_press_is_not_said_of_the_next_that_follows_without_a_pause() {
+        let mut tones = Tones::new();
+        let pressed = line("12")
+            .into_iter()
+            .filter(|frame| *frame != [0; FRAME_SAMPLES]);
+        let (mut over, mut began) = (Vec::new(), 0);
+        for mut frame in pressed {
+            tones.handle_frame(&mut frame, Popped::Frame, false);
+            let news = tones.take_news();
+            over.extend(
+                news.ended
+                    .map(|ended| (ended.pressed.digit.to_char(), ended.is_twin)),
+            );
+            if news.began.is_some() {
+                began += 1;
+                if began == 1 {
+                    tones.mark_twin();
+                }
+            }
+        }
+        assert_eq!(over, [('1', true), ('2', false)]);
+        assert!(!tones.is_twin());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::party::{World, level_db};
 use crate::codec::{Codec, Encoder};
 use crate::command::*;
-use crate::dtmf::{Detector, EventPayload, ToneSender, ToneTick, Told};
+use crate::dtmf::{Detector, EventPayload, Told, ToneSender, ToneTick};
 use crate::event::Event;
 use crate::frame::FRAME_SAMPLES;
 use crate::recorder::TrackKey;
@@ -64,7 +64,11 @@ fn heard(world: &World) -> [String; 3] {
     let tones = tones.map(|pressed| pressed.digit.to_char()).collect();
     let mut receiver = crate::dtmf::Receiver::new();
     let mut events = String::new();
-    for heard in world.parties[1].heard.iter().filter(|heard| heard.header.payload_type == 101) {
+    for heard in world.parties[1]
+        .heard
+        .iter()
+        .filter(|heard| heard.header.payload_type == 101)
+    {
         let payload = EventPayload::parse(&heard.payload).unwrap();
         let now = world.start + std::time::Duration::from_millis(heard.at_ms);
         let ended = receiver.handle_packet(heard.header.time, &payload, now);
@@ -90,9 +94,7 @@ fn each_digit_is_told_once_and_heard_once_in_the_form_of_its_listener() {
             let wanted = |of| if form == of { DIGITS } else { "" };
             assert_eq!(events, wanted(DigitForm::Events), "{form:?} {codec:?}");
             assert_eq!(messages, wanted(DigitForm::Signalling), "{form:?} {codec:?}");
-            if form == DigitForm::Tones {
-                assert_eq!(tones, DIGITS, "{codec:?}");
-            }
+            assert_eq!(tones, wanted(DigitForm::Tones), "{form:?} {codec:?}");
             // The voice is back on both sides.
             let since = world.now_ms();
             world.run(400);
@@ -110,16 +112,20 @@ fn a_relay_with_an_ear_passes_every_packet_bit_by_bit() {
     let since = world.now_ms();
     let relayed = world.shard.metrics.counts.relayed;
     press(&mut world, "147#");
-    let got: Vec<_> = world.parties[1].audio_since(since).iter().map(|heard| heard.payload.clone()).collect();
+    let got: Vec<_> = world.parties[1]
+        .audio_since(since)
+        .iter()
+        .map(|heard| heard.payload.clone())
+        .collect();
     let begin = got.iter().position(|payload| *payload == payloads[0]).unwrap();
     assert_eq!(got[begin..begin + payloads.len()], payloads);
     assert!(world.shard.metrics.counts.relayed - relayed >= payloads.len() as u64);
     assert_eq!(told(&world, Told::Tones), "147#");
 }
 
-/// How much of a tone of one second gets through before it is known, milliseconds.
+/// Q.24 table A-1: 23 ms are no digit to anybody.
 #[test]
-fn of_a_tone_that_is_passed_on_as_an_event_no_more_than_ninety_milliseconds_are_heard() {
+fn of_a_tone_that_is_passed_on_as_an_event_less_than_a_digit_is_heard() {
     let mut world = pair(DigitForm::Events, Codec::Pcmu);
     let since = world.now_ms();
     let mut sender = ToneSender::new("6", 1_000).unwrap();
@@ -131,11 +137,15 @@ fn of_a_tone_that_is_passed_on_as_an_event_no_more_than_ninety_milliseconds_are_
     }
     world.run(1_300);
     let samples = world.parties[1].samples_since(since);
-    let loud = samples.chunks(80).filter(|part| level_db(part, 770.0) > -30.0).count() * 10;
+    let loud = samples
+        .chunks(40)
+        .filter(|part| level_db(part, 1477.0) > -30.0)
+        .count()
+        * 5;
     println!("{loud} ms of the tone are heard");
-    assert!((20..=90).contains(&loud), "{loud}");
+    assert!(loud <= 25, "{loud}");
     world.run(1_500);
-    assert_eq!(heard(&world)[1], "6");
+    assert_eq!(heard(&world)[..2], ["", "6"]);
 }
 
 #[test]
@@ -176,20 +186,20 @@ fn no_sample_of_a_withheld_digit_is_heard_or_recorded() {
         press(&mut world, "3");
         world.run(300);
         let [tones, events, messages] = heard(&world);
-        assert_eq!(tones + &events + &messages, if form == DigitForm::Tones { "3" } else { "3" });
+        assert_eq!(tones + &events + &messages, "3");
         world.parties[1].assert_unbroken();
     }
 }
 
-#[test]
-fn a_press_in_the_audio_and_by_an_event_is_one() {
-    let mut world = pair(DigitForm::Events, Codec::Pcmu);
+/// One press of the first party, in its audio and by an event.
+fn press_both(world: &mut World, digit: u8) {
     let begin = world.parties[0].time;
-    world.parties[0].to_send.extend(spoken("5", Codec::Pcmu));
+    let text = char::from(DIGITS.as_bytes()[usize::from(digit)]).to_string();
+    world.parties[0].to_send.extend(spoken(&text, Codec::Pcmu));
     let network = world.network.clone();
     for step in 1..=7u16 {
         let payload = EventPayload {
-            event: 5,
+            event: digit,
             is_end: step >= 5,
             volume: 10,
             duration: step.min(5) * 160,
@@ -200,9 +210,72 @@ fn a_press_in_the_audio_and_by_an_event_is_one() {
         sender.time = time;
         world.run(20);
     }
+}
+
+#[test]
+fn a_press_in_the_audio_and_by_an_event_is_one() {
+    let mut world = pair(DigitForm::Events, Codec::Pcmu);
+    press_both(&mut world, 5);
     world.run(1_000);
-    assert_eq!((told(&world, Told::Tones), told(&world, Told::Events)), (String::new(), "5".into()));
-    assert_eq!(heard(&world)[1], "5");
+    assert_eq!(
+        (told(&world, Told::Tones), told(&world, Told::Events)),
+        (String::new(), "5".into())
+    );
+    assert_eq!(heard(&world)[..2], ["", "5"]);
+}
+
+#[test]
+fn a_tone_beside_an_event_is_kept_from_everyone_with_it_and_the_relay_returns() {
+    let mut world = World::new(22);
+    world.party(Codec::Pcmu);
+    world.party(Codec::Pcmu);
+    world.parties[0].tone_hz = 500.0;
+    let (stream, rows) = (
+        world.parties[0].stream,
+        vec![world.row(0, &[1]), world.row(1, &[0])],
+    );
+    world.command(rows);
+    world.run(300);
+    let since = world.now_ms();
+    world.command(vec![
+        Change::PassDtmf { stream, pass: false },
+        Change::StartTrack {
+            track: TrackKey(1),
+            stream,
+            gate: TrackGate::Open,
+        },
+    ]);
+    world.run(100);
+    press_both(&mut world, 5);
+    // As a collect that is over with this digit: the tone is still on its way through the jitter buffer.
+    world.command(vec![Change::PassDtmf { stream, pass: true }]);
+    world.run(1_000);
+    world.command(vec![Change::StopTrack { track: TrackKey(1) }]);
+    world.run(100);
+    assert_eq!(
+        (told(&world, Told::Tones), told(&world, Told::Events)),
+        (String::new(), "5".into())
+    );
+    assert_eq!(heard(&world), ["", "", ""]);
+    let mut recorded = Vec::new();
+    while let Some(block) = world.blocks.pop() {
+        recorded.extend_from_slice(&block.samples);
+    }
+    for samples in [&world.parties[1].samples_since(since), &recorded] {
+        assert!(level_db(samples, 500.0) > -25.0, "the voice is there");
+        for part in samples.chunks(160) {
+            assert!(level_db(part, 1_336.0) < -30.0);
+        }
+    }
+    let relayed = world.shard.metrics.counts.relayed;
+    world.run(400);
+    assert!(
+        world.shard.metrics.counts.relayed - relayed >= 19,
+        "relayed again"
+    );
+    // What else it says in its audio is no digit.
+    press(&mut world, "7");
+    assert_eq!(told(&world, Told::Tones), "");
 }
 
 #[test]
