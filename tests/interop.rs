@@ -33,6 +33,8 @@ mod load;
 mod loadtest;
 #[path = "../sip/tests/endpoint/own_digest.rs"]
 mod own_digest;
+#[path = "interop/quality.rs"]
+mod quality;
 #[path = "interop/refresh.rs"]
 mod refresh;
 #[path = "interop/registration.rs"]

@@ -16,6 +16,8 @@ mod leaks;
 mod order;
 #[path = "sim/peers.rs"]
 mod peers;
+#[path = "sim/quality.rs"]
+mod quality;
 #[path = "sim/registration.rs"]
 mod registration;
 #[path = "sim/resume.rs"]

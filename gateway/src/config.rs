@@ -124,6 +124,8 @@ pub struct Media {
     pub ports: RangeInclusive<u16>,
     /// Media threads; at least one.
     pub shards: usize,
+    /// The time between two `leg.quality` of a leg; none: only where quality crosses a mark.
+    pub quality_interval: Option<Duration>,
 }
 
 /// The control socket.

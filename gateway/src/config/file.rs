@@ -120,6 +120,10 @@ pub struct Media {
     /// Media threads. Default: one per core.
     #[schemars(range(min = 1, max = 256))]
     pub shards: Option<u32>,
+    /// `leg.quality` of each answered leg comes every so many seconds; it comes at once where quality crosses a mark.
+    /// 0: only then.
+    #[schemars(range(max = 3600))]
+    pub quality_interval_s: u32,
 }
 
 impl Default for Media {
@@ -129,6 +133,7 @@ impl Default for Media {
             advertise: None,
             ports: "20000-29999".to_owned(),
             shards: None,
+            quality_interval_s: 30,
         }
     }
 }

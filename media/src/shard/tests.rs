@@ -5,6 +5,7 @@ mod handover;
 mod mix;
 mod party;
 mod play;
+mod quality;
 mod record;
 mod relay;
 mod source;

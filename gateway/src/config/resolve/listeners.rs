@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use super::super::trunk::Transport;
 use super::super::{Listen, Media, Sip, file};
@@ -179,11 +180,13 @@ pub(super) fn media(media: &file::Media, faults: &mut Faults) -> Media {
     if pairs < shards {
         faults.add(path.key("ports"), Problem::FewPorts { pairs, shards });
     }
+    let seconds = media.quality_interval_s;
     Media {
         addresses,
         advertise,
         ports,
         shards,
+        quality_interval: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
     }
 }
 
