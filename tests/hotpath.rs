@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use house::srtp::Line;
+use media::dtmf::{ToneSender, ToneTick};
 use media::shard::io::Io;
 use media::shard::io::epoll::EpollIo;
 use media::shard::io::uring::UringIo;
@@ -103,6 +104,70 @@ fn a_hundred_thousand_relayed_packets_cost_no_allocation_and_no_copy() {
     assert_eq!(after.relayed - before.relayed, 100_000);
     assert_eq!(after.payload_copies, 0);
     assert_eq!(allocated, 0);
+}
+
+/// Without telephone-events digits are listened for in the audio of every packet that is relayed.
+#[test]
+fn a_relay_with_an_ear_for_digits_allocates_nothing_while_they_come() {
+    let start = Instant::now();
+    let network = Network::new(1, start);
+    let mut io = SimIo::new(network.clone(), 4);
+    let parties: [SocketAddr; 2] = [
+        "127.0.0.2:4000".parse().unwrap(),
+        "127.0.0.3:4000".parse().unwrap(),
+    ];
+    assert!(parties.iter().all(|party| network.bind(*party)));
+    let (mut shard, reader, _blocks) = Shard::new(&config(), start);
+    let gateway = join(&mut shard, &mut io, parties, start);
+    let changes = parties
+        .iter()
+        .enumerate()
+        .map(|(index, party)| Change::Configure {
+            stream: StreamKey(index as u64),
+            config: StreamConfig {
+                event_payload_type: None,
+                ..stream_config(*party, None)
+            },
+        });
+    shard.handle_command(changes.collect(), &mut io, start);
+    let (mut packet, mut heard) = (packet(), [0; 2048]);
+    let (mut counted, mut digits) = (0, 0);
+    let mut sender = ToneSender::new("5", 100).unwrap();
+    for number in 1..5_000 {
+        let now = start + Duration::from_millis(20 * number);
+        network.set_now(now);
+        let mut frame = [0; 160];
+        if sender.tick(&mut frame) == ToneTick::Done {
+            sender = ToneSender::new("5", 100).unwrap();
+        }
+        for (byte, sample) in packet[12..].iter_mut().zip(frame) {
+            *byte = house::tone::mulaw(sample);
+        }
+        for (party, gateway) in parties.iter().zip(gateway) {
+            number_packet(&mut packet, number as u32);
+            network.send(*party, &packet, &[], gateway);
+        }
+        let allocated = allocations(|| shard.turn(&mut io, now));
+        while let Some(event) = shard.poll_event() {
+            digits += u64::from(matches!(event, Event::Dtmf { digit: '5', .. }));
+        }
+        for party in parties {
+            let (len, _) = network.receive(party, &mut heard).expect("a packet for a packet");
+            assert_eq!(heard[12..len], packet[12..]);
+        }
+        // The first packets fill the jitter buffers.
+        if number > 100 {
+            counted += allocated;
+        }
+    }
+    shard.publish();
+    assert_eq!(
+        (reader.counts().relayed, reader.counts().payload_copies),
+        (2 * 4_999, 0)
+    );
+    // 100 ms of a digit, 80 ms of silence and the frame that finds the order done.
+    assert!((985..=1_000).contains(&digits), "{digits}");
+    assert_eq!(counted, 0);
 }
 
 /// Packets relayed over real sockets by each engine: `HOTPATH_PACKETS`, or as many as a suite has time for.
@@ -364,7 +429,7 @@ fn stream_config(remote: SocketAddr, srtp: Option<SrtpKeys>) -> StreamConfig {
         codec: Codec::Pcmu,
         payload_type: 0,
         accepts: vec![(0, Codec::Pcmu)],
-        event_payload_type: None,
+        event_payload_type: Some(101),
         digits: DigitForm::Events,
         ptime_ms: 20,
         remote: Some(remote),

@@ -37,6 +37,8 @@ mod loadtest;
 mod number_map;
 #[path = "../sip/tests/endpoint/own_digest.rs"]
 mod own_digest;
+#[path = "interop/quality.rs"]
+mod quality;
 #[path = "interop/refresh.rs"]
 mod refresh;
 #[path = "interop/registration.rs"]
@@ -63,6 +65,8 @@ mod talking;
 mod timing;
 #[path = "interop/tls.rs"]
 mod tls;
+#[path = "interop/tones.rs"]
+mod tones;
 #[path = "interop/transfers.rs"]
 mod transfers;
 #[path = "interop/vouched.rs"]

@@ -192,7 +192,7 @@ fn stream_config(remote: SocketAddr) -> StreamConfig {
         codec: Codec::Pcmu,
         payload_type: 0,
         accepts: vec![(0, Codec::Pcmu)],
-        event_payload_type: None,
+        event_payload_type: Some(101),
         digits: DigitForm::Events,
         ptime_ms: 20,
         remote: Some(remote),

@@ -8,6 +8,8 @@ mod commands;
 mod extensions;
 #[path = "sim/goodbye.rs"]
 mod goodbye;
+#[path = "sim/inband.rs"]
+mod inband;
 #[path = "sim/info.rs"]
 mod info;
 #[path = "sim/leaks.rs"]
@@ -18,6 +20,8 @@ mod order;
 mod overdue;
 #[path = "sim/peers.rs"]
 mod peers;
+#[path = "sim/quality.rs"]
+mod quality;
 #[path = "sim/registration.rs"]
 mod registration;
 #[path = "sim/resume.rs"]

@@ -141,6 +141,8 @@ pub struct Media {
     pub shards: usize,
     /// How they reach their sockets.
     pub io: media::shard::io::Choice,
+    /// The time between two `leg.quality` of a leg; none: only where quality crosses a mark.
+    pub quality_interval: Option<Duration>,
 }
 
 /// The control socket.

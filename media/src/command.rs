@@ -70,6 +70,20 @@ impl StreamConfig {
     pub fn needs_rtcp_socket(&self) -> bool {
         self.remote.is_none() || self.remote_rtcp.is_some()
     }
+
+    /// How digits reach the party with what was agreed: without telephone-events there are none.
+    pub fn digit_form(&self) -> DigitForm {
+        match (self.digits, self.event_payload_type) {
+            (DigitForm::Events, None) => DigitForm::Tones,
+            (form, _) => form,
+        }
+    }
+
+    /// Whether the party's own digits are listened for in its audio: where ours would reach it so, and where no
+    /// telephone-events were agreed, whatever else may tell them.
+    pub fn hears_tones(&self) -> bool {
+        self.digits == DigitForm::Tones || self.event_payload_type.is_none()
+    }
 }
 
 /// How digits reach a party.

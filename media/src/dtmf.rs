@@ -2,13 +2,16 @@
 //!
 //! Knows nothing of ports, payload types or who collects.
 
+mod detector;
 mod digit;
 mod event;
 mod presses;
 mod receiver;
 mod sender;
 mod tone;
+mod window;
 
+pub use detector::{Detector, ToneChange};
 pub use digit::Digit;
 pub use event::EventPayload;
 pub use presses::{ALONE_MAX, Presses, TWIN_WITHIN, Told};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::command::{DtmfKey, PlayKey, StreamKey};
 use crate::dtmf::Told;
-use crate::stream::Stats;
+use crate::stream::{Quality, Stats};
 
 /// Why a play ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,23 @@ pub enum Event {
     Heard {
         /// Which stream.
         stream: StreamKey,
+    },
+    /// Nothing of what is sent gets to the party: its reports show it, or the kernel refuses all.
+    Deaf {
+        /// Which stream.
+        stream: StreamKey,
+    },
+    /// What is sent gets there again after `Deaf`.
+    Hearing {
+        /// Which stream.
+        stream: StreamKey,
+    },
+    /// A period of 5 s is over.
+    Quality {
+        /// Which stream.
+        stream: StreamKey,
+        /// How well it was.
+        quality: Quality,
     },
     /// The party pressed a digit; comes at the digit's end, once.
     Dtmf {

@@ -5,44 +5,54 @@
 //! by their slot.
 
 mod digits;
+mod emodel;
+mod far_ear;
 mod inbound;
 mod latch;
+mod measured;
 mod outbound;
 mod packer;
 mod plays;
+mod quality;
 mod reporter;
 mod secure;
 mod settling;
 mod sink;
 mod speaker;
 mod stats;
+mod tones;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::codec::{Codec, Encoder};
-use crate::command::{StreamConfig, StreamKey, TrackGate};
+use crate::command::{DigitForm, StreamConfig, StreamKey, TrackGate};
 use crate::dtmf::{Presses, Receiver, Told};
 use crate::jitter::Playout;
 use crate::mixer::Limiter;
 use crate::recorder::Track;
-use crate::rtp::{ClockRate, RtpTime, SeqNo, Ssrc};
+use crate::rtp::{RtpTime, SeqNo, Ssrc};
 use crate::shard::ports::RtpPort;
 use crate::shard::rng::Rng;
 use crate::srtp::Srtp;
 
 pub use digits::{DigitTick, Digits, ORDERS_MAX};
+pub use emodel::{Impairment, mos};
+pub use far_ear::FarEar;
 pub use inbound::{Arrived, Content, Inbound, PAYLOAD_BYTES_MAX};
 pub use latch::{Latch, SOURCE_SILENCE, STEADY_PACKETS};
+pub use measured::Seen;
 pub use outbound::{Outbound, Relayed, Stamp};
 pub use packer::{Packer, silence};
 pub use plays::{Alone, PLAYS_MAX, Plays, Step};
+pub use quality::{Counted, Figures, Look, Looks, PERIOD_LOOKS, Quality};
 pub use reporter::{REPORT_BYTES_MAX, REPORT_INTERVAL, Reporter};
 pub use secure::Sealed;
 pub use settling::{SETTLED_PACKETS, Settling};
 pub use sink::{Ear, Format, Playing, Sink, Situation, Voice};
 pub use speaker::{Belief, NEW_SSRC_PACKETS, NEW_SSRC_SILENCE, OLD_SSRC_SILENCE, Speaker};
-pub use stats::{Discard, Discarded, Stats, mos};
+pub use stats::{Discard, Discarded, Stats};
+pub use tones::{Ended, News, Tones};
 
 /// A stream in its shard. The parts are the shard's to drive; each keeps its own rules.
 pub struct Stream {
@@ -86,6 +96,8 @@ pub struct Stream {
     pub(crate) pressed: Receiver,
     /// The timestamp of the digit pressed last.
     pub(crate) pressed_at: Option<RtpTime>,
+    /// The ear for digits in its audio; none: they are told otherwise, and need not be kept from anyone.
+    pub(crate) tones: Option<Box<Tones>>,
     /// Its digits that may be told another way too.
     pub(crate) presses: Presses,
     /// The timestamp of the digit that `presses` was asked of last.
@@ -104,6 +116,8 @@ pub struct Stream {
     pub(crate) settling: Settling,
     /// Silence as its listener on the engine's side knows it.
     pub(crate) watch: Watch,
+    /// Its looks, once a second.
+    looks: Looks,
     send_failed: u64,
 }
 
@@ -125,6 +139,8 @@ pub(crate) struct Watch {
     pub sending_told: bool,
     /// `Silent` was told, and not yet `Heard`.
     pub is_silent: bool,
+    /// `Deaf` was told, and not yet `Hearing`.
+    pub is_deaf: bool,
     /// When the last configuration was applied: silence counts from here at the earliest.
     pub configured_at: Option<Instant>,
 }
@@ -160,6 +176,7 @@ impl Stream {
             digits: Digits::default(),
             pressed: Receiver::new(),
             pressed_at: None,
+            tones: None,
             presses: Presses::default(),
             judged_at: None,
             twin_at: None,
@@ -172,8 +189,10 @@ impl Stream {
                 receiving_told: false,
                 sending_told: false,
                 is_silent: false,
+                is_deaf: false,
                 configured_at: None,
             },
+            looks: Looks::default(),
             send_failed: 0,
         }
     }
@@ -194,7 +213,7 @@ impl Stream {
             return;
         };
         if self.judged_at == Some(time) {
-            return self.presses.hold(now);
+            return self.presses.hold(Told::Events, now);
         }
         self.judged_at = Some(time);
         if self.presses.is_twin(digit, Told::Events, now) {
@@ -214,7 +233,15 @@ impl Stream {
             self.packer.clear();
             self.samples.clear();
         }
+        let is_same_peer = self
+            .config
+            .as_ref()
+            .is_some_and(|before| before.remote == config.remote);
+        if !is_same_peer {
+            self.reporter.forget_hearing(&self.outbound);
+        }
         self.config = Some(config);
+        self.refresh_ear();
         self.watch.receiving_told = false;
         self.watch.sending_told = false;
         self.watch.configured_at = Some(now);
@@ -272,6 +299,52 @@ impl Stream {
         })
     }
 
+    /// Gives it an ear for digits in its audio where they are told, or kept from everyone: a party that tells
+    /// them by events may leave the tone in its audio beside them. What is held back is let go first.
+    pub fn refresh_ear(&mut self) {
+        let is_wanted = self.tells_tones() || !self.pass_dtmf;
+        match &self.tones {
+            None if is_wanted => self.tones = Some(Box::default()),
+            Some(tones) if !is_wanted && !tones.holds_back() => self.tones = None,
+            None | Some(_) => {}
+        }
+    }
+
+    /// Whether a tone in its audio is a digit of its party's.
+    pub fn tells_tones(&self) -> bool {
+        self.config.as_ref().is_some_and(StreamConfig::hears_tones)
+    }
+
+    /// Whether digits in its audio are listened for, now or to the end of one.
+    pub fn listens_for_tones(&self) -> bool {
+        let is_sounding = |tones: &Tones| tones.is_sounding();
+        self.tones
+            .as_deref()
+            .is_some_and(|tones| self.voice().is_some() || is_sounding(tones))
+    }
+
+    /// Whether its packets may pass as they are: not where digits in them are kept from everyone, or taken out
+    /// for a listener that is told them in its own way. A packet is gone before a tone in it is known.
+    pub fn may_be_relayed_to(&self, listener: &Stream) -> bool {
+        self.tones
+            .as_deref()
+            .is_none_or(|tones| self.pass_dtmf && !tones.holds_back() && listener.hears_digits_as_tones())
+    }
+
+    fn hears_digits_as_tones(&self) -> bool {
+        self.config
+            .as_ref()
+            .is_none_or(|config| config.digit_form() == DigitForm::Tones)
+    }
+
+    /// Whether `listener` is not to hear what this party says now: a tone, which it is told in its own way, or
+    /// was told in any when the press was known without it.
+    pub fn hides_tone_from(&self, listener: &Stream) -> bool {
+        self.tones.as_deref().is_some_and(|tones| {
+            tones.is_sounding() && (tones.is_twin() || !listener.hears_digits_as_tones())
+        })
+    }
+
     /// Takes note of a packet that was handed to the kernel, or refused by it.
     pub fn count_sent(&mut self, payload_bytes: usize, is_sent: bool) {
         if is_sent {
@@ -305,48 +378,11 @@ impl Stream {
             self.outbound.interrupt();
         }
     }
-
-    /// Its numbers.
-    pub fn stats(&self) -> Stats {
-        let (packets_received, bytes_received) = self.inbound.counts();
-        let (packets_sent, bytes_sent) = self.outbound.counts();
-        let reception = self.inbound.reception();
-        let rtt = self.reporter.rtt();
-        let one_way = rtt.map_or(ASSUMED_ONE_WAY, |rtt| rtt / 2 + ASSUMED_ONE_WAY);
-        let expected = reception.expected();
-        let loss_percent = reception.lost() as f32 * 100.0 / expected.max(1) as f32;
-        let remote = self.reporter.remote();
-        let discarded = self.inbound.discarded();
-        let clock = self
-            .config
-            .as_ref()
-            .map_or(ClockRate::NARROWBAND, |config| config.codec.clock());
-        Stats {
-            packets_received,
-            bytes_received,
-            packets_lost: reception.lost(),
-            packets_discarded: discarded.total(),
-            discarded,
-            jitter_ms: reception.jitter_ms(clock),
-            mos: (expected > 0).then(|| mos(loss_percent, one_way)),
-            packets_sent,
-            bytes_sent,
-            send_failed: self.send_failed,
-            remote_packets_lost: remote.map_or(0, |block| block.cumulative_lost.max(0) as u64),
-            remote_jitter_ms: self.reporter.remote_jitter_ms(clock),
-            remote_mos: remote.map(|block| mos(f32::from(block.fraction_lost) / 2.56, one_way)),
-            rtt_ms: rtt.map(|rtt| rtt.as_secs_f32() * 1000.0),
-        }
-    }
 }
 
 /// A sequence begins in the lower half: where the first packets are lost, a receiver of SRTP does not take
 /// those after the wrap for those before it (RFC 3711 §3.3.1).
 const FIRST_SEQUENCE_MASK: u16 = 0x7fff;
-
-/// Packetisation and playout beside the network's own delay: one packet of 20 ms and two in the jitter
-/// buffer.
-const ASSUMED_ONE_WAY: Duration = Duration::from_millis(60);
 
 /// Default packet length (RFC 3551 §4.2).
 const PTIME_MS_DEFAULT: u8 = 20;

@@ -18,13 +18,20 @@ const STEP: u16 = 160;
 const PACKETS: u16 = 10;
 
 /// Loses one packet of so many, always the same ones.
-struct Network {
+pub struct Network {
     random: u64,
     loss_permille: u64,
 }
 
 impl Network {
-    fn loses(&mut self) -> bool {
+    pub fn new(loss_permille: u64) -> Network {
+        Network {
+            random: 44,
+            loss_permille,
+        }
+    }
+
+    pub fn loses(&mut self) -> bool {
         self.random = self
             .random
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -34,15 +41,24 @@ impl Network {
 }
 
 /// A caller of ours: media on a plain socket.
-struct Caller {
-    socket: UdpSocket,
+pub struct Caller {
+    pub socket: UdpSocket,
     to: SocketAddr,
     sequence: u16,
-    timestamp: u32,
+    pub timestamp: u32,
 }
 
 impl Caller {
-    async fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8], network: &mut Network) {
+    pub fn new(socket: UdpSocket, to: SocketAddr) -> Caller {
+        Caller {
+            socket,
+            to,
+            sequence: 100,
+            timestamp: 1_000,
+        }
+    }
+
+    pub async fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8], network: &mut Network) {
         let mut packet = vec![0x80, payload_type];
         packet.extend(self.sequence.to_be_bytes());
         packet.extend(timestamp.to_be_bytes());
@@ -107,6 +123,18 @@ impl Caller {
     }
 }
 
+/// Digits the router was told of, all by this method, and how long they were.
+pub fn told(site: &Site, method: &str) -> Vec<(String, u64)> {
+    let heard = site.router.heard();
+    let told = heard.iter().filter(|heard| heard.is("leg.dtmf")).map(|heard| {
+        let data = &heard.event["data"];
+        assert_eq!(data["method"], method);
+        let digit = data["digit"].as_str().unwrap().to_owned();
+        (digit, data["duration_ms"].as_u64().unwrap())
+    });
+    told.collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t44_digits_come_and_go_exactly_once_with_no_loss_and_with_five_percent() {
     for loss_permille in [0, 50] {
@@ -122,34 +150,15 @@ async fn t44_digits_come_and_go_exactly_once_with_no_loss_and_with_five_percent(
             leg
         };
         let (answer, leg) = tokio::join!(call.up(&mut peer, &sdp), taking);
-        let mut caller = Caller {
-            socket,
-            to: media_of(&answer),
-            sequence: 100,
-            timestamp: 1_000,
-        };
-        let mut network = Network {
-            random: 44,
-            loss_permille,
-        };
+        let mut caller = Caller::new(socket, media_of(&answer));
+        let mut network = Network::new(loss_permille);
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         for event in 0..16 {
             caller.press(event, &mut network, &mut tick).await;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let heard = site.router.heard();
-        let told: Vec<(&str, u64)> = heard
-            .iter()
-            .filter(|heard| heard.is("leg.dtmf"))
-            .map(|heard| {
-                let data = &heard.event["data"];
-                (
-                    data["digit"].as_str().unwrap(),
-                    data["duration_ms"].as_u64().unwrap(),
-                )
-            })
-            .collect();
-        let digits: String = told.iter().map(|(digit, _)| *digit).collect();
+        let told = told(&site, "rfc4733");
+        let digits: String = told.iter().map(|(digit, _)| digit.as_str()).collect();
         println!("{loss_permille} per mille lost: {told:?}");
         assert_eq!(digits, DIGITS, "{loss_permille} of a thousand lost");
         // A press whose ends are all lost is as long as what was heard of it.

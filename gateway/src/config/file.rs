@@ -132,6 +132,10 @@ pub struct Media {
     /// Media threads. Default: one per core.
     #[schemars(range(min = 1, max = 256))]
     pub shards: Option<u32>,
+    /// `leg.quality` of each answered leg comes every so many seconds; it comes at once where quality crosses a mark.
+    /// 0: only then.
+    #[schemars(range(max = 3600))]
+    pub quality_interval_s: u32,
     /// How media threads reach their sockets: by plain system calls (`epoll`, which `auto` takes), or by io_uring
     /// (`uring`; where the kernel refuses it, by epoll with a warning). The metric `media_io` says which runs.
     pub io: MediaIo,
@@ -158,6 +162,7 @@ impl Default for Media {
             ports: "20000-29999".to_owned(),
             shards: None,
             io: MediaIo::Auto,
+            quality_interval_s: 30,
         }
     }
 }

@@ -43,7 +43,7 @@ pub use party::{Party, Redirected, Stir};
 pub use policy::PolicyDecision;
 pub use result::*;
 pub use source::{CustomTone, NamedTone, Source, Sources, Tone};
-pub use stats::{DirectionStats, LegStats};
+pub use stats::{DirectionQuality, DirectionStats, LegStats};
 pub use text::{Digits, Headers, Tags, Text};
 pub use time::Timestamp;
 pub use view::{

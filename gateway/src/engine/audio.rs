@@ -7,6 +7,7 @@
 //! | hold, mute · bridges | `holding.rs` · `bridging.rs` |
 //! | plays · the files they name | `playing.rs` · `sounds.rs` |
 //! | digits · by INFO | `collecting.rs` · `info_digits.rs` |
+//! | how well each leg is heard | `listening.rs` |
 //! | recordings · the rule of one | `taping.rs` · `recording.rs` |
 
 pub mod audibility;
@@ -15,6 +16,7 @@ pub mod collecting;
 pub mod gathering;
 pub mod holding;
 pub mod info_digits;
+pub mod listening;
 pub mod media_plan;
 pub mod playing;
 pub mod reconcile;

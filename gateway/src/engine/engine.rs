@@ -567,6 +567,9 @@ fn stream_of(event: &media::Event) -> Option<media::StreamKey> {
         | media::Event::Sending { stream }
         | media::Event::Silent { stream }
         | media::Event::Heard { stream }
+        | media::Event::Deaf { stream }
+        | media::Event::Hearing { stream }
+        | media::Event::Quality { stream, .. }
         | media::Event::Dtmf { stream, .. }
         | media::Event::DigitFor { stream, .. }
         | media::Event::Stats { stream, .. }

@@ -13,6 +13,7 @@ use sip::endpoint::{ExtraHeader, Flow, SessionKey};
 use sip::sdp::LocalMedia;
 
 use super::audio::info_digits::InfoDigits;
+use super::audio::listening::Listening;
 use super::audio::media_plan::MediaPlan;
 use super::callers::redirected::Diverter;
 use super::io::Now;
@@ -295,6 +296,8 @@ pub struct LegMedia {
     pub up_told: bool,
     /// Since when nothing arrives though it should.
     pub silent_since: Option<Instant>,
+    /// What was told of how well it is.
+    pub listening: Listening,
     /// What the shard mixes for this leg now.
     pub applied: Applied,
     /// When that silence ends the leg.
@@ -397,6 +400,7 @@ impl LegMedia {
             up_told: false,
             silent_since: None,
             timeout_at: None,
+            listening: Listening::default(),
             applied: Applied::default(),
             reinvite: None,
             late_reoffer: false,

@@ -3,6 +3,8 @@
 //! Counts only what has happened. How many calls are up is never counted here: it is the number of live
 //! guards, given when the numbers are shown. Knows nothing of Prometheus, clocks or HTTP.
 
+mod buckets;
+mod heard;
 mod sliding_max;
 mod spread;
 mod timing;
@@ -10,11 +12,13 @@ mod timing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use buckets::Buckets;
+pub use heard::{Heard, HeardWay};
 pub use sliding_max::{PEAK_WINDOW, SlidingMax};
 pub use spread::Spread;
 pub use timing::Timing;
 
-use crate::control::protocol::{Direction, ErrorKind, Event, FailedClass, ThrottleReason};
+use crate::control::protocol::{Direction, ErrorKind, Event, FailedClass, MediaDirection, ThrottleReason};
 
 /// The labels that most numbers carry. All come from the configuration, so there are few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +65,8 @@ pub struct Tally {
     pub post_dial_delay: Timing,
     /// From the answer to the end.
     pub talk: Timing,
+    /// How well legs were heard.
+    pub heard: Heard,
 }
 
 /// Everything the engine has counted since its start.
@@ -169,6 +175,21 @@ impl EngineMetrics {
     /// An answered leg ended after so long.
     pub fn talked(&mut self, place: Place<'_>, time: Duration) {
         self.tally_mut(place).talk.record(time);
+    }
+
+    /// A period of a leg is over.
+    pub fn listened(&mut self, place: Place<'_>, quality: &media::stream::Quality) {
+        self.tally_mut(place).heard.record(quality);
+    }
+
+    /// Nothing came from a peer for a while.
+    pub fn media_lost(&mut self, place: Place<'_>) {
+        self.tally_mut(place).heard.media_lost += 1;
+    }
+
+    /// Audio passed one way only; none in this direction.
+    pub fn one_way(&mut self, place: Place<'_>, direction: MediaDirection) {
+        self.tally_mut(place).heard.way_mut(direction).one_way += 1;
     }
 
     /// A message was dropped before any state was made.

@@ -7,6 +7,7 @@ use media::{Event as MediaEvent, StreamKey};
 
 use super::audio::collecting;
 use super::audio::info_digits;
+use super::audio::listening;
 use super::audio::playing;
 use super::calls::answering;
 use super::calls::attempts;
@@ -27,6 +28,9 @@ pub fn handle(tx: &mut Tx, event: MediaEvent) {
         MediaEvent::Sending { stream } => sending(tx, LegKey::of_stream(stream)),
         MediaEvent::Silent { stream } => silent(tx, LegKey::of_stream(stream)),
         MediaEvent::Heard { stream } => heard(tx, LegKey::of_stream(stream)),
+        MediaEvent::Deaf { stream } => listening::deaf(tx, LegKey::of_stream(stream)),
+        MediaEvent::Hearing { stream } => listening::hearing(tx, LegKey::of_stream(stream)),
+        MediaEvent::Quality { stream, quality } => listening::judged(tx, LegKey::of_stream(stream), &quality),
         MediaEvent::Dtmf {
             stream,
             digit,
@@ -127,7 +131,7 @@ fn silent(tx: &mut Tx, key: LegKey) {
     leg.media.silent_since = Some(now);
     let longest = tx.setup.trunk(leg.trunk).and_then(|trunk| trunk.media_timeout);
     leg.media.timeout_at = longest.map(|longest| now + longest.saturating_sub(SILENCE_TOLD_AFTER));
-    tx.tell_leg(key, Event::LegMediaLost(Nothing {}));
+    listening::silent(tx, key);
 }
 
 fn heard(tx: &mut Tx, key: LegKey) {
@@ -139,13 +143,14 @@ fn heard(tx: &mut Tx, key: LegKey) {
     }
     leg.media.rx = true;
     leg.media.timeout_at = None;
-    tx.tell_leg(key, Event::LegMediaRestored(Nothing {}));
+    listening::restored(tx, key);
 }
 
 fn method_of(told: Told) -> DtmfMethod {
     match told {
         Told::Events => DtmfMethod::Rfc4733,
         Told::Signalling => DtmfMethod::Info,
+        Told::Tones => DtmfMethod::Inband,
     }
 }
 

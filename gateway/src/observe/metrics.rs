@@ -4,6 +4,7 @@
 //! is generated from [`catalogue`]. Reads no counter itself and knows nothing of HTTP.
 
 mod catalogue;
+mod heard;
 mod media_io;
 
 use std::collections::BTreeMap;
@@ -247,7 +248,8 @@ impl Snapshot {
             SETUP_SECONDS,
             timing(|tally| &tally.post_dial_delay),
         )?;
-        timings(out, "talk_seconds", TALK_SECONDS, timing(|tally| &tally.talk))
+        timings(out, "talk_seconds", TALK_SECONDS, timing(|tally| &tally.talk))?;
+        self.encode_heard(out)
     }
 
     fn encode_levels(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {

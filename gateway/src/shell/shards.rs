@@ -251,6 +251,7 @@ mod tests {
             ports,
             shards: 2,
             io: Choice::Auto,
+            quality_interval: None,
         }
     }
 

@@ -29,6 +29,11 @@ impl Digit {
         CHARACTERS.get(usize::from(self.0)).copied().unwrap_or('?')
     }
 
+    /// Of the keypad's row and column.
+    pub(super) fn at(row: usize, column: usize) -> Option<Digit> {
+        Digit::from_char(*KEYPAD.get(row)?.get(column)?)
+    }
+
     /// Its low and high frequency, Hz (ITU-T Q.23).
     pub fn frequencies_hz(self) -> [f32; 2] {
         let character = self.to_char();
@@ -93,14 +98,17 @@ pub const DIGIT_MS_MAX: u32 = 8000;
 const CHARACTERS: [char; 16] = [
     '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D',
 ];
+/// By row of the low and column of the high frequencies.
 const KEYPAD: [[char; 4]; 4] = [
     ['1', '2', '3', 'A'],
     ['4', '5', '6', 'B'],
     ['7', '8', '9', 'C'],
     ['*', '0', '#', 'D'],
 ];
-const LOW_HZ: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
-const HIGH_HZ: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+/// Low group, Hz (ITU-T Q.23).
+pub(super) const LOW_HZ: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
+/// High group, Hz.
+pub(super) const HIGH_HZ: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,11 @@
 //!
 //! Reports are information only: nothing here ends a call or moves an address.
 
+mod extended;
 mod read;
 mod write;
 
+pub use extended::VoipMetrics;
 pub use read::{Blocks, Compound, RtcpError, RtcpPacket, Ssrcs};
 pub use write::{CNAME_BYTES_MAX, CompoundWriter};
 
@@ -47,6 +49,8 @@ const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
+/// RFC 3611 §2.
+const EXTENDED_REPORT: u8 = 207;
 /// SDES item type of the canonical name.
 const CNAME: u8 = 1;
 const VERSION_2: u8 = 2 << 6;

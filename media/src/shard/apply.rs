@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::config::SILENCE_LIMIT;
+use super::config::{LOOK_TICKS, SILENCE_LIMIT};
+use super::grid::Tick;
 use super::io::Io;
 use super::wheel::Kind;
 use super::{Shard, graph};
@@ -63,11 +64,9 @@ impl Shard {
                 digit,
                 duration_ms,
             } => self.hear_digit(stream, digit, duration_ms, now),
-            Change::PassDtmf { stream, pass } => self.with_slot(stream, |shard, slot| {
-                if let Some(found) = shard.slots.get_mut(slot) {
-                    found.pass_dtmf = pass;
-                }
-            }),
+            Change::PassDtmf { stream, pass } => {
+                self.with_slot(stream, |shard, slot| shard.pass_dtmf(slot, pass))
+            }
             Change::StartTrack { track, stream, gate } => self.start_track(track, stream, gate),
             Change::GateTrack { track, gate } => self.gate_track(track, gate),
             Change::StopTrack { track } => self.stop_track(track),
@@ -148,6 +147,10 @@ impl Shard {
         graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
         self.wheel
             .arm(slot, Kind::Silence, self.grid.after(now, SILENCE_LIMIT));
+        if !self.wheel.is_armed(slot, Kind::Look) {
+            let first = Tick(self.grid.at(now).0 + LOOK_TICKS);
+            self.wheel.arm(slot, Kind::Look, first);
+        }
         if !self.wheel.is_armed(slot, Kind::Rtcp) {
             // RFC 3550 §6.2: the first report comes after half the interval, spread over it.
             let wait = self.random_interval() / 2;

@@ -46,6 +46,9 @@ pub const TRACKS_MAX: usize = 4;
 /// Nothing heard for so long is told as `Silent`.
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(2);
 
+/// How well a stream is is looked at so often: every second.
+pub const LOOK_TICKS: u64 = 50;
+
 /// Blocks waiting for the recordings writer: 0.8 s of stalled disk at 250 tracks. Beyond it blocks are lost
 /// and leave gaps that are counted.
 pub const BLOCKS_MAX: usize = 1024;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Shard;
-use super::config::SILENCE_LIMIT;
+use super::config::{LOOK_TICKS, SILENCE_LIMIT};
 use super::grid::Tick;
 use super::io::{Channel, Io, Socket};
 use super::wheel::Kind;
@@ -21,6 +21,10 @@ impl Shard {
                 }
                 Kind::Silence => self.look_for_silence(io, slot, now),
                 Kind::Digit => self.look_for_digit_end(slot, now),
+                Kind::Look => {
+                    self.look(slot, now);
+                    self.wheel.arm(slot, Kind::Look, Tick(tick.0 + LOOK_TICKS));
+                }
             }
         }
     }
@@ -55,6 +59,24 @@ impl Shard {
             self.metrics.counts.rtcp_out += 1;
         } else {
             self.metrics.counts.send_failed += 1;
+        }
+    }
+
+    /// Tells whether what is sent gets there, where that changed, and how well the stream is once a period is over.
+    fn look(&mut self, slot: u32, now: Instant) {
+        let Some(found) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let (seen, stream) = (found.look(now), found.key());
+        let was_deaf = std::mem::replace(&mut found.watch.is_deaf, seen.is_deaf);
+        if seen.is_deaf && !was_deaf {
+            self.events.tell(Event::Deaf { stream });
+        }
+        if was_deaf && !seen.is_deaf {
+            self.events.tell(Event::Hearing { stream });
+        }
+        if let Some(quality) = seen.quality {
+            self.events.tell(Event::Quality { stream, quality });
         }
     }
 

@@ -42,6 +42,16 @@ impl Shard {
         is_taken
     }
 
+    /// Lets the digits of a party pass to whoever hears it, or keeps them from everyone.
+    pub(super) fn pass_dtmf(&mut self, slot: u32, pass: bool) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        stream.pass_dtmf = pass;
+        stream.refresh_ear();
+        graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
+    }
+
     /// A packet of a digit: passed on where packets pass, and counted towards its end.
     pub(super) fn handle_event(
         &mut self,
@@ -139,6 +149,60 @@ impl Shard {
         }
     }
 
+    /// Digits that were heard in the frames of this tick.
+    pub(super) fn take_tones(&mut self, now: Instant) {
+        // What is heard changes the list itself.
+        let mut due = std::mem::take(&mut self.due);
+        due.clear();
+        due.extend_from_slice(&self.lists.decoding);
+        for slot in &due {
+            self.take_tone(*slot, now);
+        }
+        self.due = due;
+    }
+
+    /// The same of one stream: who hears it is decided anew where a tone begins or ends.
+    pub(super) fn take_tone(&mut self, slot: u32, now: Instant) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let tells = stream.tells_tones();
+        let Some(tones) = &mut stream.tones else { return };
+        let heard = tones.take_news();
+        if !tells {
+            return self.settle_tones(slot);
+        }
+        if heard.began.is_none() && tones.is_sounding() {
+            stream.presses.hold(Told::Tones, now);
+        }
+        if let Some(ended) = heard.ended.filter(|ended| !ended.is_twin) {
+            self.tell_digit(slot, ended.pressed, Told::Tones);
+            if !ended.is_withheld {
+                self.pass_digit(slot, ended.pressed, None, Told::Tones);
+            }
+        }
+        if let Some(digit) = heard.began
+            && let Some(stream) = self.slots.get_mut(slot)
+            && stream.presses.is_twin(digit, Told::Tones, now)
+            && let Some(tones) = &mut stream.tones
+        {
+            tones.mark_twin();
+        }
+        self.settle_tones(slot);
+    }
+
+    /// Decides anew who hears a party, where that changed with a tone in its audio.
+    fn settle_tones(&mut self, slot: u32) {
+        let Some(stream) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let Some(tones) = &mut stream.tones else { return };
+        if tones.take_turn() {
+            stream.refresh_ear();
+            graph::resolve_listeners(&mut self.slots, &mut self.lists, slot);
+        }
+    }
+
     /// Tells of a digit, and makes it anew for every listener that its packets did not reach.
     fn digit_ended(&mut self, slot: u32, pressed: Pressed, began: Option<RtpTime>, told: Told) {
         let Some(stream) = self.slots.get(slot) else {
@@ -147,15 +211,28 @@ impl Shard {
         if began.is_some() && stream.twin_at == began {
             return;
         }
-        let (digit, duration_ms) = (pressed.digit.to_char(), pressed.duration_ms);
-        self.events.tell(Event::Dtmf {
-            stream: stream.key(),
-            digit,
-            duration_ms,
-            told,
-        });
         let is_withheld = began.is_some() && stream.withheld_at == began;
-        if !stream.pass_dtmf || is_withheld {
+        self.tell_digit(slot, pressed, told);
+        if !is_withheld {
+            self.pass_digit(slot, pressed, began, told);
+        }
+    }
+
+    fn tell_digit(&mut self, slot: u32, pressed: Pressed, told: Told) {
+        if let Some(stream) = self.slots.get(slot) {
+            self.events.tell(Event::Dtmf {
+                stream: stream.key(),
+                digit: pressed.digit.to_char(),
+                duration_ms: pressed.duration_ms,
+                told,
+            });
+        }
+    }
+
+    /// Makes a digit anew for whoever hears the party and did not get its packets or its tone.
+    fn pass_digit(&mut self, slot: u32, pressed: Pressed, began: Option<RtpTime>, told: Told) {
+        let (digit, duration_ms) = (pressed.digit.to_char(), pressed.duration_ms);
+        if !self.slots.get(slot).is_some_and(|stream| stream.pass_dtmf) {
             return;
         }
         let mut at = 0;
@@ -179,8 +256,10 @@ impl Shard {
             let Some(config) = stream.config() else {
                 continue;
             };
-            let as_tones = match config.digits {
-                DigitForm::Events => config.event_payload_type.is_none(),
+            let as_tones = match config.digit_form() {
+                DigitForm::Events => false,
+                // Heard in the audio.
+                DigitForm::Tones if told == Told::Tones => continue,
                 DigitForm::Tones => true,
                 DigitForm::Signalling => {
                     let stream = stream.key();

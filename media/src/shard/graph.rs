@@ -116,16 +116,21 @@ pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
         slot: 0,
         gain: Gain::MUTE,
         format: NO_FORMAT,
+        as_it_is: false,
     };
     let mut voices = [nobody; ROW_MAX];
     let mut count = 0;
     for ear in &stream.row {
-        let voice = slots.get(ear.slot).and_then(|speaker| speaker.voice());
-        if let (Some(format), Some(place), false) = (voice, voices.get_mut(count), ear.gain.is_mute()) {
+        let Some(speaker) = slots.get(ear.slot) else {
+            continue;
+        };
+        let is_silent = ear.gain.is_mute() || speaker.hides_tone_from(stream);
+        if let (Some(format), Some(place), false) = (speaker.voice(), voices.get_mut(count), is_silent) {
             *place = Voice {
                 slot: ear.slot,
                 gain: ear.gain,
                 format,
+                as_it_is: speaker.may_be_relayed_to(stream),
             };
             count += 1;
         }
@@ -161,7 +166,8 @@ pub fn resolve(slots: &mut Slots, lists: &mut Lists, listener: u32) {
     }
 }
 
-/// Starts or ends the decoding of a speaker: someone mixes it, or a track takes it down.
+/// Starts or ends the decoding of a speaker: someone mixes it, a track takes it down, or digits are listened
+/// for in it.
 pub fn refresh_decoding(slots: &mut Slots, lists: &mut Lists, speaker: u32) {
     let Some(stream) = slots.get(speaker) else { return };
     let is_mixed = stream.voice().is_some()
@@ -169,7 +175,7 @@ pub fn refresh_decoding(slots: &mut Slots, lists: &mut Lists, speaker: u32) {
             .heard_by
             .iter()
             .any(|slot| slots.get(*slot).is_some_and(|ear| ear.sink == Sink::Mix));
-    let wanted = is_mixed || !stream.tracks.is_empty();
+    let wanted = is_mixed || !stream.tracks.is_empty() || stream.listens_for_tones();
     if set_member(&mut lists.decoding, speaker, wanted)
         && let Some(stream) = slots.get_mut(speaker)
     {

@@ -218,11 +218,10 @@ impl Shard {
             return;
         };
         let remote = stream.config().and_then(|config| config.remote_rtcp);
-        let ours = stream.outbound.ssrc();
         let is_read = stream.inbound.admits_rtcp(from, remote)
             && match stream.unprotect_rtcp(io.packet(buf), now) {
-                Ok(None) => stream.reporter.handle_rtcp(io.packet(buf), ours, wall, now),
-                Ok(Some(compound)) => stream.reporter.handle_rtcp(&compound, ours, wall, now),
+                Ok(None) => stream.handle_rtcp(io.packet(buf), wall, now),
+                Ok(Some(compound)) => stream.handle_rtcp(&compound, wall, now),
                 Err(_) => false,
             };
         if !is_read {

@@ -22,6 +22,7 @@ impl Shard {
     pub(super) fn handle_tick(&mut self, io: &mut impl Io, tick: Tick, now: Instant) {
         self.begin_recording_tick();
         self.decode(tick);
+        self.take_tones(now);
         let mut due = std::mem::take(&mut self.due);
         due.clear();
         due.extend_from_slice(&self.lists.ticking);
@@ -69,7 +70,10 @@ impl Shard {
         let Some(playout) = &mut stream.playout else {
             return;
         };
-        let popped = playout.pop(frame);
+        let mut popped = playout.pop(frame);
+        if let Some(tones) = &mut stream.tones {
+            popped = tones.handle_frame(frame, popped, !stream.pass_dtmf);
+        }
         if !stream.tracks.is_empty() {
             self.record(slot, popped, tick);
         }
@@ -78,6 +82,7 @@ impl Shard {
     /// One tick of one stream, which came while this shard had done that tick already.
     pub(super) fn make_up_tick(&mut self, io: &mut impl Io, slot: u32, tick: Tick, now: Instant) {
         self.decode_one(slot, tick);
+        self.take_tone(slot, now);
         if self.lists.ticking.binary_search(&slot).is_ok() {
             self.send_made(io, slot, now);
         }
@@ -157,7 +162,7 @@ impl Shard {
                 let is_heard = self
                     .slots
                     .get(ear.slot)
-                    .is_some_and(|speaker| speaker.voice().is_some());
+                    .is_some_and(|speaker| speaker.voice().is_some() && !speaker.hides_tone_from(stream));
                 if let Some(frame) = self.frames.get(ear.slot as usize).filter(|_| is_heard) {
                     mix.add(frame, ear.gain);
                 }

@@ -21,16 +21,19 @@ pub enum Kind {
     Silence,
     /// Look whether a digit being received was left without its end.
     Digit,
+    /// Look how well the stream is.
+    Look,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Rtcp, Kind::Silence, Kind::Digit];
+    const ALL: [Kind; 4] = [Kind::Rtcp, Kind::Silence, Kind::Digit, Kind::Look];
 
     fn index(self) -> usize {
         match self {
             Kind::Rtcp => 0,
             Kind::Silence => 1,
             Kind::Digit => 2,
+            Kind::Look => 3,
         }
     }
 }

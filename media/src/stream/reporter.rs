@@ -4,14 +4,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::rtp::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket, SenderInfo};
+use crate::rtp::rtcp::{Compound, CompoundWriter, ReportBlock, RtcpPacket, SenderInfo, VoipMetrics};
 use crate::rtp::time::{round_trip, short_span};
-use crate::rtp::{ClockRate, NtpTime, Reception, Ssrc};
+use crate::rtp::{ClockRate, NtpTime, Reception};
 
+use super::far_ear::FarEar;
 use super::outbound::Outbound;
 
 /// Mean time between two reports (RFC 3550 §6.2: at least 5 s with few members).
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A report says something of now for so long: the longest interval (RFC 3550 §6.3.1), and one that was lost.
+const FRESH_FOR: Duration = Duration::from_secs(15);
 
 /// Room for the longest report we write: SR with one block, a name of 16 bytes and a BYE are 112 bytes.
 pub const REPORT_BYTES_MAX: usize = 160;
@@ -25,6 +29,9 @@ pub struct Reporter {
     last_sr: Option<(u32, Instant)>,
     packets_at_report: u64,
     remote: Option<ReportBlock>,
+    remote_at: Option<Instant>,
+    voice: Option<VoipMetrics>,
+    ear: FarEar,
     rtt: Option<Duration>,
     has_left: bool,
 }
@@ -42,16 +49,20 @@ impl Reporter {
             last_sr: None,
             packets_at_report: 0,
             remote: None,
+            remote_at: None,
+            voice: None,
+            ear: FarEar::default(),
             rtt: None,
             has_left: false,
         }
     }
 
-    /// Reads a datagram of the right source; one that is no RTCP is no loss.
-    pub fn handle_rtcp(&mut self, datagram: &[u8], ours: Ssrc, wall: NtpTime, now: Instant) -> bool {
+    /// Reads a datagram of the right source; one that is no RTCP is no loss. `ours` is what is sent to it.
+    pub fn handle_rtcp(&mut self, datagram: &[u8], ours: &Outbound, wall: NtpTime, now: Instant) -> bool {
         let Ok(compound) = Compound::parse(datagram) else {
             return false;
         };
+        let (mut is_report, mut about_us) = (false, None);
         for packet in compound.packets() {
             let blocks = match packet {
                 RtcpPacket::SenderReport { info, blocks, .. } => {
@@ -63,13 +74,22 @@ impl Reporter {
                     self.has_left = true;
                     continue;
                 }
+                RtcpPacket::ExtendedReport(voice) => {
+                    self.voice = voice.filter(|voice| voice.ssrc == ours.ssrc()).or(self.voice);
+                    continue;
+                }
                 RtcpPacket::SourceDescription { .. } | RtcpPacket::Other(_) => continue,
             };
-            for block in blocks.iter().filter(|block| block.ssrc == ours) {
-                let rtt = round_trip(wall, block.last_sr, block.delay_since_last_sr);
-                self.rtt = rtt.or(self.rtt);
-                self.remote = Some(block);
-            }
+            is_report = true;
+            about_us = blocks.iter().find(|block| block.ssrc == ours.ssrc()).or(about_us);
+        }
+        if is_report {
+            self.ear.handle_report(about_us.as_ref(), ours.counts().0);
+        }
+        if let Some(block) = about_us {
+            let rtt = round_trip(wall, block.last_sr, block.delay_since_last_sr);
+            self.rtt = rtt.or(self.rtt);
+            (self.remote, self.remote_at) = (Some(block), Some(now));
         }
         true
     }
@@ -118,6 +138,29 @@ impl Reporter {
         self.remote.as_ref()
     }
 
+    /// The same where it says something of now.
+    pub fn fresh(&self, now: Instant) -> Option<&ReportBlock> {
+        let is_fresh = |at| now.saturating_duration_since(at) <= FRESH_FOR;
+        self.remote
+            .as_ref()
+            .filter(|_| self.remote_at.is_some_and(is_fresh))
+    }
+
+    /// What the far side said of the voice it hears, if it speaks of it at all (RFC 3611).
+    pub fn voice(&self) -> Option<&VoipMetrics> {
+        self.voice.as_ref()
+    }
+
+    /// Whether its reports show that it gets nothing of what is sent.
+    pub fn is_far_side_deaf(&self) -> bool {
+        self.ear.is_deaf()
+    }
+
+    /// Another agreement: what earlier reports showed of the far side's hearing holds no longer.
+    pub fn forget_hearing(&mut self, ours: &Outbound) {
+        self.ear.forget(ours.counts().0);
+    }
+
     /// Jitter the far side sees, milliseconds.
     pub fn remote_jitter_ms(&self, clock: ClockRate) -> f32 {
         let jitter = self.remote.map_or(0, |block| block.jitter);
@@ -138,7 +181,7 @@ impl Reporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtp::{Header, RtpTime, SeqNo};
+    use crate::rtp::{Header, RtpTime, SeqNo, Ssrc};
 
     fn ntp(since_start: Duration) -> NtpTime {
         NtpTime::from_unix(since_start)
@@ -172,12 +215,12 @@ mod tests {
             .write(&outbound, &mut heard, false, at(1000), &mut buffer)
             .unwrap();
         let (wall, now) = at(1030);
-        assert!(theirs.handle_rtcp(&buffer[..len], Ssrc(2), wall, now));
+        assert!(theirs.handle_rtcp(&buffer[..len], &peer, wall, now));
         let len = theirs
             .write(&peer, &mut heard_there, true, at(1530), &mut buffer)
             .unwrap();
         let (wall, now) = at(1560);
-        assert!(ours.handle_rtcp(&buffer[..len], Ssrc(1), wall, now));
+        assert!(ours.handle_rtcp(&buffer[..len], &outbound, wall, now));
         let rtt = ours.rtt().unwrap();
         assert!(
             rtt.abs_diff(Duration::from_millis(60)) < Duration::from_millis(1),
@@ -191,13 +234,14 @@ mod tests {
     #[test]
     fn junk_of_every_length_changes_nothing() {
         let mut reporter = Reporter::new(1);
+        let ours = Outbound::new(Ssrc(1), SeqNo(0), RtpTime(0));
         for len in 0..=64usize {
             for first in [0x00u8, 0x80, 0x81, 0x9f, 0xff] {
                 let mut datagram = vec![200u8; len];
                 if let Some(byte) = datagram.first_mut() {
                     *byte = first;
                 }
-                reporter.handle_rtcp(&datagram, Ssrc(1), ntp(Duration::ZERO), Instant::now());
+                reporter.handle_rtcp(&datagram, &ours, ntp(Duration::ZERO), Instant::now());
             }
         }
         assert_eq!(reporter.rtt(), None);

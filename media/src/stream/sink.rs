@@ -55,6 +55,8 @@ pub struct Voice {
     pub gain: Gain,
     /// What it sends.
     pub format: Format,
+    /// Its packets may pass as they are.
+    pub as_it_is: bool,
 }
 
 /// What plays towards a listener.
@@ -101,7 +103,7 @@ impl Situation<'_> {
         match (self.voices, background, over) {
             ([], false, false) => Sink::Silence,
             ([], true, false) | ([], false, true) => Sink::Play,
-            ([one], false, false) if one.gain.is_unity() && one.format == format => {
+            ([one], false, false) if one.as_it_is && one.gain.is_unity() && one.format == format => {
                 Sink::Relay { speaker: one.slot }
             }
             _ => Sink::Mix,
@@ -140,6 +142,7 @@ mod tests {
             slot,
             gain: Gain::UNITY,
             format: MU_20,
+            as_it_is: true,
         }
     }
 
@@ -178,7 +181,17 @@ mod tests {
             },
             ..voice(1)
         };
-        for voices in [vec![quiet], vec![a_law], vec![long], vec![voice(1), voice(2)]] {
+        let guarded = Voice {
+            as_it_is: false,
+            ..voice(1)
+        };
+        for voices in [
+            vec![quiet],
+            vec![a_law],
+            vec![long],
+            vec![guarded],
+            vec![voice(1), voice(2)],
+        ] {
             assert_eq!(sink(NOTHING, &voices), Sink::Mix, "{voices:?}");
         }
         assert_eq!(sink(MUSIC, &[voice(1)]), Sink::Mix);

@@ -1,6 +1,4 @@
-//! What a stream counted, and what that means for the ear.
-
-use std::time::Duration;
+//! What a stream counted.
 
 /// What a stream counted since it was opened.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,33 +115,9 @@ impl Discarded {
     }
 }
 
-/// Mean opinion score of G.711 with concealment, from loss and one-way delay: the E-model of ITU-T G.107
-/// with Ie = 0 and Bpl = 25.1 (G.113 Appendix I, random loss), its delay term after Cole and Rosenbluth.
-pub fn mos(loss_percent: f32, one_way: Duration) -> f32 {
-    let delay_ms = one_way.as_secs_f32() * 1000.0;
-    let delay = 0.024 * delay_ms
-        + if delay_ms > 177.3 {
-            0.11 * (delay_ms - 177.3)
-        } else {
-            0.0
-        };
-    let loss = 95.0 * loss_percent / (loss_percent + 25.1);
-    let r = (93.2 - delay - loss).clamp(0.0, 100.0);
-    (1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6).clamp(1.0, 4.5)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mos_is_best_without_loss_and_falls_with_loss_and_delay() {
-        let near = Duration::from_millis(20);
-        assert!((mos(0.0, near) - 4.4).abs() < 0.02, "{}", mos(0.0, near));
-        assert!((3.8..4.2).contains(&mos(3.0, near)), "{}", mos(3.0, near));
-        assert!(mos(10.0, near) < 3.5 && mos(0.0, Duration::from_millis(400)) < 3.8);
-        assert_eq!(mos(100.0, Duration::from_secs(10)), 1.0);
-    }
 
     #[test]
     fn the_total_is_the_sum_of_the_reasons() {

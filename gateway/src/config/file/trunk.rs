@@ -112,7 +112,9 @@ pub struct Trunk {
     pub from_host: Option<String>,
     /// Default of `leg.dial`: early media is heard by the bridge, or ringback is played instead.
     pub early_media: EarlyMedia,
-    /// How digits are sent, those that others press included. However they come, they are taken.
+    /// How digits are sent, those that others press included; by tones also where a call agreed on no
+    /// telephone-event. However they come, they are taken: in the audio they are listened for under `inband`, and
+    /// where a call agreed on no telephone-event.
     pub dtmf: DtmfMethod,
     /// In order of preference.
     #[schemars(length(min = 1))]

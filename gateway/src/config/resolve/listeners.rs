@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use media::shard::io::Choice;
 
@@ -181,6 +182,7 @@ pub(super) fn media(media: &file::Media, faults: &mut Faults) -> Media {
     if pairs < shards {
         faults.add(path.key("ports"), Problem::FewPorts { pairs, shards });
     }
+    let seconds = media.quality_interval_s;
     Media {
         addresses,
         advertise,
@@ -191,6 +193,7 @@ pub(super) fn media(media: &file::Media, faults: &mut Faults) -> Media {
             file::MediaIo::Epoll => Choice::Epoll,
             file::MediaIo::Uring => Choice::Uring,
         },
+        quality_interval: (seconds > 0).then(|| Duration::from_secs(seconds.into())),
     }
 }
 

@@ -9,7 +9,7 @@ use super::id::{Id, Name};
 use super::params::{HoldMusic, OnControllerLost};
 use super::party::{Party, Redirected, Stir};
 use super::policy::PolicyDecision;
-use super::stats::LegStats;
+use super::stats::{DirectionQuality, LegStats};
 use super::text::Tags;
 use super::time::Timestamp;
 use super::view::{Db, Hears};
@@ -239,24 +239,29 @@ data! {
         pub duration_ms: u64,
     }
 
-    /// Audio passes one way only.
+    /// Audio passes one way only; `leg.media_restored` tells that it is over.
     LegOneWay {
         /// The way in which none passes.
         pub direction: MediaDirection,
-        /// Since when.
+        /// Since when, as far as is known: for `tx` since the peer's reports, or the kernel, show it.
         pub since: Timestamp,
     }
 
-    /// Quality crossed a mark.
+    /// How well a leg was over the last 5 s, in its worse direction. Comes every `media.quality_interval_s`, and at once
+    /// where `mos` crosses 4.03, 3.60 or 3.10 (ITU-T G.107 annex B: nearly all, some, many are dissatisfied).
     LegQuality {
-        /// Listening quality, 1 to 4.5.
+        /// Quality estimated from loss and delay (ITU-T G.107), 1 to 4.5.
         pub mos: f64,
-        /// The part of the packets that is lost, 0 to 1.
+        /// The part of the packets that is lost or late, 0 to 1.
         pub loss: f64,
         /// Interarrival jitter.
         pub jitter_ms: f64,
         /// Round trip; null until a report told it.
         pub rtt_ms: Option<f64>,
+        /// What we hear of the peer; null where it said nothing.
+        pub rx: Option<DirectionQuality>,
+        /// What the peer hears of us, as it reports; null without a report of the last 15 s.
+        pub tx: Option<DirectionQuality>,
     }
 
     /// A leg is over.

@@ -16,6 +16,9 @@ pub struct DirectionStats {
     pub loss: f64,
     /// Interarrival jitter (RFC 3550 §6.4.1), milliseconds.
     pub jitter_ms: f64,
+    /// Quality estimated from loss and delay (ITU-T G.107), 1 to 4.5, or what the peer itself reports of `tx`; null until
+    /// known.
+    pub mos: Option<f64>,
     /// Kilobits a second at IP level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kbps: Option<f64>,
@@ -30,6 +33,17 @@ pub struct LegStats {
     pub tx: DirectionStats,
     /// Round trip, milliseconds; null until a report told it.
     pub rtt_ms: Option<f64>,
-    /// Listening quality estimated from loss, jitter and delay (ITU-T G.107), 1 to 4.5; null before media.
+    /// The worse of both directions; null before media.
     pub mos: Option<f64>,
+}
+
+/// One direction of a leg's media over the last 5 s.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct DirectionQuality {
+    /// Quality estimated from loss and delay (ITU-T G.107), 1 to 4.5.
+    pub mos: f64,
+    /// The part of the packets that is lost or late, 0 to 1.
+    pub loss: f64,
+    /// Interarrival jitter (RFC 3550 §6.4.1), milliseconds.
+    pub jitter_ms: f64,
 }

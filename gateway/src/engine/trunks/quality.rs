@@ -11,12 +11,14 @@ pub fn of(stats: &Stats) -> LegStats {
         stats.bytes_received,
         stats.packets_lost,
         stats.jitter_ms,
+        stats.mos,
     );
     let tx = direction(
         stats.packets_sent,
         stats.bytes_sent,
         stats.remote_packets_lost,
         stats.remote_jitter_ms,
+        stats.remote_mos,
     );
     let worse = [stats.mos, stats.remote_mos]
         .into_iter()
@@ -30,7 +32,7 @@ pub fn of(stats: &Stats) -> LegStats {
     }
 }
 
-fn direction(packets: u64, bytes: u64, lost: u64, jitter_ms: f32) -> DirectionStats {
+fn direction(packets: u64, bytes: u64, lost: u64, jitter_ms: f32, mos: Option<f32>) -> DirectionStats {
     let expected = packets + lost;
     // Packet counts stay far below 2^52, so the ratio is exact enough.
     let loss = if expected == 0 {
@@ -44,6 +46,7 @@ fn direction(packets: u64, bytes: u64, lost: u64, jitter_ms: f32) -> DirectionSt
         lost,
         loss,
         jitter_ms: f64::from(jitter_ms),
+        mos: mos.map(f64::from),
         kbps: None,
     }
 }

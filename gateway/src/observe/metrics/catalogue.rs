@@ -16,6 +16,8 @@ pub(super) struct Metric {
 }
 
 const CALL: &str = "instance trunk direction";
+/// `way` is `rx` for what the peer sends, `tx` for what it hears.
+const WAY: &str = "instance trunk direction way";
 
 const fn m(name: &'static str, kind: &'static str, labels: &'static str, help: &'static str) -> Metric {
     Metric {
@@ -101,6 +103,42 @@ pub(super) const METRICS: &[Metric] = &[
         "histogram",
         CALL,
         "From the answer of a leg to its end",
+    ),
+    m(
+        "leg_mos",
+        "histogram",
+        WAY,
+        "Mean opinion score of a leg over 5 s (ITU-T G.107), 1 to 4.5",
+    ),
+    m(
+        "leg_loss_ratio",
+        "histogram",
+        WAY,
+        "The part of a leg's packets that was lost or late over 5 s, 0 to 1",
+    ),
+    m(
+        "leg_jitter_seconds",
+        "histogram",
+        WAY,
+        "Interarrival jitter of a leg (RFC 3550), every 5 s",
+    ),
+    m(
+        "leg_round_trip_seconds",
+        "histogram",
+        CALL,
+        "Round trip of a leg as RTCP tells it, every 5 s",
+    ),
+    m(
+        "legs_one_way",
+        "counter",
+        WAY,
+        "Times audio passed one way only, by the way in which none did",
+    ),
+    m(
+        "legs_media_lost",
+        "counter",
+        CALL,
+        "Times nothing came from a peer for 2 s",
     ),
     m(
         "calls_active",
@@ -373,6 +411,7 @@ text at `http://<http.listen>/metrics`; every name begins with `media_gateway_`.
   retransmission counts once; a source that is no trunk's never counts.
 - `calls_active` is the number of live guards, read at the scrape, never a counter that goes up and down.
 - `direction` is `in` for what the peer began, `out` for what we dialled. No label ever holds a number, an address or a Call-ID.
+- `way` is `rx` for what we hear of a peer, `tx` for what the peer hears of us by its RTCP reports.
 - Histograms are kept as HDR histograms to 1 % and shown in the buckets below; sum and count are exact.
 - `/healthz` answers 200 while the engine answers within 2 s, else 503. `/readyz` answers 200 while calls are taken, 503
   before the start is complete and while draining.

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
+use media::stream::{Figures, Quality};
+
 use super::*;
-use crate::control::protocol::{ErrorKind, Event, FailedClass, RecordFailed, ThrottleReason};
+use crate::control::protocol::{ErrorKind, Event, FailedClass, MediaDirection, RecordFailed, ThrottleReason};
 use catalogue::METRICS;
 
 const IN: Place<'_> = Place {
@@ -9,6 +11,20 @@ const IN: Place<'_> = Place {
     trunk: "carrier",
     direction: Direction::In,
 };
+
+/// A period in which both ways were heard.
+fn heard() -> Quality {
+    let figures = Figures {
+        loss: 0.02,
+        jitter_ms: 4.0,
+        mos: 4.2,
+    };
+    Quality {
+        rx: Some(figures),
+        tx: Some(figures),
+        rtt_ms: Some(80.0),
+    }
+}
 
 /// A snapshot in which every metric has a sample.
 fn full() -> Snapshot {
@@ -34,6 +50,9 @@ fn full() -> Snapshot {
     engine.transfer_cut("contacts", 2);
     engine.stir_fetch("fetched");
     engine.stir_limit("waiting");
+    engine.listened(IN, &heard());
+    engine.one_way(IN, MediaDirection::Tx);
+    engine.media_lost(IN);
     let instance = InstanceGauges {
         instance: "main".into(),
         calls_peak: 5,
@@ -135,6 +154,9 @@ fn samples_carry_their_labels() {
     let place = "instance=\"main\",trunk=\"carrier\",direction=\"in\"";
     for line in [
         format!("media_gateway_calls_offered_total{{{place}}} 1"),
+        format!("media_gateway_leg_mos_bucket{{le=\"4.34\",{place},way=\"tx\"}} 1"),
+        format!("media_gateway_legs_one_way_total{{{place},way=\"tx\"}} 1"),
+        format!("media_gateway_legs_one_way_total{{{place},way=\"rx\"}} 0"),
         format!("media_gateway_calls_throttled_total{{{place},reason=\"limit_calls\"}} 1"),
         format!("media_gateway_calls_failed_total{{{place},class=\"busy\"}} 1"),
         format!("media_gateway_calls_active{{{place}}} 3"),

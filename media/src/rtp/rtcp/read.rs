@@ -1,8 +1,8 @@
 //! Reads compound packets. Total: every length is checked against the datagram before it is used.
 
 use super::{
-    CNAME, GOODBYE, NtpTime, RECEIVER_REPORT, REPORT_BLOCK_BYTES, ReportBlock, RtpTime, SENDER_REPORT,
-    SOURCE_DESCRIPTION, SenderInfo, Ssrc,
+    CNAME, EXTENDED_REPORT, GOODBYE, NtpTime, RECEIVER_REPORT, REPORT_BLOCK_BYTES, ReportBlock, RtpTime,
+    SENDER_REPORT, SOURCE_DESCRIPTION, SenderInfo, Ssrc, VoipMetrics,
 };
 
 /// A compound packet whose parts all lie inside the datagram.
@@ -73,7 +73,9 @@ pub enum RtcpPacket<'a> {
     },
     /// Sources that leave.
     Bye(Ssrcs<'a>),
-    /// Any other type: application data, feedback, extended reports.
+    /// An extended report (RFC 3611), of which the block on voice is read.
+    ExtendedReport(Option<VoipMetrics>),
+    /// Any other type: application data, feedback.
     Other(u8),
 }
 
@@ -195,6 +197,10 @@ fn read<'a>(part: &Part<'a>) -> Result<RtcpPacket<'a>, RtcpError> {
                 .get(..4 * usize::from(part.count))
                 .ok_or(RtcpError::Truncated)?;
             Ok(RtcpPacket::Bye(Ssrcs(bytes)))
+        }
+        EXTENDED_REPORT => {
+            let (_, blocks) = take_ssrc(part.body)?;
+            Ok(RtcpPacket::ExtendedReport(VoipMetrics::find(blocks)?))
         }
         other => Ok(RtcpPacket::Other(other)),
     }
@@ -365,7 +371,9 @@ mod tests {
                             assert!(blocks.iter().count() <= 31);
                         }
                         RtcpPacket::Bye(ssrcs) => assert!(ssrcs.iter().count() <= 31),
-                        RtcpPacket::SourceDescription { .. } | RtcpPacket::Other(_) => {}
+                        RtcpPacket::SourceDescription { .. }
+                        | RtcpPacket::ExtendedReport(_)
+                        | RtcpPacket::Other(_) => {}
                     }
                 }
             }

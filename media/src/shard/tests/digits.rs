@@ -297,7 +297,7 @@ fn a_digit_by_signalling_is_told_and_passes_as_an_event_or_a_tone_unless_it_is_c
         world.run(500);
         assert_eq!(told_digits(&world), "5");
         let samples = world.parties[1].samples_since(200);
-        assert_eq!(level_db(&samples, 770.0) > -25.0, events.is_none());
+        assert_eq!(level_db(&samples, 770.0) > -30.0, events.is_none());
         assert_eq!(
             heard_digits(&world.parties[1], &world),
             if events.is_some() { "5" } else { "" }
@@ -350,7 +350,7 @@ fn digits_for_a_party_that_takes_them_otherwise_go_to_it_in_no_packet() {
         assert_eq!(told_digits(&world), "45");
         assert_eq!(digits_for(&world, 1), by_message);
         assert_eq!(heard_digits(&world.parties[1], &world), "");
-        let has_tones = level_db(&world.parties[1].samples_since(200), 770.0) > -25.0;
+        let has_tones = level_db(&world.parties[1].samples_since(200), 770.0) > -30.0;
         assert_eq!(has_tones, form == DigitForm::Tones);
     }
 }

@@ -1,5 +1,7 @@
 //! The mouth and the ear of a party.
 
+use media::dtmf::{Detector, ToneSender, ToneTick};
+
 use super::*;
 
 impl Party {
@@ -23,6 +25,23 @@ impl Party {
         times.insert(0, since);
         times.push(until);
         times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    }
+
+    /// Presses digits in its audio, each for 100 ms.
+    pub fn press_inband(&mut self, digits: &str) {
+        let mut sender = ToneSender::new(digits, 100).expect("digits");
+        let mut frame = [0; 160];
+        while sender.tick(&mut frame) == ToneTick::Frame {
+            self.voice.said.push_back(frame);
+        }
+    }
+
+    /// Digits in the audio it heard from `since` to `until`.
+    pub fn digits_heard(&self, since: Instant, until: Instant) -> String {
+        let (mut detector, samples) = (Detector::new(), self.samples(since, until));
+        let frames = samples.as_chunks::<160>().0.iter();
+        let ended = frames.filter_map(|frame| detector.handle_frame(frame, false).ended);
+        ended.map(|pressed| pressed.digit.to_char()).collect()
     }
 
     pub fn listen(&mut self, now: Instant, network: &Network) {
@@ -87,6 +106,7 @@ impl Party {
         header.extend(ssrc.to_be_bytes());
         let mut samples = [0; 160];
         tone::sine(self.hz, 0.25, position, &mut samples);
+        let samples = self.voice.said.pop_front().unwrap_or(samples);
         header.extend(self.voice.encode(&samples));
         self.send(network, header, to);
     }

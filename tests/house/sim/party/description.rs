@@ -33,10 +33,10 @@ impl Party {
 
     pub(super) fn sdp_of(&self, direction: &str) -> String {
         let (ip, port) = (self.media.ip(), self.media.port());
-        let (number, map) = self.voice.formats();
+        let (formats, map) = self.voice.formats();
         format!(
-            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {number} 101\r\n\
-             {map}a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n",
+            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {formats}\r\n\
+             {map}a={direction}\r\n",
             self.position + 1
         )
     }

@@ -1,5 +1,7 @@
 //! The one codec a party speaks and takes.
 
+use std::collections::VecDeque;
+
 use media::Codec;
 use media::codec::{Decoder, Encoder};
 
@@ -10,6 +12,10 @@ pub struct Voice {
     pub codec: Codec,
     /// Its payload type.
     pub number: u8,
+    /// It offers and takes telephone-events.
+    pub has_events: bool,
+    /// What it says in the place of its tone, 20 ms each.
+    pub said: VecDeque<[i16; 160]>,
     encoder: Encoder,
     decoder: Decoder,
 }
@@ -19,6 +25,8 @@ impl Voice {
         Voice {
             codec,
             number,
+            has_events: true,
+            said: VecDeque::new(),
             encoder: Encoder::new(codec),
             decoder: Decoder::new(codec),
         }
@@ -56,8 +64,8 @@ impl Voice {
         (position * units) as u32
     }
 
-    /// Its lines in SDP, the m-line's formats first.
-    pub fn formats(&self) -> (u8, String) {
+    /// The m-line's formats, and its lines in SDP.
+    pub fn formats(&self) -> (String, String) {
         let number = self.number;
         let map = match self.codec {
             Codec::Pcmu => "PCMU/8000",
@@ -65,6 +73,11 @@ impl Voice {
             Codec::G722 => "G722/8000",
             Codec::Opus => "opus/48000/2",
         };
-        (number, format!("a=rtpmap:{number} {map}\r\n"))
+        let (formats, map) = (number.to_string(), format!("a=rtpmap:{number} {map}\r\n"));
+        if self.has_events {
+            let events = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n";
+            return (formats + " 101", map + events);
+        }
+        (formats, map)
     }
 }
