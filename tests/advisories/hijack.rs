@@ -24,7 +24,12 @@ fn a1_stray_packets_pull_no_audio_to_their_sender() {
         scene.spray(from, 2, (0..2_000).map(|sequence| attack(0xbad, sequence)));
         scene.assert_undisturbed();
         scene.assert_sent_nothing(ATTACKER);
-        assert!(scene.counts().dropped_source >= 4_000, "{mode}");
+        // Once a source has settled that cannot change, the kernel drops all others, and does not count them.
+        let counted = scene.counts().dropped_source;
+        assert!(
+            counted >= if mode == "nat" { 4_000 } else { 100 },
+            "{mode}: {counted}"
+        );
         scene.end();
     }
 }

@@ -315,8 +315,6 @@ impl Snapshot {
         gauges(out, "registrations", phones)?;
         self.encode_peers(out)?;
         gauges(out, "draining", plain(u64::from(self.gauges.draining)))?;
-        let wait_us = self.gauges.signalling_wait.as_micros() as u64;
-        gauges(out, "sip_wait_microseconds", plain(wait_us))?;
         gauges(out, "recordings_active", plain(self.gauges.recordings_active))?;
         let free_bytes = self
             .gauges
@@ -349,6 +347,8 @@ impl Snapshot {
         let (commands, errors) = self.engine.control();
         counters(out, "sip_dropped", words("why", self.engine.sip_drops()))?;
         gauges(out, "sip_held", words("kind", &self.sip))?;
+        let wait_us = self.gauges.signalling_wait.as_micros() as u64;
+        gauges(out, "sip_wait_microseconds", plain(wait_us))?;
         counters(out, "shell_dropped", words("why", &self.losses))?;
         self.encode_tls(out)?;
         counters(out, "control_commands", plain(commands))?;
