@@ -82,7 +82,11 @@ impl Clock {
         let seq_step = arrival.seq.0 as i64 - source.seq.0 as i64;
         let position = source.position + step;
         if seq_step <= 0 {
-            return self.place_or_stretch(position, arrival.samples);
+            // One that was sent earlier and says that it is later would be kept for a time that never comes.
+            return match step <= 0 {
+                true => self.place_or_stretch(position, arrival.samples),
+                false => Placed::Late,
+            };
         }
         let is_far_ahead = position > self.cursor + AHEAD_MAX;
         let is_unexplained = step > seq_step * source.samples.max(arrival.samples);
@@ -265,6 +269,18 @@ mod tests {
         clock.advance(Some(480), false);
         assert_eq!(clock.place(&arrival(0, None)), Placed::Late);
         assert_eq!(clock.cursor(), 480);
+    }
+
+    #[test]
+    fn a_packet_that_is_earlier_by_its_number_and_later_by_its_time_is_none() {
+        let mut clock = Clock::new();
+        clock.place(&arrival(5, None));
+        let odd = Arrival {
+            time: RtpTime(5 * 160 + 32_000),
+            ..arrival(3, Some(320))
+        };
+        assert_eq!(clock.place(&odd), Placed::Late);
+        assert_eq!(clock.place(&arrival(6, Some(320))), Placed::At(320));
     }
 
     #[test]

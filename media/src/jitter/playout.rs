@@ -141,6 +141,7 @@ impl Playout {
             self.clock.advance(None, true);
             return Popped::Empty;
         }
+        let was_silent = self.conceal.is_silent();
         let cursor = self.clock.cursor();
         let mut heard_to = None;
         let mut missing_samples = 0;
@@ -183,7 +184,7 @@ impl Playout {
         if missing_samples == 0 {
             return Popped::Frame;
         }
-        if heard_to.is_none() && self.conceal.is_silent() {
+        if heard_to.is_none() && was_silent {
             return Popped::Empty;
         }
         self.counts.concealed_samples += missing_samples as u64;

@@ -165,12 +165,10 @@ fn silence_after_sixty_milliseconds_and_back_at_once() {
         line.pop();
     }
     line.pop();
-    assert_eq!(
-        [line.pop(), line.pop(), line.pop()],
-        [Popped::Concealed, Popped::Concealed, Popped::Empty]
-    );
+    assert_eq!([line.pop(), line.pop(), line.pop()], [Popped::Concealed; 3]);
     for _ in 0..100 {
         assert_eq!(line.pop(), Popped::Empty);
+        assert_eq!(line.heard.last_chunk::<160>(), Some(&[0; 160]));
     }
     line.push(105, 160);
     line.pop();
