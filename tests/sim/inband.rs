@@ -9,47 +9,28 @@ use house::tone;
 use serde_json::json;
 use sip::endpoint::Command;
 
+use crate::talk::{CUSTOMER_HZ, Talk};
+
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
-const CUSTOMER_HZ: f64 = 500.0;
+/// Further from the tones of digits than usual.
 const AGENT_HZ: f64 = 400.0;
 const DIGITS: &str = "0123456789*#ABCD";
 const METHODS: [&str; 3] = ["rfc4733", "info", "inband"];
 
-struct Talk {
-    town: Town,
-    router: usize,
-    customer: usize,
-    agent: usize,
-    caller: String,
-    desk: String,
-}
-
 /// A customer and an agent who hear each other; `dtmf` of the carrier's trunk and of the agents'.
 fn talk(seed: u64, dtmf: [&str; 2], has_events: bool) -> Talk {
-    let mut town = Town::with(seed, |text| {
+    let town = Town::with(seed, |text| {
         let named = |text: String, name: &str, dtmf: &str| {
             let name = format!("name = \"{name}\"\n");
             text.replace(&name, &format!("{name}dtmf = \"{dtmf}\"\n"))
         };
         named(named(text, "carrier", dtmf[0]), "agents", dtmf[1])
     });
-    let router = town.router();
-    let (customer, agent) = (town.customer(CUSTOMER_HZ), town.agent(AGENT_HZ));
-    town.parties[customer].voice.has_events = has_events;
-    let (caller, call) = town.answered_call(router, customer);
-    let desk = town.dialled(router, agent, &call);
-    let legs = json!({"call": call, "legs": [caller, desk]});
-    town.ask(router, "bridge.create", legs);
-    town.run_for(300 * MS);
-    Talk {
-        town,
-        router,
-        customer,
-        agent,
-        caller,
-        desk,
-    }
+    Talk::begin(town, |customer, agent| {
+        customer.voice.has_events = has_events;
+        agent.hz = AGENT_HZ;
+    })
 }
 
 impl Talk {
@@ -80,7 +61,7 @@ impl Talk {
     }
 
     /// Digits the router was told of, and how.
-    fn told(&self) -> (String, Vec<String>) {
+    fn told_digits(&self) -> (String, Vec<String>) {
         let events = self.town.routers[self.router].of("leg.dtmf");
         assert!(events.iter().all(|event| event["leg"] == self.caller.as_str()));
         let text = |event: &serde_json::Value, name: &str| event["data"][name].as_str().unwrap().to_owned();
@@ -104,25 +85,6 @@ impl Talk {
             agent.digits_heard(since, self.town.now),
         ]
     }
-
-    fn assert_both_hear(&mut self) {
-        let since = self.town.now;
-        self.town.run_for(400 * MS);
-        for (party, other) in [(self.customer, AGENT_HZ), (self.agent, CUSTOMER_HZ)] {
-            let level = tone::level(&self.town.parties[party].samples(since, self.town.now), other);
-            assert!(level > 0.2, "{party} hears {level}");
-        }
-    }
-
-    fn end(mut self) {
-        self.town.hang_up(self.customer);
-        self.town.run_for(200 * MS);
-        self.town
-            .ask(self.router, "leg.hangup", json!({"leg": self.desk}));
-        self.town.run_for(40 * S);
-        assert!(self.town.core.engine().is_empty());
-        assert_eq!(self.town.records.len(), 1);
-    }
 }
 
 #[test]
@@ -134,7 +96,7 @@ fn every_digit_goes_once_from_each_method_to_each_of_the_three() {
             talk.press(from, DIGITS);
             talk.town.run_for(4 * S);
             assert_eq!(
-                talk.told(),
+                talk.told_digits(),
                 (DIGITS.to_owned(), vec![from.to_owned()]),
                 "{from} to {to}"
             );
@@ -153,7 +115,7 @@ fn a_party_without_telephone_events_is_heard_whatever_its_trunk_sends() {
         let since = talk.town.now;
         talk.press("inband", "8#");
         assert_eq!(
-            talk.told(),
+            talk.told_digits(),
             ("8#".to_owned(), vec!["inband".to_owned()]),
             "{dtmf}"
         );
@@ -168,7 +130,7 @@ fn a_party_with_telephone_events_says_what_it_likes_in_its_audio() {
     let mut talk = talk(9303, ["rfc4733", "rfc4733"], true);
     let since = talk.town.now;
     talk.press("inband", "8#");
-    assert_eq!(talk.told().0, "");
+    assert_eq!(talk.told_digits().0, "");
     assert_eq!(talk.got(since), ["", "", "8#"], "its audio passes as it is");
     talk.end();
 }
@@ -191,7 +153,7 @@ fn a_press_by_info_and_in_the_audio_is_one_digit_for_every_listener() {
             talk.town.parties[talk.customer].order(info, now);
             talk.town.run_for(S);
         }
-        assert_eq!(talk.told().0, "446", "{to}");
+        assert_eq!(talk.told_digits().0, "446", "{to}");
         let wanted = METHODS.map(|method| if method == to { "446" } else { "" });
         assert_eq!(talk.got(since), wanted, "{to}");
         talk.end();
@@ -213,7 +175,7 @@ fn collected_digits_are_heard_by_nobody_and_card_digits_are_told_in_the_result_a
             .map(|event| event["data"]["digits"].clone())
             .collect();
         assert_eq!(digits, ["159"]);
-        assert_eq!(talk.told().0, told);
+        assert_eq!(talk.told_digits().0, told);
         assert_eq!(talk.got(since), ["", "", ""]);
         // Not a trace of a tone is heard, not even too short for a digit.
         let heard = talk.town.parties[talk.agent].samples(since, talk.town.now);

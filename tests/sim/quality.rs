@@ -4,47 +4,24 @@
 use std::time::Duration;
 
 use house::sim::Town;
-use house::tone;
 use media::shard::sim_io::Weather;
 use serde_json::{Value, json};
 
+use crate::talk::{AGENT_HZ, Talk};
+
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
-const CUSTOMER_HZ: f64 = 500.0;
-const AGENT_HZ: f64 = 800.0;
-
-struct Talk {
-    town: Town,
-    router: usize,
-    customer: usize,
-    agent: usize,
-    caller: String,
-    desk: String,
-}
 
 fn talk(seed: u64, media_lines: &str) -> Talk {
-    let mut town = Town::with(seed, |text| {
+    let town = Town::with(seed, |text| {
         text.replace("shards = 1\n", &format!("shards = 1\n{media_lines}"))
     });
-    let router = town.router();
-    let (customer, agent) = (town.customer(CUSTOMER_HZ), town.agent(AGENT_HZ));
-    let (caller, call) = town.answered_call(router, customer);
-    let desk = town.dialled(router, agent, &call);
-    let legs = json!({"call": call, "legs": [caller, desk]});
-    town.ask(router, "bridge.create", legs);
-    Talk {
-        town,
-        router,
-        customer,
-        agent,
-        caller,
-        desk,
-    }
+    Talk::begin(town, |_, _| {})
 }
 
 impl Talk {
     /// Events of the customer's leg: when they came, and their data.
-    fn told(&self, kind: &str) -> Vec<(u64, Value)> {
+    fn told_of_caller(&self, kind: &str) -> Vec<(u64, Value)> {
         let events = self.town.routers[self.router].of(kind);
         let ours = events
             .into_iter()
@@ -59,33 +36,15 @@ impl Talk {
             ..Weather::default()
         });
     }
-
-    fn assert_both_hear(&mut self) {
-        let since = self.town.now;
-        self.town.run_for(400 * MS);
-        for (party, other) in [(self.customer, AGENT_HZ), (self.agent, CUSTOMER_HZ)] {
-            let level = tone::level(&self.town.parties[party].samples(since, self.town.now), other);
-            assert!(level > 0.2, "{party} hears {level}");
-        }
-    }
-
-    fn hang_up(&mut self) {
-        self.town.hang_up(self.customer);
-        self.town.run_for(200 * MS);
-        self.town
-            .ask(self.router, "leg.hangup", json!({"leg": self.desk}));
-        self.town.run_for(40 * S);
-        assert_eq!(self.town.records.len(), 1);
-    }
 }
 
 #[test]
 fn quality_comes_at_its_period_and_at_once_where_it_crosses_a_mark() {
     let mut talk = talk(9401, "quality_interval_s = 60\n");
     talk.town.run_for(58 * S);
-    assert!(talk.told("leg.quality").is_empty(), "good, and not due");
+    assert!(talk.told_of_caller("leg.quality").is_empty(), "good, and not due");
     talk.town.run_for(14 * S);
-    let [(_, first)] = &talk.told("leg.quality")[..] else {
+    let [(_, first)] = &talk.told_of_caller("leg.quality")[..] else {
         panic!("one was due")
     };
     assert!(
@@ -94,7 +53,7 @@ fn quality_comes_at_its_period_and_at_once_where_it_crosses_a_mark() {
     );
     talk.lose(120);
     talk.town.run_for(11 * S);
-    let told = talk.told("leg.quality");
+    let told = talk.told_of_caller("leg.quality");
     assert!(told.len() >= 2, "{told:?}");
     let (_, worst) = told.last().unwrap();
     assert!(worst["mos"].as_f64().unwrap() < 3.6, "{worst}");
@@ -102,7 +61,7 @@ fn quality_comes_at_its_period_and_at_once_where_it_crosses_a_mark() {
     assert_eq!(worst["rx"]["mos"], worst["mos"], "{worst}");
     talk.lose(0);
     talk.town.run_for(11 * S);
-    let (_, last) = talk.told("leg.quality").pop().unwrap();
+    let (_, last) = talk.told_of_caller("leg.quality").pop().unwrap();
     assert!(last["mos"].as_f64().unwrap() > 4.03, "{last}");
     talk.assert_both_hear();
     talk.hang_up();
@@ -112,10 +71,10 @@ fn quality_comes_at_its_period_and_at_once_where_it_crosses_a_mark() {
 fn without_a_period_only_marks_are_told() {
     let mut talk = talk(9402, "quality_interval_s = 0\n");
     talk.town.run_for(120 * S);
-    assert!(talk.told("leg.quality").is_empty());
+    assert!(talk.told_of_caller("leg.quality").is_empty());
     talk.lose(120);
     talk.town.run_for(11 * S);
-    assert!(!talk.told("leg.quality").is_empty());
+    assert!(!talk.told_of_caller("leg.quality").is_empty());
     talk.hang_up();
 }
 
@@ -124,24 +83,26 @@ fn a_peer_that_falls_silent_is_told_with_its_direction_after_two_seconds_and_whe
     let mut talk = talk(9403, "");
     talk.town.run_for(S);
     talk.town.parties[talk.customer].silent = true;
-    let before_us = talk.told("leg.media_up")[0].0 + 1_000_000;
+    let before_us = talk.told_of_caller("leg.media_up")[0].0 + 1_000_000;
     talk.town.run_for(1_900 * MS);
-    assert!(talk.told("leg.one_way").is_empty() && talk.told("leg.media_lost").is_empty());
+    assert!(
+        talk.told_of_caller("leg.one_way").is_empty() && talk.told_of_caller("leg.media_lost").is_empty()
+    );
     talk.town.run_for(200 * MS);
-    let [(at_us, one_way)] = &talk.told("leg.one_way")[..] else {
+    let [(at_us, one_way)] = &talk.told_of_caller("leg.one_way")[..] else {
         panic!("one way")
     };
     assert_eq!(one_way["direction"], "rx");
     assert!(one_way["since"].is_string());
     assert!(*at_us > before_us);
-    assert_eq!(talk.told("leg.media_lost").len(), 1);
+    assert_eq!(talk.told_of_caller("leg.media_lost").len(), 1);
     // The other way is heard all the time.
     let heard = talk.town.hears(talk.customer, AGENT_HZ, S);
     assert!(heard > 0.2, "{heard}");
-    assert_eq!(talk.told("leg.one_way").len(), 1, "once");
+    assert_eq!(talk.told_of_caller("leg.one_way").len(), 1, "once");
     talk.town.parties[talk.customer].silent = false;
     talk.town.run_for(100 * MS);
-    assert_eq!(talk.told("leg.media_restored").len(), 1);
+    assert_eq!(talk.told_of_caller("leg.media_restored").len(), 1);
     talk.assert_both_hear();
     talk.hang_up();
 }
@@ -152,7 +113,7 @@ fn a_peer_that_we_hold_or_that_holds_us_is_not_one_way() {
     talk.town.parties[talk.customer].silent = true;
     talk.town.reinvite(talk.customer, "inactive");
     talk.town.run_for(5 * S);
-    assert!(talk.told("leg.one_way").is_empty());
+    assert!(talk.told_of_caller("leg.one_way").is_empty());
     talk.town.parties[talk.customer].silent = false;
     talk.town.reinvite(talk.customer, "sendrecv");
     talk.town.run_for(S);

@@ -49,10 +49,10 @@ impl Talk {
     pub fn assert_both_hear(&mut self) {
         let since = self.town.now;
         self.town.run_for(400 * MS);
-        for (party, other, own) in [
-            (self.customer, AGENT_HZ, CUSTOMER_HZ),
-            (self.agent, CUSTOMER_HZ, AGENT_HZ),
-        ] {
+        let hz = |party: usize| self.town.parties[party].hz;
+        let ways = [(self.customer, self.agent), (self.agent, self.customer)];
+        for (party, other) in ways {
+            let (other, own) = (hz(other), hz(party));
             let samples = self.town.parties[party].samples(since, self.town.now);
             let [other, own] = [other, own].map(|hz| tone::level(&samples, hz));
             assert!(
@@ -62,8 +62,8 @@ impl Talk {
         }
     }
 
-    /// Both hang up; the record of the call, after which nothing is left.
-    pub fn end(mut self) -> Value {
+    /// Both hang up, after which nothing is left but the record.
+    pub fn hang_up(&mut self) {
         self.town.hang_up(self.customer);
         self.town.run_for(200 * MS);
         self.town
@@ -71,6 +71,11 @@ impl Talk {
         self.town.run_for(Duration::from_secs(40));
         assert!(self.town.core.engine().is_empty());
         assert_eq!(self.town.records.len(), 1);
+    }
+
+    /// Both hang up; the record of the call.
+    pub fn end(mut self) -> Value {
+        self.hang_up();
         self.town.records.remove(0)
     }
 }
