@@ -5,7 +5,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | one input as a transaction, what goes out in which order | `engine.rs`, `tx.rs`, `table.rs` |
+//! | one input as a transaction, what goes out in which order | `engine.rs`, `tx.rs`, `table.rs`, `publishing.rs` |
 //! | rows: calls, legs, bridges, ops | `world.rs`, `call.rs`, `leg.rs`, `bridge.rs`, `op.rs` |
 //! | what SIP, the media and the clock say | `signalling.rs`, `streams.rs`, `timers.rs` |
 //! | the life of a leg, and the record of it | `calls/` |
@@ -35,6 +35,7 @@ mod leg;
 pub mod metrics;
 mod op;
 pub mod policy;
+mod publishing;
 mod router;
 mod setup;
 mod signalling;

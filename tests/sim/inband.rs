@@ -61,7 +61,7 @@ impl Talk {
     }
 
     /// Digits the router was told of, and how.
-    fn told_digits(&self) -> (String, Vec<String>) {
+    fn digits_and_methods(&self) -> (String, Vec<String>) {
         let events = self.town.routers[self.router].of("leg.dtmf");
         assert!(events.iter().all(|event| event["leg"] == self.caller.as_str()));
         let text = |event: &serde_json::Value, name: &str| event["data"][name].as_str().unwrap().to_owned();
@@ -96,7 +96,7 @@ fn every_digit_goes_once_from_each_method_to_each_of_the_three() {
             talk.press(from, DIGITS);
             talk.town.run_for(4 * S);
             assert_eq!(
-                talk.told_digits(),
+                talk.digits_and_methods(),
                 (DIGITS.to_owned(), vec![from.to_owned()]),
                 "{from} to {to}"
             );
@@ -115,7 +115,7 @@ fn a_party_without_telephone_events_is_heard_whatever_its_trunk_sends() {
         let since = talk.town.now;
         talk.press("inband", "8#");
         assert_eq!(
-            talk.told_digits(),
+            talk.digits_and_methods(),
             ("8#".to_owned(), vec!["inband".to_owned()]),
             "{dtmf}"
         );
@@ -130,7 +130,7 @@ fn a_party_with_telephone_events_says_what_it_likes_in_its_audio() {
     let mut talk = talk(9303, ["rfc4733", "rfc4733"], true);
     let since = talk.town.now;
     talk.press("inband", "8#");
-    assert_eq!(talk.told_digits().0, "");
+    assert_eq!(talk.digits_and_methods().0, "");
     assert_eq!(talk.got(since), ["", "", "8#"], "its audio passes as it is");
     talk.end();
 }
@@ -153,7 +153,7 @@ fn a_press_by_info_and_in_the_audio_is_one_digit_for_every_listener() {
             talk.town.parties[talk.customer].order(info, now);
             talk.town.run_for(S);
         }
-        assert_eq!(talk.told_digits().0, "446", "{to}");
+        assert_eq!(talk.digits_and_methods().0, "446", "{to}");
         let wanted = METHODS.map(|method| if method == to { "446" } else { "" });
         assert_eq!(talk.got(since), wanted, "{to}");
         talk.end();
@@ -175,7 +175,7 @@ fn collected_digits_are_heard_by_nobody_and_card_digits_are_told_in_the_result_a
             .map(|event| event["data"]["digits"].clone())
             .collect();
         assert_eq!(digits, ["159"]);
-        assert_eq!(talk.told_digits().0, told);
+        assert_eq!(talk.digits_and_methods().0, told);
         assert_eq!(talk.got(since), ["", "", ""]);
         // Not a trace of a tone is heard, not even too short for a digit.
         let heard = talk.town.parties[talk.agent].samples(since, talk.town.now);

@@ -12,24 +12,22 @@ use std::time::Instant;
 use super::audio::reconcile;
 use super::audio::sounds::Sounds;
 use super::audio::taping;
-use super::calls::call_record;
 use super::calls::draining;
 use super::calls::ending;
 use super::calls::waiting;
 use super::io::{ConnKey, Input, Now, Output};
 use super::keys::{CallKey, LegKey};
 use super::metrics::EngineMetrics;
-use super::policy::fraud::{self, Books};
+use super::policy::fraud::Books;
 use super::policy::gates::{Gates, Scope};
 use super::policy::number_map;
-use super::policy::number_policy::Step;
 use super::policy::overload::Overload;
 use super::policy::saved_limits;
-use super::router::alarms::{self, AlarmKind, Alarms};
+use super::router::alarms::{self, Alarms};
 use super::router::audience::Audience;
 use super::router::control::{self, RequestId};
 use super::router::controllers;
-use super::router::journal::{Facts, Journal};
+use super::router::journal::Journal;
 use super::router::questions::Question;
 use super::router::replay::Replies;
 use super::router::sessions;
@@ -43,11 +41,10 @@ use super::trunks::health;
 use super::trunks::peers::Peers;
 use super::trunks::registrations::{self, Registrations};
 use super::trunks::traces::Traces;
-use super::tx::{About, Draft, Outbox, Tx};
+use super::tx::{About, Outbox, Tx};
 use super::world::World;
 use crate::control::protocol::{
-    Cause, CauseBy, Envelope, Event, Failure, GatewayStarted, Id, Name, Nothing, Request, ResultBody,
-    Timestamp,
+    Cause, CauseBy, Event, Failure, GatewayStarted, Id, Name, Nothing, ResultBody,
 };
 
 /// The engine.
@@ -161,7 +158,8 @@ impl Engine {
                 self.answer_stats(request, LegKey::of_stream(stream), &stats);
             }
             Input::Media { event, .. } => {
-                let call = stream_of(&event).and_then(|stream| self.call_of(LegKey::of_stream(stream)));
+                let call =
+                    streams::stream_of(&event).and_then(|stream| self.call_of(LegKey::of_stream(stream)));
                 self.supervised(CauseBy::Peer, call, now, |tx| streams::handle(tx, event));
             }
             Input::ControlOpened { conn } => self.audience.opened(conn),
@@ -441,61 +439,6 @@ impl Engine {
         }
     }
 
-    fn publish(&mut self, draft: Draft, now: Now) {
-        let Draft {
-            event,
-            about,
-            cause,
-            group,
-        } = draft;
-        let facts = Facts {
-            kind: event.type_name(),
-            call: about.subject.call.clone(),
-            leg: about.subject.leg.clone(),
-        };
-        let mono_us = self.mono_us(now);
-        let epoch = self.journal.epoch().clone();
-        let setup = &self.setup;
-        let line = |seq| {
-            let envelope = Envelope {
-                seq,
-                type_name: event.type_name(),
-                epoch: &epoch,
-                ts: Timestamp(now.wall_us),
-                mono_us,
-                instance: &setup.instance,
-                subject: &about.subject,
-                group: group.as_ref(),
-                cause: &cause,
-                tags: &about.tags,
-                data: &event,
-            };
-            // Events are plain data; should one not serialise, its number must not be missing.
-            envelope
-                .to_line()
-                .map_or_else(|_| String::from("{}"), |line| line.to_string())
-        };
-        let entry = self.journal.append(facts, line, now.mono);
-        self.metrics.event(&event);
-        let hearers = self.audience.live_for(entry);
-        self.outputs.extend(hearers.map(|conn| Output::Control {
-            conn,
-            line: entry.line.clone(),
-        }));
-    }
-
-    fn keep_ledger(&mut self, call: CallKey, now: Now) {
-        let record = self.read(now, |tx| Ok(call_record::of_call(tx, call)));
-        let Ok(Some(record)) = record else { return };
-        if let Ok(line) = serde_json::to_string(&record) {
-            let call = record.call.as_str().to_owned();
-            self.outputs.push_back(Output::Ledger {
-                call,
-                record: line.into(),
-            });
-        }
-    }
-
     fn note_peaks(&mut self, now: Instant) {
         self.gates.note(Scope::Instance, self.world.guards.calls(), now);
         for trunk in 0..self.gates.trunks() {
@@ -525,24 +468,6 @@ impl Engine {
     pub(super) fn new_group(&mut self) -> Id {
         self.world.make.next("g").1
     }
-
-    /// Counts the dials of a request, done or refused.
-    pub(super) fn count_dials(&mut self, request: &Request, outcome: Result<(), &Failure>) {
-        let step = outcome.err().and_then(Failure::policy_step);
-        let alarm = match step {
-            Some(step) if step == Step::Emergency.name() => Some(AlarmKind::EmergencyRefused),
-            Some(fraud::STEP) => Some(AlarmKind::FraudLimit),
-            Some(_) | None => None,
-        };
-        for trunk in dialled_trunks(request, outcome) {
-            if let Some(alarm) = alarm {
-                self.alarms.note(alarm, &trunk);
-            }
-            if let Some(trunk) = self.setup.trunk_by_name(&trunk) {
-                tallying::dial(&mut self.metrics, &self.setup, trunk, outcome);
-            }
-        }
-    }
 }
 
 /// Draws of the peers must not move those of ids and tags.
@@ -557,42 +482,4 @@ fn stopping(tx: &mut Tx) {
     tx.tell(About::default(), Event::GatewayStopping(Nothing {}));
     ending::end_all_for_stop(tx);
     waiting::refuse_all(tx);
-}
-
-fn stream_of(event: &media::Event) -> Option<media::StreamKey> {
-    match event {
-        media::Event::Opened { stream, .. }
-        | media::Event::OpenFailed { stream }
-        | media::Event::Receiving { stream }
-        | media::Event::Sending { stream }
-        | media::Event::Silent { stream }
-        | media::Event::Heard { stream }
-        | media::Event::Deaf { stream }
-        | media::Event::Hearing { stream }
-        | media::Event::Quality { stream, .. }
-        | media::Event::Dtmf { stream, .. }
-        | media::Event::DigitFor { stream, .. }
-        | media::Event::Stats { stream, .. }
-        | media::Event::Closed { stream, .. } => Some(*stream),
-        media::Event::DtmfSent { .. } | media::Event::PlayStarted { .. } | media::Event::PlayEnded { .. } => {
-            None
-        }
-    }
-}
-
-/// Trunks of the dials that a request stands for: of a batch that was refused, only the step that was.
-fn dialled_trunks(request: &Request, outcome: Result<(), &Failure>) -> Vec<String> {
-    match request {
-        Request::LegDial(params) => vec![params.trunk.as_str().to_owned()],
-        Request::Batch(batch) => {
-            let refused = outcome.err().and_then(Failure::step);
-            let steps = batch.steps.iter().enumerate().filter(|(index, step)| {
-                let counts = refused.is_none_or(|refused| refused == *index);
-                step.method == "leg.dial" && counts
-            });
-            let trunks = steps.filter_map(|(_, step)| step.params.get("trunk")?.as_str().map(str::to_owned));
-            trunks.collect()
-        }
-        _ => Vec::new(),
-    }
 }

@@ -19,6 +19,26 @@ use crate::control::protocol::{
     Cause, CauseBy, DtmfMethod, EndReason, EndedBy, Event, LegDtmf, Nothing, OpOutcome,
 };
 
+/// The stream that a report is about; none where it is about an order.
+pub fn stream_of(event: &MediaEvent) -> Option<StreamKey> {
+    match event {
+        MediaEvent::Opened { stream, .. }
+        | MediaEvent::OpenFailed { stream }
+        | MediaEvent::Receiving { stream }
+        | MediaEvent::Sending { stream }
+        | MediaEvent::Silent { stream }
+        | MediaEvent::Heard { stream }
+        | MediaEvent::Deaf { stream }
+        | MediaEvent::Hearing { stream }
+        | MediaEvent::Quality { stream, .. }
+        | MediaEvent::Dtmf { stream, .. }
+        | MediaEvent::DigitFor { stream, .. }
+        | MediaEvent::Stats { stream, .. }
+        | MediaEvent::Closed { stream, .. } => Some(*stream),
+        MediaEvent::DtmfSent { .. } | MediaEvent::PlayStarted { .. } | MediaEvent::PlayEnded { .. } => None,
+    }
+}
+
 /// One report of a shard.
 pub fn handle(tx: &mut Tx, event: MediaEvent) {
     match event {

@@ -1,13 +1,18 @@
-//! Which counter a happening belongs to. Counts nothing itself.
+//! Which counter a happening belongs to.
 
 use std::time::Duration;
 
 use super::calls::ending::Overdue;
+use super::engine::Engine;
 use super::metrics::{EngineMetrics, Place};
 use super::policy::admission::Way;
 use super::policy::fraud;
+use super::policy::number_policy::Step;
+use super::router::alarms::AlarmKind;
 use super::setup::Setup;
-use crate::control::protocol::{Direction, EndReason, ErrorKind, FailedClass, Failure, ThrottleReason};
+use crate::control::protocol::{
+    Direction, EndReason, ErrorKind, FailedClass, Failure, Request, ThrottleReason,
+};
 
 /// The labels of a trunk and a direction.
 pub fn place(setup: &Setup, trunk: usize, way: Way) -> Place<'_> {
@@ -20,6 +25,43 @@ pub fn place(setup: &Setup, trunk: usize, way: Way) -> Place<'_> {
         instance: &setup.config.instance,
         trunk,
         direction,
+    }
+}
+
+impl Engine {
+    /// Counts the dials of a request, done or refused.
+    pub(super) fn count_dials(&mut self, request: &Request, outcome: Result<(), &Failure>) {
+        let step = outcome.err().and_then(Failure::policy_step);
+        let alarm = match step {
+            Some(step) if step == Step::Emergency.name() => Some(AlarmKind::EmergencyRefused),
+            Some(fraud::STEP) => Some(AlarmKind::FraudLimit),
+            Some(_) | None => None,
+        };
+        for trunk in dialled_trunks(request, outcome) {
+            if let Some(alarm) = alarm {
+                self.alarms.note(alarm, &trunk);
+            }
+            if let Some(trunk) = self.setup.trunk_by_name(&trunk) {
+                dial(&mut self.metrics, &self.setup, trunk, outcome);
+            }
+        }
+    }
+}
+
+/// Trunks of the dials that a request stands for: of a batch that was refused, only the step that was.
+fn dialled_trunks(request: &Request, outcome: Result<(), &Failure>) -> Vec<String> {
+    match request {
+        Request::LegDial(params) => vec![params.trunk.as_str().to_owned()],
+        Request::Batch(batch) => {
+            let refused = outcome.err().and_then(Failure::step);
+            let steps = batch.steps.iter().enumerate().filter(|(index, step)| {
+                let counts = refused.is_none_or(|refused| refused == *index);
+                step.method == "leg.dial" && counts
+            });
+            let trunks = steps.filter_map(|(_, step)| step.params.get("trunk")?.as_str().map(str::to_owned));
+            trunks.collect()
+        }
+        _ => Vec::new(),
     }
 }
 
