@@ -5,6 +5,8 @@
 //! once; what a relay leaves as it was is known by comparing bytes, and only what a codec or a mixer touched is
 //! decoded into a [`Chord`] and measured. Pure: knows nothing of calls or packets.
 
+use std::cell::Cell;
+
 use media::Codec;
 use media::codec::{Decoder, Encoder};
 use media::frame::{FRAME_SAMPLES, RATE_HZ};
@@ -34,12 +36,13 @@ pub struct Mark {
     party: Party,
 }
 
-/// A frame that was heard, decoded. Its tones are measured when they are asked for.
+/// A frame that was heard, decoded. Each of its tones is measured when it is asked for first.
 #[derive(Clone, Debug)]
 pub struct Chord {
     samples: [i16; FRAME_SAMPLES],
     length: usize,
     energy: f32,
+    shares: [Cell<Option<f32>>; TONES],
 }
 
 /// How a frame is made up.
@@ -95,7 +98,7 @@ impl Book {
     pub fn new(codec: Codec) -> Book {
         let frame = |number: u16| {
             let (beat, digit) = ((number / 16) as u8, (number % 16) as u8);
-            let (low, high) = (beat_hz(beat), digit_hz(digit));
+            let [low, high] = tones(beat, digit).map(tone_hz);
             let samples: [i16; FRAME_SAMPLES] = std::array::from_fn(|at| {
                 let turn = std::f32::consts::TAU * at as f32 / RATE_HZ as f32;
                 (AMPLITUDE * ((turn * low).sin() + (turn * high).sin())) as i16
@@ -125,6 +128,7 @@ impl Book {
             samples,
             length: length.min(FRAME_SAMPLES),
             energy,
+            shares: [const { Cell::new(None) }; TONES],
         }
     }
 }
@@ -139,46 +143,48 @@ impl Chord {
     pub fn find(&self, mark: Mark, next: u8) -> Option<u8> {
         (0..BEATS)
             .map(|ahead| (next + ahead) % BEATS)
-            .find(|beat| self.has(digit_hz(mark.digit(*beat))) && self.has(beat_hz(*beat)))
+            .find(|beat| tones_of(mark, *beat).all(|tone| self.share(tone) > SHARE_MIN))
     }
 
     /// How it is made up, where those who should be in it say `known` at those beats.
     pub fn read(&self, known: impl Iterator<Item = (Mark, u8)>) -> Reading {
-        let (mut beats, mut digits) = (0u16, 0u16);
-        for (mark, beat) in known {
-            beats |= 1 << (beat % BEATS);
-            digits |= 1 << mark.digit(beat);
-        }
-        let expected = self.sum(beats, beat_hz) + self.sum(digits, digit_hz);
-        if expected > EXPLAINED_MIN {
+        let known: u32 = known
+            .flat_map(|(mark, beat)| tones_of(mark, beat))
+            .fold(0, |set, tone| set | 1 << tone);
+        if self.sum(known) > EXPLAINED_MIN {
             return Reading::Known;
         }
-        let all = [(beats, beat_hz as fn(u8) -> f32), (digits, digit_hz)].map(|(known, hz)| {
-            let others = (0..16).filter(|number| known & 1 << number == 0 && self.has(hz(*number)));
-            let others = others.fold(0, |set: u16, number| set | 1 << number);
-            (others, self.sum(known | others, hz))
-        });
-        let [(other_beats, low), (other_digits, high)] = all;
+        let others = (0..TONES).filter(|tone| known & 1 << tone == 0 && self.share(*tone) > SHARE_MIN);
+        let others: u32 = others.fold(0, |set, tone| set | 1 << tone);
+        let (low, high) = (
+            self.sum((known | others) & LOW),
+            self.sum((known | others) & !LOW),
+        );
         // What is left of a frame that was concealed lies between the tones.
         let is_of_frames = low + high > EXPLAINED_MIN && low > SHARE_MIN && high > SHARE_MIN;
-        if is_of_frames && (other_beats | other_digits) != 0 {
+        if is_of_frames && others != 0 {
             Reading::Another
         } else {
             Reading::Unclear
         }
     }
 
-    fn sum(&self, set: u16, hz: fn(u8) -> f32) -> f32 {
-        let in_it = (0..16).filter(|number| set & 1 << number != 0);
-        in_it.map(|number| self.share(hz(number))).sum()
+    fn sum(&self, set: u32) -> f32 {
+        let in_it = (0..TONES).filter(|tone| set & 1 << tone != 0);
+        in_it.map(|tone| self.share(tone)).sum()
     }
 
-    fn has(&self, hz: f32) -> bool {
-        self.share(hz) > SHARE_MIN
+    fn share(&self, tone: usize) -> f32 {
+        let Some(known) = self.shares.get(tone) else {
+            return 0.0;
+        };
+        let share = known.get().unwrap_or_else(|| self.measure(tone_hz(tone)));
+        known.set(Some(share));
+        share
     }
 
     /// Share of the energy that is at one frequency, by Goertzel's algorithm over whole periods.
-    fn share(&self, hz: f32) -> f32 {
+    fn measure(&self, hz: f32) -> f32 {
         let turn = 2.0 * (std::f32::consts::TAU * hz / RATE_HZ as f32).cos();
         let (mut one, mut two) = (0.0, 0.0);
         for sample in self.samples.iter().take(self.length) {
@@ -190,14 +196,23 @@ impl Chord {
     }
 }
 
-fn beat_hz(beat: u8) -> f32 {
-    400.0 + 100.0 * f32::from(beat % BEATS)
+/// The two tones of a frame: the low one and the high one.
+fn tones(beat: u8, digit: u8) -> [usize; 2] {
+    [usize::from(beat % BEATS), usize::from(BEATS + digit % 16)]
 }
 
-fn digit_hz(digit: u8) -> f32 {
-    2_000.0 + 100.0 * f32::from(digit % 16)
+fn tones_of(mark: Mark, beat: u8) -> impl Iterator<Item = usize> {
+    tones(beat, mark.digit(beat)).into_iter()
 }
 
+fn tone_hz(tone: usize) -> f32 {
+    400.0 + 100.0 * tone as f32
+}
+
+/// All tones: those of beats, then those of digits.
+const TONES: usize = 32;
+/// The low ones.
+const LOW: u32 = 0xffff;
 /// Of each tone, in steps of 16 bits: four together stay 6 dB below full scale.
 const AMPLITUDE: f32 = 4_000.0;
 /// Root mean square of what counts as silence.

@@ -29,19 +29,23 @@ enum State {
     Idle,
     /// Fewer windows than make a digit.
     Suspected(Suspect),
-    Down {
-        digit: Digit,
-        /// Since it began.
-        windows: u32,
-        /// The last of these, which do not have it.
-        missing: u32,
-        /// Of another digit, the last of the missing.
-        other: Option<Suspect>,
-        /// The last of these, of which nothing is known.
-        unknown: u32,
-        /// It was told at its longest.
-        is_told: bool,
-    },
+    Down(Held),
+}
+
+/// A digit that sounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Held {
+    digit: Digit,
+    /// Since it began.
+    windows: u32,
+    /// The last of these, which do not have it.
+    missing: u32,
+    /// Of another digit, the last of the missing.
+    other: Option<Suspect>,
+    /// The last of these, of which nothing is known.
+    unknown: u32,
+    /// It was told at its longest.
+    is_told: bool,
 }
 
 /// Windows of one pair, in a row.
@@ -122,7 +126,7 @@ impl Detector {
         match self.state {
             State::Idle => false,
             State::Suspected(suspect) => suspect.windows >= LIKELY_WINDOWS,
-            State::Down { .. } => true,
+            State::Down(_) => true,
         }
     }
 
@@ -132,13 +136,29 @@ impl Detector {
     }
 
     fn step(&mut self, heard: Option<Pair>, is_unsure: bool) -> ToneChange {
-        match self.state {
-            State::Idle => self.suspect(heard.map(Suspect::new)),
-            State::Suspected(suspect) => self.suspect(heard.map(|pair| suspect.with(pair))),
-            State::Down { digit, .. } if heard.is_some_and(|pair| pair.digit == digit) => self.go_on(),
-            State::Down { .. } if is_unsure && self.may_be_unknown() => self.leave_open(),
-            State::Down { .. } => self.miss(heard),
-        }
+        let ended = match &mut self.state {
+            State::Idle => return self.suspect(heard.map(Suspect::new)),
+            State::Suspected(suspect) => {
+                let suspect = *suspect;
+                return self.suspect(heard.map(|pair| suspect.with(pair)));
+            }
+            State::Down(held) => {
+                held.windows = held.windows.saturating_add(1);
+                if heard.is_some_and(|pair| pair.digit == held.digit) {
+                    held.go_on()
+                } else if is_unsure && held.unknown < UNKNOWN_WINDOWS_MAX {
+                    held.unknown += 1;
+                    None
+                } else if held.miss(heard) {
+                    let (ended, other) = (held.end(), held.other);
+                    let began = self.suspect(other).began;
+                    return ToneChange { ended, began };
+                } else {
+                    None
+                }
+            }
+        };
+        ToneChange { ended, began: None }
     }
 
     /// With what may be a digit; it begins if it is one.
@@ -147,82 +167,51 @@ impl Detector {
             .filter(Suspect::is_digit)
             .map(|suspect| suspect.last.digit);
         self.state = match (began, suspect) {
-            (Some(digit), Some(suspect)) => State::Down {
+            (Some(digit), Some(suspect)) => State::Down(Held {
                 digit,
                 windows: suspect.windows,
                 missing: 0,
                 other: None,
                 unknown: 0,
                 is_told: false,
-            },
+            }),
             (None, Some(suspect)) => State::Suspected(suspect),
             (_, None) => State::Idle,
         };
         ToneChange { ended: None, began }
     }
+}
 
-    fn go_on(&mut self) -> ToneChange {
-        let State::Down {
-            digit,
-            windows,
-            missing,
-            other,
-            unknown,
-            is_told,
-        } = &mut self.state
-        else {
-            return ToneChange::default();
-        };
-        (*missing, *other, *unknown) = (0, None, 0);
-        *windows = windows.saturating_add(1);
-        let is_due = !*is_told && duration_ms(*windows) >= DIGIT_MS_MAX;
-        *is_told |= is_due;
-        ToneChange {
-            ended: is_due.then_some(Pressed {
-                digit: *digit,
-                duration_ms: DIGIT_MS_MAX,
-            }),
-            began: None,
-        }
+impl Held {
+    /// A window has it; what is told of it at its longest.
+    fn go_on(&mut self) -> Option<Pressed> {
+        (self.missing, self.other, self.unknown) = (0, None, 0);
+        let is_due = !self.is_told && duration_ms(self.windows) >= DIGIT_MS_MAX;
+        self.is_told |= is_due;
+        is_due.then_some(Pressed {
+            digit: self.digit,
+            duration_ms: DIGIT_MS_MAX,
+        })
     }
 
-    fn may_be_unknown(&self) -> bool {
-        matches!(self.state, State::Down { unknown, .. } if unknown < UNKNOWN_WINDOWS_MAX)
+    /// A window does not have it; true: it is over.
+    fn miss(&mut self, heard: Option<Pair>) -> bool {
+        self.missing += 1;
+        let other = self.other;
+        self.other = heard.map(|pair| other.map_or(Suspect::new(pair), |other| other.with(pair)));
+        self.missing >= END_WINDOWS
     }
 
-    fn leave_open(&mut self) -> ToneChange {
-        if let State::Down { windows, unknown, .. } = &mut self.state {
-            (*windows, *unknown) = (windows.saturating_add(1), *unknown + 1);
-        }
-        ToneChange::default()
-    }
-
-    fn miss(&mut self, heard: Option<Pair>) -> ToneChange {
-        let State::Down {
-            digit,
-            windows,
-            missing,
-            other,
-            unknown,
-            is_told,
-        } = &mut self.state
-        else {
-            return ToneChange::default();
-        };
-        *missing += 1;
-        *windows = windows.saturating_add(1);
-        *other = heard.map(|pair| other.map_or(Suspect::new(pair), |other| other.with(pair)));
-        if *missing < END_WINDOWS {
-            return ToneChange::default();
-        }
-        let sounded = windows.saturating_sub(*missing).saturating_sub(*unknown);
-        let ended = (!*is_told).then_some(Pressed {
-            digit: *digit,
+    /// What is told of it at its end, unless it was told at its longest.
+    fn end(&self) -> Option<Pressed> {
+        let sounded = self
+            .windows
+            .saturating_sub(self.missing)
+            .saturating_sub(self.unknown);
+        (!self.is_told).then_some(Pressed {
+            digit: self.digit,
             duration_ms: duration_ms(sounded),
-        });
-        let next = *other;
-        let began = self.suspect(next).began;
-        ToneChange { ended, began }
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 //! The owner says when. What is under way is not touched: requests in dialogs, repeats of an INVITE that was taken,
 //! ACK, CANCEL and responses pass as ever, and so does what may be a call for help. Knows no session.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::command::Flow;
 use super::config::RETRY_AFTER_S;
+use super::sources::Rate;
 use super::{Endpoint, Output};
 use crate::message::Method;
 use crate::message::outline::{self, Outline};
@@ -17,8 +18,11 @@ pub const OVERLOAD: &str = "overload";
 /// Word of those that got no answer, as answers too cost time; they are sent again.
 pub const OVERLOAD_UNANSWERED: &str = "overload_unanswered";
 
-/// Answers a second: at some 10 µs each they take a few parts of a hundred of a core.
-pub const SHED_ANSWERS_PER_S: u32 = 2_000;
+/// Answers to those turned away: at some 10 µs each they take a few parts of a hundred of a core.
+pub const ANSWERS: Rate = Rate {
+    per_second: 2_000,
+    burst: 1_000,
+};
 /// Called numbers of so few digits may be emergency numbers, which are short everywhere (ITU-T E.161.1).
 const SHORT_DIGITS_MAX: usize = 4;
 
@@ -27,26 +31,21 @@ const SHORT_DIGITS_MAX: usize = 4;
 pub(super) struct Shedding {
     is_on: bool,
     /// When the allowance of answers is whole again.
-    answered_to: Option<Instant>,
+    answers_full_at: Option<Instant>,
 }
 
 impl Shedding {
     pub fn new() -> Shedding {
         Shedding {
             is_on: false,
-            answered_to: None,
+            answers_full_at: None,
         }
     }
 
-    /// Takes one answer from the allowance, which is half a second's worth.
     fn may_answer(&mut self, now: Instant) -> bool {
-        let one = Duration::from_secs(1) / SHED_ANSWERS_PER_S;
-        let until = self.answered_to.map_or(now, |until| until.max(now)) + one;
-        let is_allowed = until.saturating_duration_since(now) <= Duration::from_millis(500);
-        if is_allowed {
-            self.answered_to = Some(until);
-        }
-        is_allowed
+        let full_at = ANSWERS.take(self.answers_full_at, now);
+        self.answers_full_at = full_at.or(self.answers_full_at);
+        full_at.is_some()
     }
 }
 

@@ -29,6 +29,16 @@ pub struct Rate {
     pub burst: u32,
 }
 
+impl Rate {
+    /// Takes one message from an allowance that is whole again at `full_at`; when it is then. None: nothing is left.
+    pub(super) fn take(self, full_at: Option<Instant>, now: Instant) -> Option<Instant> {
+        let interval = Duration::from_secs(1) / self.per_second.max(1);
+        let full_at = full_at.map_or(now, |full_at| full_at.max(now)) + interval;
+        let is_left = full_at.saturating_duration_since(now) <= interval.saturating_mul(self.burst.max(1));
+        is_left.then_some(full_at)
+    }
+}
+
 /// The sources heard of late.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
@@ -52,11 +62,9 @@ impl Sources {
         self.forget_past(now);
         let source = neighbourhood(source);
         let before = self.full_at.get(&source).copied();
-        let interval = Duration::from_secs(1) / rate.per_second.max(1);
-        let full_at = before.map_or(now, |before| before.max(now)) + interval;
-        if full_at.saturating_duration_since(now) > interval.saturating_mul(rate.burst.max(1)) {
+        let Some(full_at) = rate.take(before, now) else {
             return false;
-        }
+        };
         match before {
             Some(before) => drop(self.by_time.remove(&(before, source))),
             None => self.make_room(),

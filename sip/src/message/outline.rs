@@ -6,8 +6,9 @@
 use std::net::SocketAddr;
 
 use super::Via;
-use super::grammar::{split_list, trim};
-use super::lines::{HEADERS_MAX, LINE_BYTES_MAX};
+use super::grammar::split_list;
+use super::lines::HEADERS_MAX;
+use super::top_via::{field, goes_on, split_line};
 
 /// Via lines that are looked at; with more of them it is left to the parser.
 const VIA_LINES_MAX: usize = 16;
@@ -27,12 +28,12 @@ pub struct Outline<'a> {
 /// The outline of these bytes, if they are an INVITE without a To tag and all of it is plain to see.
 pub fn of_new_invite(bytes: &[u8]) -> Option<Outline<'_>> {
     let rest = bytes.strip_prefix(b"INVITE ")?;
-    let (line, mut rest) = split_line(rest)?;
-    let uri = line.strip_suffix(" SIP/2.0")?;
+    let (line, mut rest) = plain_line(rest)?;
+    let uri = std::str::from_utf8(line).ok()?.strip_suffix(" SIP/2.0")?;
     let mut vias = Vec::new();
     let [mut from, mut to, mut call_id, mut cseq] = [None; 4];
     for _ in 0..=HEADERS_MAX {
-        let (line, after) = split_line(rest)?;
+        let (line, after) = plain_line(rest)?;
         if line.is_empty() {
             let outline = Outline {
                 uri,
@@ -45,8 +46,7 @@ pub fn of_new_invite(bytes: &[u8]) -> Option<Outline<'_>> {
             return (!outline.vias.is_empty()).then_some(outline);
         }
         rest = after;
-        let (name, value) = line.split_once(':')?;
-        let (name, value) = (name.trim_end_matches([' ', '\t']), trim(value));
+        let (name, value) = field(line)?;
         let place = match name {
             _ if is(name, "Via", "v") && vias.len() < VIA_LINES_MAX => {
                 vias.push(value);
@@ -111,19 +111,11 @@ impl Outline<'_> {
     }
 }
 
-/// A line without its end, and what follows. None where it goes on in the next one, or has what text has not.
-fn split_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let end = bytes
-        .iter()
-        .take(LINE_BYTES_MAX)
-        .position(|byte| *byte == b'\r')?;
-    let (line, after) = bytes.split_at_checked(end)?;
-    let after = after.strip_prefix(b"\r\n")?;
-    let is_folded = matches!(after.first(), Some(b' ' | b'\t'));
-    let line = std::str::from_utf8(line)
-        .ok()
-        .filter(|line| !line.contains('\n'))?;
-    (!is_folded || line.is_empty()).then_some((line, after))
+/// A line without its end, and what follows. None where it goes on in the next one, or has what a line has not.
+fn plain_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (line, after) = split_line(bytes)?;
+    let is_plain = !line.contains(&b'\n') && (line.is_empty() || !goes_on(after));
+    is_plain.then_some((line, after))
 }
 
 fn is(name: &str, long: &str, short: &str) -> bool {

@@ -11,9 +11,8 @@ use super::lines::{HEADERS_MAX, LINE_BYTES_MAX};
 pub fn of_ack(bytes: &[u8]) -> Option<Via> {
     let mut rest = bytes.strip_prefix(b"ACK ")?;
     for _ in 0..=HEADERS_MAX {
-        let end = rest.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\r')?;
-        let (line, after) = rest.split_at_checked(end)?;
-        rest = after.strip_prefix(b"\r\n")?;
+        let (line, after) = split_line(rest)?;
+        rest = after;
         if line.is_empty() {
             return None;
         }
@@ -21,15 +20,30 @@ pub fn of_ack(bytes: &[u8]) -> Option<Via> {
             continue;
         };
         if name.eq_ignore_ascii_case("Via") || name.eq_ignore_ascii_case("v") {
-            let is_folded = rest.starts_with(b" ") || rest.starts_with(b"\t");
-            let top = split_list(value).next().filter(|_| !is_folded)?;
+            let top = split_list(value).next().filter(|_| !goes_on(rest))?;
             return Via::parse(top).ok();
         }
     }
     None
 }
 
-fn field(line: &[u8]) -> Option<(&str, &str)> {
+/// A line without its end, and what follows.
+pub(super) fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes
+        .iter()
+        .take(LINE_BYTES_MAX)
+        .position(|byte| *byte == b'\r')?;
+    let (line, after) = bytes.split_at_checked(end)?;
+    Some((line, after.strip_prefix(b"\r\n")?))
+}
+
+/// Whether the line before this is folded: it goes on here.
+pub(super) fn goes_on(after: &[u8]) -> bool {
+    after.starts_with(b" ") || after.starts_with(b"\t")
+}
+
+/// Name and value of a header line.
+pub(super) fn field(line: &[u8]) -> Option<(&str, &str)> {
     let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
     Some((name.trim_end_matches([' ', '\t']), trim(value)))
 }

@@ -1,8 +1,17 @@
 //! Whether signalling is behind: a queue that stands, not one that came in a burst and goes (RFC 8289 §3).
 //!
-//! Pure: waits and times are arguments. Knows no queue and no message.
+//! Waits and times are arguments. Knows no queue and no message.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use super::admission::Way;
+use crate::control::protocol::ThrottleReason;
+use crate::engine::Engine;
+use crate::engine::io::Now;
+use crate::engine::router::alarms::{self, AlarmKind};
+use crate::engine::tallying;
 
 /// A wait that is still good. Ours: far below the 200 ms after which an INVITE wants an answer (RFC 3261 §17.2.1).
 pub const WAIT_TARGET: Duration = Duration::from_millis(40);
@@ -41,6 +50,27 @@ impl Overload {
     /// The wait that was noted last.
     pub fn wait(&self) -> Duration {
         self.wait
+    }
+}
+
+impl Engine {
+    /// What comes now waits for so long; true: new calls are to be turned away unread.
+    pub fn note_backlog(&mut self, wait: Duration, now: Instant) -> bool {
+        self.overload.note(wait, now)
+    }
+
+    /// A new call of a listed source was turned away unread: it is counted, and leaves no record.
+    pub fn handle_shed(&mut self, source: IpAddr, now: Now) {
+        let setup = Arc::clone(&self.setup);
+        let Some(index) = setup.trunk_by_source(source) else {
+            return;
+        };
+        let place = tallying::place(&setup, index, Way::In);
+        self.metrics.offered(place);
+        self.metrics.throttled(place, ThrottleReason::Overload);
+        let Some(trunk) = setup.trunk(index) else { return };
+        self.alarms.note(AlarmKind::Overload, &trunk.name);
+        alarms::tell(self, now);
     }
 }
 

@@ -5,14 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::control::protocol::{self, CauseBy, Event, ThrottleReason};
+use crate::control::protocol::{self, CauseBy, Event};
 use crate::engine::engine::Engine;
 use crate::engine::io::Now;
-use crate::engine::policy::admission::Way;
-use crate::engine::tallying;
 use crate::engine::tx::About;
 
 /// How long after its last happening an alarm is cleared. Ours.
@@ -113,27 +110,6 @@ impl Engine {
             return;
         };
         self.alarms.note(AlarmKind::Flood, &trunk.name);
-        tell(self, now);
-    }
-}
-
-impl Engine {
-    /// What comes now waits for so long; true: new calls are to be turned away unread.
-    pub fn note_backlog(&mut self, wait: Duration, now: Instant) -> bool {
-        self.overload.note(wait, now)
-    }
-
-    /// A new call of a listed source was turned away unread: it is counted, and leaves no record.
-    pub fn handle_shed(&mut self, source: IpAddr, now: Now) {
-        let setup = Arc::clone(&self.setup);
-        let Some(index) = setup.trunk_by_source(source) else {
-            return;
-        };
-        let place = tallying::place(&setup, index, Way::In);
-        self.metrics.offered(place);
-        self.metrics.throttled(place, ThrottleReason::Overload);
-        let Some(trunk) = setup.trunk(index) else { return };
-        self.alarms.note(AlarmKind::Overload, &trunk.name);
         tell(self, now);
     }
 }

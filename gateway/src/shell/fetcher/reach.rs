@@ -5,8 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use sip::network::Network;
+
 /// Blocks of IPv4 that are not the public internet: first address and prefix.
-const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
+const SPECIAL_V4: &[(Ipv4Addr, u8)] = &[
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
@@ -25,10 +27,10 @@ const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
 ];
 
 /// The one block of IPv6 that is given out (RFC 4291 §2.4). Mapped, translated, local and multicast ones lie outside.
-const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+const GLOBAL_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// Blocks of it that are not the public internet: protocol assignments with Teredo among them, documentation, 6to4.
-const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
+const SPECIAL_V6: &[(Ipv6Addr, u8)] = &[
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0x0db8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
@@ -38,19 +40,13 @@ const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
 /// Whether an address is one of the public internet.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => !SPECIAL_V4.iter().any(|block| is_in_v4(address, *block)),
-        IpAddr::V6(address) => {
-            is_in_v6(address, GLOBAL_V6) && !SPECIAL_V6.iter().any(|block| is_in_v6(address, *block))
-        }
+        IpAddr::V4(_) => !SPECIAL_V4.iter().any(|block| is_in(address, *block)),
+        IpAddr::V6(_) => is_in(address, GLOBAL_V6) && !SPECIAL_V6.iter().any(|block| is_in(address, *block)),
     }
 }
 
-fn is_in_v4(address: Ipv4Addr, (first, prefix): (Ipv4Addr, u32)) -> bool {
-    (address.to_bits() ^ first.to_bits()).leading_zeros() >= prefix
-}
-
-fn is_in_v6(address: Ipv6Addr, (first, prefix): (Ipv6Addr, u32)) -> bool {
-    (address.to_bits() ^ first.to_bits()).leading_zeros() >= prefix
+fn is_in(address: IpAddr, (first, prefix): (impl Into<IpAddr>, u8)) -> bool {
+    Network::new(first.into(), prefix).is_ok_and(|block| block.contains(address))
 }
 
 #[cfg(test)]

@@ -31,8 +31,18 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Lets the socket hear one source only, or everyone again; whether that is so now. It stays bound where it is.
-pub(super) fn connect(socket: &UdpSocket, peer: Option<SocketAddr>) -> bool {
+/// Lets the socket hear `peer` only, or everyone again; whom it hears only from now on. One that cannot be connected hears
+/// everyone, as before, and the stream looks whom it believes.
+pub(super) fn hear(socket: &UdpSocket, peer: Option<SocketAddr>) -> Option<SocketAddr> {
+    let heard = peer.filter(|peer| connect(socket, Some(*peer)));
+    if heard.is_none() {
+        connect(socket, None);
+    }
+    heard
+}
+
+/// Whether it is connected, or let go, as asked. It stays bound where it is.
+fn connect(socket: &UdpSocket, peer: Option<SocketAddr>) -> bool {
     match peer {
         Some(peer) => socket.connect(peer).is_ok(),
         None => SockRef::from(socket).connect(&nobody()).is_ok(),

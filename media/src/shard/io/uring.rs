@@ -386,11 +386,7 @@ impl Io for UringIo {
             return;
         };
         self.connected -= u64::from(open.peer.is_some());
-        // One that cannot be connected hears everyone, as before, and the stream looks whom it believes.
-        open.peer = peer.filter(|peer| udp::connect(&open.socket, Some(*peer)));
-        if open.peer.is_none() {
-            udp::connect(&open.socket, None);
-        }
+        open.peer = udp::hear(&open.socket, peer);
         self.connected += u64::from(open.peer.is_some());
     }
 
